@@ -1,0 +1,53 @@
+//! Envoy `ext_authz` over gRPC: the bytes of a `CheckRequest` in, the bytes of a `CheckResponse` out.
+//!
+//! Field numbers and their meaning are in `proto/envoy/service/auth/v3`. How Envoy reads the answer decides what is
+//! written: see `reply.rs`. Transport (HTTP/2, gRPC framing) is [`crate::grpc`]'s.
+
+mod reply;
+mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Contract, Decide, Decision, Denial, Malformed, Reason, Version};
+
+use request::CheckRequest;
+
+/// Answers one `CheckRequest`.
+///
+/// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`]: a message that is no
+/// `CheckRequest` is answered with a denial, not with an error.
+pub async fn answer(decide: &impl Decide, message: &[u8], timeout: Option<Duration>) -> Vec<u8> {
+    let decision = match CheckRequest::read(message) {
+        Ok(request) => match request.check(timeout) {
+            Ok(check) => match decide.decide_now(&check) {
+                Some(decision) => decision,
+                None => decide.decide(&check).await,
+            },
+            Err(malformed) => decide.refuse(&malformed),
+        },
+        Err(malformed) => decide.refuse(&malformed),
+    };
+    reply::encode(&decision)
+}
+
+/// The `CheckResponse` of a request that never became a message: cut off, too large, or ended by a panic.
+pub fn refuse(decide: &impl Decide, malformed: &Malformed) -> Vec<u8> {
+    reply::encode(&decide.refuse(malformed))
+}
+
+/// The `CheckResponse` when even refusing panicked: a denial that nobody recorded, but not an error.
+pub fn last_resort() -> Vec<u8> {
+    let denial = Denial {
+        status: 403,
+        reason: Reason::Internal,
+        caller: "the request cannot be checked right now".into(),
+        log: String::new(),
+        challenge: None,
+        headers: Arc::default(),
+    };
+    reply::encode(&Decision::deny(denial, Vec::new(), Version("none".into())))
+}
+
+/// The contract of this door.
+pub const CONTRACT: Contract = Contract::EnvoyGrpc;

@@ -1,0 +1,151 @@
+//! `CheckRequest` -> [`Check`], borrowing everything from the message.
+//!
+//! Text that has to be text and is not, a target or a host that two parsers could read differently, and more entries
+//! than any proxy sends are refused; what is merely missing is left empty. How the bytes are read: [`read`].
+
+mod metadata;
+mod read;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use model::{
+    Body, Check, Decoding, Headers, Host, HttpRequest, Malformed, Metadata, Pairs, Peer, Reason, RequestPath,
+    Target, TcpConnection,
+};
+
+use super::CONTRACT;
+pub(super) use read::CheckRequest;
+
+/// More headers than any proxy lets through (Envoy's default is 100).
+const MAX_HEADERS: usize = 200;
+/// More context extensions or metadata namespaces than a configuration has.
+const MAX_PAIRS: usize = 64;
+/// Envoy's own word on the body it buffered; a client's header of this name never gets here.
+const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
+
+impl<'a> CheckRequest<'a> {
+    /// Reads the message.
+    pub(super) fn read(message: &'a [u8]) -> Result<Self, Malformed> {
+        let request = Self::parse(message).map_err(|error| {
+            malformed(format!(
+                "the CheckRequest cannot be read: {error}; is the caller Envoy's ext_authz v3 over gRPC?"
+            ))
+        })?;
+        let headers = request.http.as_ref().map_or(0, |http| http.headers.len());
+        let pairs = request
+            .context_extensions
+            .len()
+            .max(request.filter_metadata.len());
+        if headers > MAX_HEADERS || pairs > MAX_PAIRS {
+            return Err(malformed(format!(
+                "more than {MAX_HEADERS} headers, or more than {MAX_PAIRS} context extensions or metadata namespaces"
+            )));
+        }
+        Ok(request)
+    }
+
+    /// Makes the check; this is where the path gets its canonical form.
+    pub(super) fn check(&self, timeout: Option<Duration>) -> Result<Check<'_>, Malformed> {
+        let mut context_extensions = Pairs::new();
+        for (key, value) in &self.context_extensions {
+            context_extensions.push((
+                text(key, "the name of a context extension")?,
+                text(value, "a context extension")?,
+            ));
+        }
+        let target = match &self.http {
+            Some(http) => Target::Http(http.request()?),
+            None => Target::Tcp(TcpConnection {
+                // Proto3 does not tell port 0 from none, and nobody connects to port 0.
+                destination_port: u16::try_from(self.destination.port)
+                    .ok()
+                    .filter(|port| *port != 0),
+                sni: text(self.sni, "tls_session.sni")?,
+            }),
+        };
+        Ok(Check {
+            contract: CONTRACT,
+            target,
+            peer: Peer {
+                address: std::str::from_utf8(self.source.address)
+                    .ok()
+                    .and_then(|address| address.parse::<IpAddr>().ok())
+                    .map(|address| address.to_canonical()),
+                principal: text(self.source_principal, "source.principal")?,
+            },
+            context_extensions,
+            metadata: self,
+            timeout,
+        })
+    }
+}
+
+impl read::Http<'_> {
+    fn request(&self) -> Result<HttpRequest<'_>, Malformed> {
+        let (path, query) = RequestPath::parse_target(self.path, Decoding::Raw)
+            .map_err(|refusal| refused(Reason::AmbiguousPath, format!("the path was refused: {refusal}")))?;
+        // Envoy leaves the field empty. Whoever fills it must not say something else than the path.
+        if !self.query.is_empty() && query.map(str::as_bytes) != Some(self.query) {
+            return Err(malformed(
+                "the field `query` is not the query in the field `path`, where Envoy puts it".to_owned(),
+            ));
+        }
+        let host = Host::parse(text(self.host, "the host")?)
+            .map_err(|refusal| refused(Reason::InvalidHost, format!("the host was refused: {refusal}")))?;
+        let mut headers = Headers::default();
+        for (name, value) in &self.headers {
+            headers.push(text(name, "a header name")?, value);
+        }
+        let bytes = if self.raw_body.is_empty() {
+            self.body
+        } else {
+            self.raw_body
+        };
+        let body = match headers.single(PARTIAL_BODY) {
+            Ok(None) if bytes.is_empty() => Body::Absent,
+            Ok(None | Some(b"false")) => Body::Whole(bytes),
+            _ => Body::Truncated(bytes),
+        };
+        Ok(HttpRequest {
+            method: text(self.method, "the method")?,
+            scheme: text(self.scheme, "the scheme")?,
+            host,
+            path,
+            query,
+            headers,
+            body,
+        })
+    }
+}
+
+impl Metadata for CheckRequest<'_> {
+    fn string(&self, namespace: &str, path: &[Box<str>]) -> Option<String> {
+        // The last of two entries with one key counts, as in any protobuf map.
+        let (_, encoded) = self
+            .filter_metadata
+            .iter()
+            .rev()
+            .find(|(name, _)| *name == namespace.as_bytes())?;
+        metadata::string(encoded, path)
+    }
+}
+
+fn text<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| malformed(format!("{what} is not UTF-8")))
+}
+
+fn malformed(detail: String) -> Malformed {
+    refused(Reason::Malformed, detail)
+}
+
+fn refused(reason: Reason, detail: String) -> Malformed {
+    Malformed {
+        contract: CONTRACT,
+        reason,
+        detail,
+    }
+}
+
+#[cfg(test)]
+mod tests;

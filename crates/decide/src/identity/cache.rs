@@ -1,0 +1,75 @@
+//! Verified tokens, kept so that each is verified once and not at every request.
+//!
+//! The key is the SHA-256 of the whole token, signature included: two tokens never share an entry, and no token is kept
+//! in memory. Only verified tokens are stored, so junk cannot push out good entries. An entry that is found still has
+//! to be checked against the clock and the keys; the cache itself only sees to it that none lives longer than
+//! [`MAX_AGE`], whatever the wall clock does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::Verified;
+
+/// Longest life of an entry, by the monotonic clock.
+const MAX_AGE: Duration = Duration::from_secs(300);
+/// What an entry takes beside what it copies from the token: the structures, and what the caller derives.
+const ENTRY_BYTES: usize = 2048;
+
+/// SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Digest([u8; 32]);
+
+impl Digest {
+    /// Of the token as sent.
+    pub(super) fn of(token: &str) -> Self {
+        let mut bytes = [0; 32];
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes());
+        for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+}
+
+/// The verified tokens with their sizes.
+pub(super) struct TokenCache<D>(Cache<Digest, Entry<D>>);
+
+struct Entry<D> {
+    verified: Arc<Verified<D>>,
+    bytes: u32,
+}
+
+impl<D> Clone for Entry<D> {
+    fn clone(&self) -> Self {
+        Self {
+            verified: Arc::clone(&self.verified),
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl<D: Send + Sync + 'static> TokenCache<D> {
+    /// A cache of at most about so many bytes.
+    pub(super) fn new(bytes: u64) -> Self {
+        let cache = Cache::builder()
+            .max_capacity(bytes)
+            .weigher(|_, entry: &Entry<D>| entry.bytes)
+            .time_to_live(MAX_AGE)
+            .build();
+        Self(cache)
+    }
+
+    /// The entry of the token with that digest, yet to be checked.
+    pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Verified<D>>> {
+        self.0.get(digest).map(|entry| entry.verified)
+    }
+
+    /// Keeps a verified token. Claims take about twice their length in the token.
+    pub(super) fn put(&self, digest: Digest, token: &str, verified: &Arc<Verified<D>>) {
+        let bytes = u32::try_from(2 * token.len() + ENTRY_BYTES).unwrap_or(u32::MAX);
+        let verified = Arc::clone(verified);
+        self.0.insert(digest, Entry { verified, bytes });
+    }
+}

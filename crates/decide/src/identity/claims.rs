@@ -1,0 +1,193 @@
+//! The registered claims of a JWT (RFC 7519 section 4.1), and typed access to the others.
+//!
+//! A claim that does not parse is not an absent claim: every claim that is looked at is either absent or of its type.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use super::refusal::{ClaimFault, Quoted, TokenRefusal};
+
+/// Longest name (subject, group, role, client, token id), in bytes.
+pub(super) const MAX_NAME_BYTES: usize = 1024;
+/// Most groups, roles, scopes or audiences in one claim.
+pub(super) const MAX_ENTRIES: usize = 1000;
+/// 9999-12-31T23:59:59Z. What is larger is a mistake (milliseconds) or an attack on arithmetic.
+const MAX_TIME: f64 = 253_402_300_799.0;
+
+/// The claims of a token, with typed access.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claims<'c>(pub(super) &'c Map<String, Value>);
+
+/// The registered claims, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Registered {
+    /// `sub`.
+    pub(super) subject: String,
+    /// `exp`, Unix seconds.
+    pub(super) expires_at: f64,
+    /// `iat`, Unix seconds.
+    pub(super) issued_at: Option<f64>,
+    /// `jti`.
+    pub(super) token_id: Option<String>,
+}
+
+impl Registered {
+    /// Checks the registered claims except `iss`, which chose the issuer.
+    ///
+    /// # Errors
+    /// [`TokenRefusal`] naming the first claim that is not as it must be.
+    pub(super) fn check(
+        claims: Claims<'_>,
+        audiences: &[String],
+        leeway: f64,
+        now: SystemTime,
+    ) -> Result<Self, TokenRefusal> {
+        let now = unix_seconds(now);
+        if claims.0.contains_key("cnf") {
+            return Err(TokenRefusal::SenderConstrained);
+        }
+        if claims.0.contains_key("act") {
+            return Err(TokenRefusal::Delegated);
+        }
+        let subject = claims.name("sub")?.ok_or(fault("sub", ClaimFault::Missing))?;
+        if subject.trim() != subject {
+            return Err(fault("sub", ClaimFault::EdgeBlank));
+        }
+        check_audience(claims, audiences)?;
+        let expires_at = claims.time("exp")?.ok_or(fault("exp", ClaimFault::Missing))?;
+        if has_expired(expires_at, leeway, now) {
+            return Err(TokenRefusal::Expired {
+                ago: now - expires_at,
+                exp: expires_at,
+                leeway,
+            });
+        }
+        let (not_before, issued_at) = (claims.time("nbf")?, claims.time("iat")?);
+        for (name, time) in [("nbf", not_before), ("iat", issued_at)] {
+            if let Some(time) = time.filter(|t| *t > now + leeway) {
+                return Err(TokenRefusal::NotYetValid {
+                    name,
+                    ahead: time - now,
+                    leeway,
+                });
+            }
+        }
+        if let Some(nbf) = not_before.filter(|nbf| *nbf > expires_at) {
+            return Err(TokenRefusal::EndsBeforeItStarts { nbf, exp: expires_at });
+        }
+        Ok(Self {
+            subject: subject.to_owned(),
+            expires_at,
+            issued_at,
+            token_id: claims.name("jti")?.map(str::to_owned),
+        })
+    }
+}
+
+/// True from `exp` (plus leeway) on; RFC 7519 section 4.1.4: "on or after".
+pub(super) fn has_expired(exp: f64, leeway: f64, now: f64) -> bool {
+    now >= exp + leeway
+}
+
+/// Unix seconds; negative before 1970.
+pub(super) fn unix_seconds(time: SystemTime) -> f64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
+    }
+}
+
+/// `aud` must hold one of ours, exactly; one string, or an array of nothing but strings.
+fn check_audience(claims: Claims<'_>, ours: &[String]) -> Result<(), TokenRefusal> {
+    let named = match claims.0.get("aud") {
+        Some(Value::String(one)) => vec![one.as_str()],
+        Some(Value::Array(_)) => claims.strings("aud")?,
+        Some(_) => return Err(fault("aud", ClaimFault::Not("a string or an array of strings"))),
+        None => return Err(fault("aud", ClaimFault::Missing)),
+    };
+    if named.iter().any(|aud| ours.iter().any(|our| our == aud)) {
+        return Ok(());
+    }
+    let shown: Vec<String> = named
+        .iter()
+        .take(5)
+        .map(|aud| Quoted::new(aud).to_string())
+        .collect();
+    Err(TokenRefusal::Audience(shown.join(", ")))
+}
+
+impl<'c> Claims<'c> {
+    /// A string, with whatever is in it.
+    pub(super) fn text(self, name: &'static str) -> Result<Option<&'c str>, TokenRefusal> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(fault(name, ClaimFault::Not("a string"))),
+        }
+    }
+
+    /// A string that can be somebody's or something's name.
+    pub(super) fn name(self, name: &'static str) -> Result<Option<&'c str>, TokenRefusal> {
+        let text = self.text(name)?;
+        text.map(|text| checked_name(name, text)).transpose()
+    }
+
+    /// A NumericDate (RFC 7519 section 2): a number of seconds, possibly with a fraction.
+    pub(super) fn time(self, name: &'static str) -> Result<Option<f64>, TokenRefusal> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::Number(number)) => match number.as_f64() {
+                Some(time) if (0.0..=MAX_TIME).contains(&time) => Ok(Some(time)),
+                _ => Err(fault(name, ClaimFault::OutOfRange)),
+            },
+            Some(_) => Err(fault(name, ClaimFault::Not("a number"))),
+        }
+    }
+
+    /// An array of names; empty when absent.
+    pub(super) fn names(self, name: &'static str) -> Result<Vec<&'c str>, TokenRefusal> {
+        let strings = self.strings(name)?;
+        strings.into_iter().map(|text| checked_name(name, text)).collect()
+    }
+
+    fn strings(self, name: &'static str) -> Result<Vec<&'c str>, TokenRefusal> {
+        self.0
+            .get(name)
+            .map_or(Ok(Vec::new()), |value| strings(name, value))
+    }
+}
+
+/// The strings of an array that has nothing else in it.
+pub(super) fn strings<'c>(name: &'static str, value: &'c Value) -> Result<Vec<&'c str>, TokenRefusal> {
+    let not_strings = fault(name, ClaimFault::Not("an array of strings"));
+    let entries = value.as_array().ok_or(not_strings.clone())?;
+    if entries.len() > MAX_ENTRIES {
+        return Err(fault(name, ClaimFault::TooMany));
+    }
+    entries
+        .iter()
+        .map(|entry| entry.as_str().ok_or(not_strings.clone()))
+        .collect()
+}
+
+/// `text`, if it can be a name: not empty, not overlong, no control characters.
+pub(super) fn checked_name<'c>(name: &'static str, text: &'c str) -> Result<&'c str, TokenRefusal> {
+    if text.is_empty() {
+        Err(fault(name, ClaimFault::Empty))
+    } else if text.len() > MAX_NAME_BYTES {
+        Err(fault(name, ClaimFault::TooLong))
+    } else if text.chars().any(char::is_control) {
+        Err(fault(name, ClaimFault::Control))
+    } else {
+        Ok(text)
+    }
+}
+
+/// The refusal of claim `name`.
+pub(super) fn fault(name: &'static str, fault: ClaimFault) -> TokenRefusal {
+    TokenRefusal::Claim { name, fault }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! The current keys of one issuer, and the one task that keeps them current.
+//!
+//! Readers load a pointer and never wait for the task. The task alone fetches: at start-up, then every `refresh`, and
+//! earlier when somebody wants a key that is not there, but never before `cool_down` has passed since the last attempt.
+//! So there is at most one fetch in flight and at most one per interval, however many requests wait for it. Failed
+//! attempts leave the last good keys in force until they are older than `max_stale`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::fetch::{self, FetchFailure, Source};
+use super::jwks::{KeySet, Skipped};
+
+/// How often keys are fetched and for how long they last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// From one fetch to the next when all is well.
+    pub(super) refresh: Duration,
+    /// Least time from the end of one attempt to the start of the next.
+    pub(super) cool_down: Duration,
+    /// Age at which keys that could not be renewed become unusable.
+    pub(super) max_stale: Duration,
+    /// Longest time one attempt may take.
+    pub(super) patience: Duration,
+}
+
+/// The keys of one issuer. Dropping it ends the task.
+#[derive(Debug)]
+pub(super) struct IssuerKeys {
+    shared: Arc<Shared>,
+    /// The number of the attempt that somebody waits for.
+    wanted: watch::Sender<u64>,
+    pace: Pace,
+    task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    current: ArcSwapOption<Current>,
+    attempts: watch::Sender<Attempts>,
+    last_failure: ArcSwapOption<FetchFailure>,
+}
+
+/// A key set in force.
+#[derive(Debug)]
+pub(super) struct Current {
+    /// The keys.
+    pub(super) keys: Arc<KeySet>,
+    /// Changes whenever the keys change; verdicts reached with another generation no longer count.
+    pub(super) generation: u64,
+    /// When the fetch that brought them began.
+    fetched: Instant,
+}
+
+/// What the task has done and is doing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempts {
+    /// Attempts that ended, well or not.
+    finished: u64,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Fetching,
+    CoolingDown,
+    Idle,
+}
+
+/// A fetch under way (or about to begin) that may bring the keys a token needs.
+#[derive(Debug)]
+pub struct KeysWanted {
+    attempts: watch::Receiver<Attempts>,
+    after: u64,
+    patience: Duration,
+}
+
+impl KeysWanted {
+    /// Waits until the fetch has ended, well or not; at most about as long as a fetch may take. Needs a runtime with
+    /// time enabled. Afterwards ask again with `identify_with_keys_at_hand`.
+    pub async fn wait(mut self) {
+        let ended = self.attempts.wait_for(|attempts| attempts.finished > self.after);
+        // Either way the next look at the keys decides.
+        let _ = tokio::time::timeout(self.patience, ended).await;
+    }
+}
+
+impl IssuerKeys {
+    /// Starts fetching at once, on the runtime `fetching`.
+    pub(super) fn start(name: &str, source: Source, pace: Pace, fetching: &Handle) -> Self {
+        let (shared, wanted) = Shared::new(Phase::Fetching);
+        let task = Task {
+            name: name.to_owned(),
+            source,
+            pace,
+            shared: Arc::clone(&shared),
+            wanted: wanted.subscribe(),
+        };
+        Self {
+            shared,
+            wanted,
+            pace,
+            task: fetching.spawn(task.run()).abort_handle(),
+        }
+    }
+
+    /// The keys, unless there are none or they are too old.
+    pub(super) fn current(&self) -> Option<Arc<Current>> {
+        self.load()
+            .as_ref()
+            .filter(|current| self.is_fresh(current))
+            .map(Arc::clone)
+    }
+
+    /// True while the keys of that generation are in force. Takes no lock.
+    pub(super) fn is_current(&self, generation: u64) -> bool {
+        self.load()
+            .as_ref()
+            .is_some_and(|current| current.generation == generation && self.is_fresh(current))
+    }
+
+    /// Where the task stands. Read this before looking for a key, so that keys that arrive in between are not missed.
+    pub(super) fn attempts(&self) -> Attempts {
+        *self.shared.attempts.borrow()
+    }
+
+    /// Asks for an attempt that ends after `seen`. `None` while cooling down: no attempt may begin now.
+    pub(super) fn want(&self, seen: Attempts) -> Option<KeysWanted> {
+        if seen.phase == Phase::CoolingDown {
+            return None;
+        }
+        self.wanted.send_if_modified(|wanted| {
+            let news = *wanted <= seen.finished;
+            *wanted = (*wanted).max(seen.finished + 1);
+            news
+        });
+        Some(self.waiting(seen.finished))
+    }
+
+    /// Waits for the very first attempt, if it has not ended yet.
+    pub(super) fn first_attempt(&self) -> KeysWanted {
+        self.waiting(0)
+    }
+
+    /// How long ago the keys in force were fetched.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.load().as_ref().map(|current| current.fetched.elapsed())
+    }
+
+    /// Why the last attempt failed; `None` if it did not.
+    pub(super) fn last_failure(&self) -> Option<Arc<FetchFailure>> {
+        self.shared.last_failure.load_full()
+    }
+
+    fn waiting(&self, after: u64) -> KeysWanted {
+        KeysWanted {
+            attempts: self.shared.attempts.subscribe(),
+            after,
+            patience: self.pace.patience + Duration::from_millis(100),
+        }
+    }
+
+    fn load(&self) -> Guard<Option<Arc<Current>>> {
+        self.shared.current.load()
+    }
+
+    fn is_fresh(&self, current: &Current) -> bool {
+        current.fetched.elapsed() <= self.pace.max_stale
+    }
+}
+
+impl Drop for IssuerKeys {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn new(phase: Phase) -> (Arc<Self>, watch::Sender<u64>) {
+        let shared = Self {
+            current: ArcSwapOption::empty(),
+            attempts: watch::Sender::new(Attempts { finished: 0, phase }),
+            last_failure: ArcSwapOption::empty(),
+        };
+        (Arc::new(shared), watch::Sender::new(0))
+    }
+
+    /// Puts the outcome of an attempt in force. A failure changes nothing but the news.
+    fn take(&self, name: &str, fetched: Instant, outcome: Result<(KeySet, Vec<Skipped>), FetchFailure>) {
+        let before = self.current.load_full();
+        match outcome {
+            Ok((keys, skipped)) => {
+                let unchanged = before
+                    .as_ref()
+                    .filter(|b| *b.keys == keys)
+                    .map(|b| Arc::clone(&b.keys));
+                let last = before.map_or(0, |b| b.generation);
+                let generation = if unchanged.is_some() { last } else { last + 1 };
+                if generation != last {
+                    tracing::info!(issuer = name, generation, keys = keys.names(), "keys changed");
+                    for key in skipped {
+                        tracing::warn!(issuer = name, "{key}; it is skipped");
+                    }
+                }
+                self.current.store(Some(Arc::new(Current {
+                    keys: unchanged.unwrap_or_else(|| Arc::new(keys)),
+                    generation,
+                    fetched,
+                })));
+                self.last_failure.store(None);
+            }
+            Err(failure) => {
+                let age = before.map(|b| b.fetched.elapsed().as_secs());
+                tracing::warn!(
+                    issuer = name,
+                    keys_age_seconds = age,
+                    "keys could not be fetched: {failure}"
+                );
+                self.last_failure.store(Some(Arc::new(failure)));
+            }
+        }
+    }
+}
+
+/// The task of one issuer.
+struct Task {
+    name: String,
+    source: Source,
+    pace: Pace,
+    shared: Arc<Shared>,
+    wanted: watch::Receiver<u64>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut client = None;
+        loop {
+            self.enter(Phase::Fetching);
+            let begun = Instant::now();
+            let outcome = self.attempt(&mut client).await;
+            let failed = outcome.is_err();
+            self.shared.take(&self.name, begun, outcome);
+            self.shared.attempts.send_modify(|attempts| {
+                attempts.finished += 1;
+                attempts.phase = Phase::CoolingDown;
+            });
+            tokio::time::sleep(self.pace.cool_down).await;
+            if failed {
+                continue;
+            }
+            self.enter(Phase::Idle);
+            let finished = self.shared.attempts.borrow().finished;
+            let pause = self
+                .pace
+                .refresh
+                .saturating_sub(begun.elapsed())
+                .mul_f64(spread());
+            let asked = self.wanted.wait_for(|wanted| *wanted > finished);
+            if let Ok(Err(_)) = tokio::time::timeout(pause, asked).await {
+                // Nobody is left who could ask.
+                return;
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &mut Option<reqwest::Client>,
+    ) -> Result<(KeySet, Vec<Skipped>), FetchFailure> {
+        let client = match client {
+            Some(client) => client,
+            None => client.insert(fetch::client(&self.source, self.pace.patience)?),
+        };
+        fetch::keys(client, &self.source, self.pace.patience).await
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.shared
+            .attempts
+            .send_modify(|attempts| attempts.phase = phase);
+    }
+}
+
+/// A factor between 0.9 and 1, so that many servers do not ask an issuer at the same moment.
+fn spread() -> f64 {
+    let mut byte = [0];
+    // Without randomness they do.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    let [byte] = byte;
+    1.0 - f64::from(byte) / 2550.0
+}
+
+#[cfg(test)]
+pub(super) mod tests;

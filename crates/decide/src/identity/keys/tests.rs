@@ -1,0 +1,408 @@
+//! Keys over the network: against a small HTTP server in this process, without a proxy of time.
+
+use std::sync::LazyLock;
+
+use model::Headers;
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use self::origin::{DISCOVERY, JWKS, Origin, ok, status};
+use super::*;
+use crate::identity::issuer::Issuer;
+use crate::identity::refusal::TokenRefusal;
+use crate::identity::testing::*;
+use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity, IssuerSettings};
+
+mod fetching;
+mod origin;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+});
+
+pub(in crate::identity) fn runtime() -> &'static Runtime {
+    &RUNTIME
+}
+
+/// Keys at hand, and nothing that would fetch others.
+pub(in crate::identity) fn holding(keys: KeySet) -> IssuerKeys {
+    let (shared, wanted) = Shared::new(Phase::CoolingDown);
+    shared.take("held", Instant::now(), Ok((keys, Vec::new())));
+    IssuerKeys {
+        shared,
+        wanted,
+        pace: PACE,
+        task: RUNTIME.spawn(async {}).abort_handle(),
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Nothing happens but what is asked for.
+const PACE: Pace = Pace {
+    refresh: HOUR,
+    cool_down: Duration::ZERO,
+    max_stale: HOUR,
+    patience: Duration::from_secs(5),
+};
+
+impl IssuerKeys {
+    pub(in crate::identity) fn replace(&self, keys: KeySet) {
+        self.shared.take("held", Instant::now(), Ok((keys, Vec::new())));
+    }
+
+    pub(in crate::identity) fn forget(&self) {
+        self.shared.current.store(None);
+    }
+
+    /// Waits until the task waits.
+    async fn idle(&self) {
+        let mut attempts = self.shared.attempts.subscribe();
+        attempts.wait_for(|a| a.phase == Phase::Idle).await.unwrap();
+    }
+}
+
+/// An identity with the one issuer `origin`.
+fn identity(origin: &Origin, pace: Pace) -> Identity<()> {
+    let settings = settings("main", &origin.url());
+    let source = Source {
+        issuer: settings.issuer.clone(),
+        jwks_uri: None,
+    };
+    let keys = IssuerKeys::start("main", source, pace, RUNTIME.handle());
+    Identity::with_issuers(
+        vec![Issuer::with_keys(&settings, keys)],
+        DEFAULT_CACHE_BYTES,
+        |_| (),
+    )
+}
+
+fn keys_of(identity: &Identity<()>) -> &IssuerKeys {
+    &identity.issuers[0].keys
+}
+
+fn mint(origin: &Origin, key: &'static TestKey) -> Token {
+    token(key).claim("iss", origin.url())
+}
+
+fn ask(identity: &Identity<()>, token: &Token) -> Identified<()> {
+    let value = format!("Bearer {}", token.mint());
+    let mut headers = Headers::default();
+    headers.push("authorization", value.as_bytes());
+    identity.identify(&headers, now())
+}
+
+/// Asks, waits if need be, and asks once more.
+async fn ask_and_wait(identity: &Identity<()>, token: &Token) -> Result<(), TokenRefusal> {
+    let value = format!("Bearer {}", token.mint());
+    let mut headers = Headers::default();
+    headers.push("authorization", value.as_bytes());
+    let answer = match identity.identify(&headers, now()) {
+        Identified::NeedsKeys(wanted) => {
+            wanted.wait().await;
+            identity.identify_with_keys_at_hand(&headers, now())
+        }
+        answer => answer,
+    };
+    match answer {
+        Identified::Verified(_) => Ok(()),
+        Identified::Refused(refused) => Err(refused.reason),
+        Identified::Anonymous | Identified::NeedsKeys(_) => panic!("{answer:?}"),
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    RUNTIME.block_on(async {
+        tokio::time::timeout(Duration::from_secs(20), test)
+            .await
+            .expect("the test hangs")
+    });
+}
+
+#[test]
+fn keys_are_fetched_at_start_and_a_new_key_after_one_refresh() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        let identity = identity(&origin, PACE);
+        identity.first_attempts().await;
+        assert_eq!(ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await, Ok(()));
+        assert_eq!((origin.hits(DISCOVERY), origin.hits(JWKS)), (1, 1));
+        let status = identity.status();
+        assert!(
+            status[0].ready && status[0].keys == 1 && status[0].last_failure.is_none(),
+            "{status:?}"
+        );
+        keys_of(&identity).idle().await;
+
+        // sq-neg-1, then sq-neg-2 and jwks-next: the refusal of an unpublished key is not remembered.
+        let next = mint(&origin, &KEYS.a_ec);
+        let refused = ask_and_wait(&identity, &next).await;
+        assert!(
+            matches!(refused, Err(TokenRefusal::UnknownKey { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(origin.hits(JWKS), 2);
+        keys_of(&identity).idle().await;
+        origin.page(JWKS, ok(document(&[KEYS.a_rsa.jwk(), KEYS.a_ec.jwk()])));
+        assert_eq!(ask_and_wait(&identity, &next).await, Ok(()));
+        assert_eq!(origin.hits(JWKS), 3);
+
+        // Known tokens cause no fetch, nor do hopeless ones.
+        keys_of(&identity).idle().await;
+        assert_eq!(ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await, Ok(()));
+        for hopeless in [
+            mint(&origin, &KEYS.a_ed).claim("exp", NOW - 100),
+            mint(&origin, &KEYS.a_ed).claim("aud", "other"),
+            mint(&origin, &KEYS.mallory),
+            mint(&origin, &KEYS.a_ed).claim("iss", "https://elsewhere.test"),
+        ] {
+            assert!(matches!(ask(&identity, &hopeless), Identified::Refused(_)));
+        }
+        assert_eq!(origin.hits(JWKS), 3);
+    });
+}
+
+#[test]
+fn settings_are_all_it_takes() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        let mut settings = settings("main", &origin.url());
+        let start = |s: &IssuerSettings| {
+            Identity::new(
+                std::slice::from_ref(s),
+                DEFAULT_CACHE_BYTES,
+                RUNTIME.handle(),
+                |_| (),
+            )
+        };
+        let identity = start(&settings).unwrap();
+        let found = ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await;
+        assert_eq!(found, Ok(()));
+        settings.audiences.clear();
+        assert_eq!(start(&settings).map(drop).unwrap_err().len(), 1);
+    });
+}
+
+#[test]
+fn a_stampede_costs_one_fetch() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        let identity = identity(&origin, PACE);
+        identity.first_attempts().await;
+        keys_of(&identity).idle().await;
+        origin.close_gate();
+        let mut waiting = Vec::new();
+        for n in 0..100 {
+            match ask(
+                &identity,
+                &mint(&origin, &KEYS.a_ec).head("kid", format!("random-{n}")),
+            ) {
+                Identified::NeedsKeys(wanted) => waiting.push(wanted.wait()),
+                answer => panic!("{answer:?}"),
+            }
+        }
+        // While all of them wait, honest callers do not.
+        assert!(matches!(
+            ask(&identity, &mint(&origin, &KEYS.a_rsa)),
+            Identified::Verified(_)
+        ));
+        origin.open_gate();
+        for wait in waiting {
+            wait.await;
+        }
+        keys_of(&identity).idle().await;
+        assert_eq!((origin.hits(DISCOVERY), origin.hits(JWKS)), (2, 2));
+    });
+}
+
+#[test]
+fn while_cooling_down_unknown_keys_are_refused_at_once() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        origin.close_gate();
+        let identity = identity(
+            &origin,
+            Pace {
+                cool_down: HOUR,
+                ..PACE
+            },
+        );
+        let forged = |n: usize| mint(&origin, &KEYS.a_ec).head("kid", format!("random-{n}"));
+        // Before the first keys everybody waits for the same fetch.
+        let Identified::NeedsKeys(first) = ask(&identity, &forged(0)) else {
+            panic!("no wait")
+        };
+        let Identified::NeedsKeys(honest) = ask(&identity, &mint(&origin, &KEYS.a_rsa)) else {
+            panic!("no wait")
+        };
+        origin.open_gate();
+        first.wait().await;
+        honest.wait().await;
+        assert!(matches!(
+            ask(&identity, &mint(&origin, &KEYS.a_rsa)),
+            Identified::Verified(_)
+        ));
+        for n in 0..100 {
+            let answer = ask(&identity, &forged(n));
+            let unknown = matches!(&answer, Identified::Refused(r) if matches!(r.reason, TokenRefusal::UnknownKey { .. }));
+            assert!(unknown, "{answer:?}");
+        }
+        assert_eq!(origin.hits(JWKS), 1);
+    });
+}
+
+#[test]
+fn a_failing_issuer_keeps_its_last_good_keys() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        let pace = Pace {
+            cool_down: Duration::from_millis(20),
+            ..PACE
+        };
+        let identity = identity(&origin, pace);
+        identity.first_attempts().await;
+        for (id, page) in [
+            ("jwks-500", status(500, "")),
+            ("jwks-html", ok("<html>")),
+            ("jwks-empty-keys", ok("{\"keys\":[]}")),
+            (
+                "jwks-private",
+                ok(document(&[{
+                    let mut jwk = KEYS.a_rsa.jwk();
+                    jwk["d"] = "AAAA".into();
+                    jwk
+                }])),
+            ),
+        ] {
+            keys_of(&identity).idle().await;
+            origin.page(JWKS, page);
+            let refused = ask_and_wait(&identity, &mint(&origin, &KEYS.a_ec)).await;
+            assert!(
+                matches!(refused, Err(TokenRefusal::UnknownKey { .. })),
+                "{id}: {refused:?}"
+            );
+            assert!(identity.status()[0].last_failure.is_some(), "{id}");
+            assert_eq!(
+                ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await,
+                Ok(()),
+                "{id}"
+            );
+            assert!(identity.status()[0].ready, "{id}");
+            // It heals by itself.
+            origin.page(JWKS, ok(document(&[KEYS.a_rsa.jwk()])));
+        }
+        keys_of(&identity).idle().await;
+        assert!(identity.status()[0].last_failure.is_none());
+    });
+}
+
+#[test]
+fn an_issuer_that_is_down_at_start_heals() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        origin.page(DISCOVERY, status(503, ""));
+        let identity = identity(
+            &origin,
+            Pace {
+                cool_down: Duration::from_millis(20),
+                ..PACE
+            },
+        );
+        identity.first_attempts().await;
+        let refused = ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await;
+        assert!(
+            matches!(&refused, Err(TokenRefusal::KeysUnavailable(why)) if why.contains("503")),
+            "{refused:?}"
+        );
+        assert!(!identity.status()[0].ready);
+        let url = origin.url();
+        origin.page(
+            DISCOVERY,
+            ok(json!({"issuer": url, "jwks_uri": format!("{url}{JWKS}")}).to_string()),
+        );
+        keys_of(&identity).idle().await;
+        assert_eq!(ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await, Ok(()));
+    });
+}
+
+#[test]
+fn keys_that_are_too_old_are_not_used() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        let pace = Pace {
+            max_stale: Duration::ZERO,
+            cool_down: HOUR,
+            ..PACE
+        };
+        let identity = identity(&origin, pace);
+        identity.first_attempts().await;
+        let status = identity.status();
+        assert!(!status[0].ready && status[0].age.is_some(), "{status:?}");
+        let refused = ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await;
+        assert!(
+            matches!(refused, Err(TokenRefusal::KeysUnavailable(_))),
+            "{refused:?}"
+        );
+        assert!(
+            !keys_of(&identity).is_current(1),
+            "verdicts from the cache end, too"
+        );
+    });
+}
+
+#[test]
+fn a_withdrawn_key_ends_with_the_next_refresh() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk(), KEYS.a_ec.jwk()]);
+        let identity = identity(&origin, PACE);
+        identity.first_attempts().await;
+        assert_eq!(ask_and_wait(&identity, &mint(&origin, &KEYS.a_ec)).await, Ok(()));
+        keys_of(&identity).idle().await;
+        origin.page(JWKS, ok(document(&[KEYS.a_rsa.jwk()])));
+        let _ = ask_and_wait(&identity, &mint(&origin, &KEYS.a_ed)).await;
+        let refused = ask_and_wait(&identity, &mint(&origin, &KEYS.a_ec)).await;
+        assert!(
+            matches!(refused, Err(TokenRefusal::UnknownKey { .. })),
+            "{refused:?}"
+        );
+    });
+}
+
+#[test]
+fn keys_are_refreshed_without_being_asked_for() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        let identity = identity(
+            &origin,
+            Pace {
+                refresh: Duration::ZERO,
+                ..PACE
+            },
+        );
+        let mut attempts = keys_of(&identity).shared.attempts.subscribe();
+        attempts.wait_for(|a| a.finished >= 3).await.unwrap();
+        assert!(
+            keys_of(&identity).is_current(1),
+            "the same keys keep their generation"
+        );
+    });
+}
+
+#[test]
+fn dropping_the_keys_ends_the_fetching() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        origin.close_gate();
+        let identity = identity(&origin, PACE);
+        let waiting = keys_of(&identity).first_attempt();
+        let shared = Arc::downgrade(&keys_of(&identity).shared);
+        drop(identity);
+        waiting.wait().await;
+        assert!(shared.upgrade().is_none(), "the task still runs");
+        origin.open_gate();
+    });
+}

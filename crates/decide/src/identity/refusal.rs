@@ -1,0 +1,245 @@
+//! Why a credential was refused: for the log, never for the caller, who only ever reads `invalid_token`.
+//!
+//! No text made here contains a token. What a client wrote is quoted and cut ([`Quoted`]).
+
+use std::fmt;
+
+use super::algorithm::Algorithm;
+use super::credentials::MAX_TOKEN_BYTES;
+
+/// A credential was presented and is not believed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// What is wrong with it.
+    pub reason: TokenRefusal,
+    /// Short name of the issuer it claims to come from, if that is one of ours.
+    pub issuer: Option<String>,
+}
+
+/// Everything that can be wrong with a bearer token.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TokenRefusal {
+    /// Several `Authorization` headers (RFC 6750 section 2): which one counts would be a guess.
+    #[error("{0} Authorization headers were sent; only one can be believed")]
+    SeveralCredentials(usize),
+    /// Another scheme than `Bearer`, or none.
+    #[error("the Authorization header does not use the Bearer scheme")]
+    Scheme,
+    /// `Bearer` and nothing behind it.
+    #[error("there is no token behind the Bearer scheme")]
+    NoToken,
+    /// A character outside the compact serialisation: a comma, a blank, padding.
+    #[error("the token has the byte 0x{0:02X}, which no JWT has")]
+    Character(u8),
+    /// Longer than any token that is worth reading.
+    #[error("the token has {0} bytes (limit {MAX_TOKEN_BYTES})")]
+    TooLong(usize),
+    /// Not a compact JWS (RFC 7515 section 7.1).
+    #[error("the token has {0} segments, a signed JWT has 3")]
+    Segments(usize),
+    /// Padding, foreign characters, or unused bits that are not zero (RFC 4648 section 3.5).
+    #[error("the {0} of the token is not canonical base64url")]
+    Base64(Part),
+    /// Not JSON, or JSON that two parsers could read differently.
+    #[error("the {part} of the token is not strict JSON: {why}")]
+    Json {
+        /// Which part of the token.
+        part: Part,
+        /// What the parser says.
+        why: String,
+    },
+    /// A required header parameter is missing or has the wrong shape.
+    #[error("header parameter `{name}` must be {expected}")]
+    Header {
+        /// The parameter.
+        name: &'static str,
+        /// The shape it should have.
+        expected: &'static str,
+    },
+    /// A header parameter that changes the meaning of the token in ways we do not follow.
+    #[error("the header has `{0}`, which is never accepted")]
+    HeaderForbidden(&'static str),
+    /// `alg` is none of ours; `none` and every HMAC are among the others.
+    #[error("the algorithm {0} is not supported")]
+    UnknownAlgorithm(Quoted),
+    /// `typ` names another kind of JWT (RFC 8725 section 3.11).
+    #[error("a token of type {0} is not an access token")]
+    TokenType(Quoted),
+    /// `iss` is not the exact name of a configured issuer.
+    #[error("no issuer {0} is configured")]
+    UnknownIssuer(Quoted),
+    /// The issuer's settings do not list the algorithm.
+    #[error("{0} is not among the algorithms of this issuer")]
+    AlgorithmNotAllowed(Algorithm),
+    /// The issuer publishes no usable key of that name.
+    #[error("no key {kid} in the JWKS (keys: {known})")]
+    UnknownKey {
+        /// The name in the token.
+        kid: Quoted,
+        /// The names that would be found.
+        known: String,
+    },
+    /// The key exists, but belongs to another algorithm.
+    #[error("key {kid} is not for {algorithm}")]
+    KeyAlgorithm {
+        /// The name in the token.
+        kid: Quoted,
+        /// The algorithm in the token.
+        algorithm: Algorithm,
+    },
+    /// There are no keys, or they are older than `max_stale_seconds`.
+    #[error("the keys are not at hand: {0}")]
+    KeysUnavailable(String),
+    /// The signature is not one by that key over these bytes.
+    #[error("the signature does not verify with key {0}")]
+    Signature(Quoted),
+    /// A claim is missing, or does not parse; what does not parse is not absent.
+    #[error("claim `{name}` {fault}")]
+    Claim {
+        /// The claim.
+        name: &'static str,
+        /// What is wrong with it.
+        fault: ClaimFault,
+    },
+    /// `exp` has passed (RFC 7519 section 4.1.4).
+    #[error("the token expired {ago:.0} s ago (exp {exp:.0}, leeway {leeway:.0} s)")]
+    Expired {
+        /// Seconds since then.
+        ago: f64,
+        /// Unix seconds.
+        exp: f64,
+        /// Seconds.
+        leeway: f64,
+    },
+    /// `nbf` or `iat` lies in the future.
+    #[error("the token starts in {ahead:.0} s (claim `{name}`, leeway {leeway:.0} s)")]
+    NotYetValid {
+        /// `nbf` or `iat`.
+        name: &'static str,
+        /// Seconds until then.
+        ahead: f64,
+        /// Seconds.
+        leeway: f64,
+    },
+    /// `nbf` lies after `exp`.
+    #[error("the token ends before it starts (nbf {nbf:.0}, exp {exp:.0})")]
+    EndsBeforeItStarts {
+        /// Unix seconds.
+        nbf: f64,
+        /// Unix seconds.
+        exp: f64,
+    },
+    /// `aud` names others only.
+    #[error("the token is for {0}, not for us")]
+    Audience(String),
+    /// `cnf` (RFC 7800): the token is worth nothing without a proof of possession that we do not check.
+    #[error("the token is bound to its sender (`cnf`) and cannot be used as a bearer token")]
+    SenderConstrained,
+    /// `act` (RFC 8693 section 4.1): somebody acts for the subject, and the actor would have to be asked about, too.
+    #[error("the token was delegated (`act`), which is not supported")]
+    Delegated,
+    /// Keycloak's claim `typ` says what the token is for; only `Bearer` is for us.
+    #[error("a Keycloak token of type {0} is not an access token")]
+    KeycloakType(Quoted),
+    /// The token describes neither a user nor a client nor a robot.
+    #[error(
+        "the token is good, but describes neither a user (no `sid`, no `auth_time`) nor a client nor a robot"
+    )]
+    Nobody,
+}
+
+/// A part of a compact JWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The JOSE header.
+    Header,
+    /// The claims.
+    Payload,
+    /// The signature.
+    Signature,
+}
+
+/// What can be wrong with a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimFault {
+    /// Required, and not there.
+    Missing,
+    /// Present with another JSON type than the one in the text; `null` is another type, too.
+    Not(&'static str),
+    /// An empty string where a name is needed.
+    Empty,
+    /// A name longer than 1024 bytes.
+    TooLong,
+    /// More than 1000 entries.
+    TooMany,
+    /// A control character, which would split headers, log lines and SQL texts.
+    Control,
+    /// A blank at an end, which HTTP would trim away.
+    EdgeBlank,
+    /// A time before 1970 or after the year 9999.
+    OutOfRange,
+}
+
+/// A string that somebody else wrote: quoted, escaped, and cut to 100 characters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Quoted(String);
+
+impl Quoted {
+    /// Keeps what will be shown of `text`.
+    pub fn new(text: &str) -> Self {
+        Self(text.chars().take(100).collect())
+    }
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl fmt::Debug for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Refused {
+    /// True if it is not the credential that is at fault: the keys that could verify it are missing.
+    pub fn is_for_want_of_keys(&self) -> bool {
+        matches!(self.reason, TokenRefusal::KeysUnavailable(_))
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.issuer {
+            Some(issuer) => write!(f, "issuer {issuer:?}: {}", self.reason),
+            None => self.reason.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Payload => "payload",
+            Self::Signature => "signature",
+        })
+    }
+}
+
+impl fmt::Display for ClaimFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("is missing"),
+            Self::Not(expected) => write!(f, "is not {expected}"),
+            Self::Empty => f.write_str("is empty"),
+            Self::TooLong => f.write_str("is longer than 1024 bytes"),
+            Self::TooMany => f.write_str("has more than 1000 entries"),
+            Self::Control => f.write_str("has a control character"),
+            Self::EdgeBlank => f.write_str("begins or ends with a blank"),
+            Self::OutOfRange => f.write_str("is not a time between 1970 and 9999"),
+        }
+    }
+}

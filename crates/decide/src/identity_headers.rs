@@ -1,0 +1,257 @@
+//! The headers that tell the upstream who asks: on every allow each one is set or removed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use model::{HeaderEdits, Headers, Principal, PrincipalKind};
+
+use crate::problem::Problem;
+use crate::settings::IdentityValue;
+
+/// Longer values are not sent; proxies refuse requests whose headers grow too long.
+const MAX_VALUE_BYTES: usize = 8 * 1024;
+
+/// Headers that carry something else, or that proxies will not let anybody set.
+const TAKEN: [&str; 9] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The declared identity headers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IdentityHeaders(Vec<(Box<str>, IdentityValue)>);
+
+impl IdentityHeaders {
+    /// Checks the names.
+    pub(crate) fn new(declared: &BTreeMap<String, IdentityValue>, problems: &mut Vec<Problem>) -> Self {
+        let mut headers = Vec::with_capacity(declared.len());
+        for (name, value) in declared {
+            let pointer = format!("/identity_headers/{name}");
+            if name.is_empty()
+                || !name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            {
+                problems.push(Problem::name(
+                    pointer,
+                    format!("`{name}` is no header name that every proxy and upstream reads alike"),
+                    "use lower-case letters, digits and `-`",
+                ));
+            } else if TAKEN.contains(&name.as_str()) || name == model::DECISION_ID_HEADER {
+                problems.push(Problem::name(
+                    pointer,
+                    format!("`{name}` carries something else"),
+                    "use a name of its own, such as `x-auth-subject`",
+                ));
+            } else {
+                headers.push((name.as_str().into(), *value));
+            }
+        }
+        Self(headers)
+    }
+
+    /// What to set and what to remove for `principal`. Of every name the spelling with `_` is removed too: upstreams
+    /// that turn headers into variables (CGI, WSGI) cannot tell the two apart.
+    ///
+    /// # Errors
+    /// The header whose value would be too long to send.
+    pub(crate) fn edits(&self, principal: &Principal) -> Result<HeaderEdits, String> {
+        let mut set = Vec::new();
+        let mut remove: Vec<Box<str>> = Vec::new();
+        for (name, wanted) in &self.0 {
+            match value(principal, *wanted) {
+                Some(value) if value.len() > MAX_VALUE_BYTES => {
+                    return Err(format!(
+                        "the identity header {name} would have {} bytes, the limit is {MAX_VALUE_BYTES}",
+                        value.len()
+                    ));
+                }
+                Some(value) => set.push((name.clone(), value.into())),
+                None => remove.push(name.clone()),
+            }
+            if name.contains('-') {
+                remove.push(name.replace('-', "_").into());
+            }
+        }
+        remove.push(model::DECISION_ID_HEADER.replace('-', "_").into());
+        Ok(HeaderEdits::new(set, remove))
+    }
+
+    /// A header of the request that mixes `-` and `_` so that some upstream would take it for an identity header.
+    pub(crate) fn alias<'a>(&self, headers: &Headers<'a>) -> Option<&'a str> {
+        let folded_equal = |a: &str, b: &str| {
+            let fold = |byte: u8| {
+                if byte == b'_' {
+                    b'-'
+                } else {
+                    byte.to_ascii_lowercase()
+                }
+            };
+            a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| fold(a) == fold(b))
+        };
+        let mixed = |name: &str| name.contains('_') && name.contains('-');
+        headers
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| mixed(name))
+            .find(|name| self.0.iter().any(|(declared, _)| folded_equal(name, declared)))
+    }
+}
+
+fn value(principal: &Principal, wanted: IdentityValue) -> Option<String> {
+    let known = |text: &str| (!text.is_empty()).then(|| encode(text, ""));
+    let list = |values: &[String], separator: &str| {
+        let values: Vec<String> = values.iter().map(|value| encode(value, separator)).collect();
+        (!values.is_empty()).then(|| values.join(separator))
+    };
+    if principal.kind == PrincipalKind::Anonymous && wanted != IdentityValue::Type {
+        return None;
+    }
+    match wanted {
+        IdentityValue::Principal => known(&principal.id),
+        IdentityValue::Type => known(principal.kind.as_str()),
+        IdentityValue::Subject => known(&principal.subject),
+        IdentityValue::Issuer => known(&principal.issuer),
+        IdentityValue::Name => known(principal.name.as_deref()?),
+        IdentityValue::Client => known(principal.client.as_deref()?),
+        IdentityValue::Groups => list(&principal.groups, ","),
+        IdentityValue::Scopes => list(&principal.scopes, " "),
+    }
+}
+
+/// Percent-encodes what a header cannot carry unchanged: bytes that are not visible ASCII (inner blanks stay), `%`
+/// itself, and the separator of a list inside one of its members.
+fn encode(text: &str, separator: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    let last = text.len().saturating_sub(1);
+    for (index, byte) in text.bytes().enumerate() {
+        let edge = index == 0 || index == last;
+        let plain = (byte.is_ascii_graphic() || (byte == b' ' && !edge))
+            && byte != b'%'
+            && !separator.as_bytes().contains(&byte);
+        if plain {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers() -> IdentityHeaders {
+        let declared = [
+            ("x-auth-subject", IdentityValue::Subject),
+            ("x-auth-type", IdentityValue::Type),
+            ("x-auth-groups", IdentityValue::Groups),
+            ("x-auth-client", IdentityValue::Client),
+        ];
+        let mut problems = Vec::new();
+        let headers = IdentityHeaders::new(
+            &declared.map(|(n, v)| (n.to_owned(), v)).into_iter().collect(),
+            &mut problems,
+        );
+        assert_eq!(problems, []);
+        headers
+    }
+
+    #[test]
+    fn every_declared_header_is_set_or_removed_and_never_both() {
+        let mut alice = Principal::anonymous();
+        alice.kind = PrincipalKind::User;
+        alice.subject = "alice".to_owned();
+        alice.groups = vec!["dev,admin".to_owned(), "b\u{f6}b".to_owned()];
+        for (principal, set, kept_out) in [
+            (
+                &alice,
+                &[
+                    ("x-auth-groups", "dev%2Cadmin,b%C3%B6b"),
+                    ("x-auth-subject", "alice"),
+                    ("x-auth-type", "User"),
+                ][..],
+                &["x-auth-client"][..],
+            ),
+            (
+                &Principal::anonymous(),
+                &[("x-auth-type", "Anonymous")],
+                &["x-auth-client", "x-auth-groups", "x-auth-subject"],
+            ),
+        ] {
+            let edits = headers().edits(principal).unwrap();
+            let got: Vec<(&str, &str)> = edits.set().iter().map(|(n, v)| (&**n, &**v)).collect();
+            assert_eq!(got, set);
+            for name in
+                kept_out
+                    .iter()
+                    .chain(&["x_auth_subject", "x_auth_type", "x_auth_groups", "x_auth_client"])
+            {
+                assert!(edits.remove().iter().any(|n| **n == **name), "{name} stays");
+            }
+            for (name, _) in edits.set() {
+                assert!(!edits.remove().contains(name), "{name} is set and removed");
+            }
+        }
+    }
+
+    #[test]
+    fn values_arrive_as_they_were_meant() {
+        for (text, encoded) in [
+            ("alice", "alice"),
+            ("Alice B", "Alice B"),
+            (" admin ", "%20admin%20"),
+            ("100%", "100%25"),
+            ("\u{10d}\u{10a}", "%C4%8D%C4%8A"),
+        ] {
+            assert_eq!(encode(text, ""), encoded);
+        }
+        let mut many = Principal::anonymous();
+        many.kind = PrincipalKind::User;
+        many.groups = vec!["g".repeat(100); 100];
+        assert!(headers().edits(&many).unwrap_err().contains("x-auth-groups"));
+    }
+
+    #[test]
+    fn mixed_spellings_are_noticed() {
+        for (name, alias) in [
+            ("x-auth_subject", true),
+            ("X_Auth-Subject", true),
+            ("x-auth-subject", false),
+            ("x-other_name", false),
+        ] {
+            let mut request = Headers::default();
+            request.push(name, b"root");
+            assert_eq!(headers().alias(&request).is_some(), alias, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_carry_something_else_are_refused() {
+        let mut problems = Vec::new();
+        let names = [
+            "authorization",
+            "X-User",
+            "x_user",
+            "",
+            "x-portcullis-decision-id",
+            "x-ok",
+        ];
+        IdentityHeaders::new(
+            &names
+                .map(|n| (n.to_owned(), IdentityValue::Subject))
+                .into_iter()
+                .collect(),
+            &mut problems,
+        );
+        assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+}

@@ -1,0 +1,34 @@
+//! The judgement: credentials become an identity, a path becomes a resource, policies become a decision.
+//!
+//! Start with [`Pipeline`]: the order of the steps is one function. This crate knows no proxy and no wire format.
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable
+    )
+)]
+
+mod client_ip;
+pub mod identity;
+mod identity_headers;
+mod pipeline;
+pub mod policy;
+pub mod problem;
+mod record;
+pub mod routes;
+mod rules;
+mod settings;
+mod status;
+
+pub use pipeline::Pipeline;
+pub use record::{Record, Recorder};
+pub use rules::Rules;
+pub use settings::{
+    CorsPreflight, Expose, IdentityValue, MeshSettings, MetadataPath, Settings, TcpRouteSettings,
+    default_actions,
+};

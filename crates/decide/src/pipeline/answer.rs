@@ -1,0 +1,128 @@
+//! From what the policies say to a yes or a no.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use model::{Denial, HeaderEdits, Permit, PrincipalKind, Reason, RouteEdits};
+
+use super::who::Who;
+use crate::identity::KeysWanted;
+use crate::policy::{ForbidAnswer, Judgement};
+use crate::routes::{DenyAnswer, Route};
+
+/// The challenge without a credential (RFC 6750 section 3).
+const CHALLENGE: &str = "Bearer realm=\"portcullis\"";
+/// The challenge after a refused credential.
+const CHALLENGE_INVALID: &str = "Bearer realm=\"portcullis\", error=\"invalid_token\"";
+
+/// Why the walk ended before a yes.
+pub(super) enum Stop {
+    Denied(Denial, Vec<Arc<str>>),
+    Keys(KeysWanted),
+}
+
+/// Turns what the policies say into a yes or a no. The only place that grants a permit.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pipeline, after the policies said yes"
+)]
+pub(super) fn answer(
+    judgement: Judgement,
+    who: &Who,
+    edits: &Arc<HeaderEdits>,
+    route: Option<&Route>,
+) -> Result<(Permit, Vec<Arc<str>>), Stop> {
+    let route_deny = route.map(|route| route.on_deny.clone()).unwrap_or_default();
+    match judgement {
+        Judgement::Permit(policies) => {
+            let changes = route.map_or_else(
+                || Arc::new(RouteEdits::default()),
+                |route| Arc::clone(&route.on_allow),
+            );
+            Ok((Permit::grant(Arc::clone(edits), changes), policies))
+        }
+        Judgement::NoPermit => {
+            let log = match who.principal() {
+                None => "no credential was presented, and no policy permits this to Anonymous".to_owned(),
+                Some(principal) => format!("no policy permits this to {principal}"),
+            };
+            let reason = match who.kind() {
+                PrincipalKind::Anonymous => Reason::CredentialMissing,
+                _ => Reason::NoPermit,
+            };
+            Err(denial_of(&route_deny, who.kind(), reason, log).into())
+        }
+        Judgement::Forbid(policies, ForbidAnswer { status, reason }) => {
+            let log = format!("forbidden by {}", policies.join(", "));
+            let on_deny = DenyAnswer {
+                status: status.or(route_deny.status),
+                reason: reason.or(route_deny.reason),
+                headers: route_deny.headers,
+            };
+            Err(Stop::Denied(
+                denial_of(&on_deny, who.kind(), Reason::Forbidden, log),
+                policies,
+            ))
+        }
+        Judgement::Unknown(policies, messages) => {
+            let log = format!("a policy could not be evaluated, so the answer is no: {messages}");
+            Err(Stop::Denied(
+                denial_of(&route_deny, who.kind(), Reason::PolicyError, log),
+                policies,
+            ))
+        }
+    }
+}
+
+/// A denial as the route wants it to look; without a credential it asks for one.
+pub(super) fn denial_of(on_deny: &DenyAnswer, who: PrincipalKind, reason: Reason, log: String) -> Denial {
+    let anonymous = who == PrincipalKind::Anonymous;
+    let status = on_deny.status.unwrap_or(if anonymous { 401 } else { 403 });
+    let caller = match &on_deny.reason {
+        Some(reason) => Cow::Owned(reason.to_string()),
+        None if status == 401 => Cow::Borrowed("a credential is needed"),
+        None => Cow::Borrowed("access denied"),
+    };
+    Denial {
+        status,
+        reason,
+        caller,
+        log,
+        challenge: (status == 401).then_some(Cow::Borrowed(CHALLENGE)),
+        headers: Arc::clone(&on_deny.headers),
+    }
+}
+
+pub(super) fn deny(status: u16, reason: Reason, caller: &'static str, log: String) -> Denial {
+    Denial {
+        status,
+        reason,
+        caller: Cow::Borrowed(caller),
+        log,
+        challenge: None,
+        headers: Arc::default(),
+    }
+}
+
+pub(super) fn internal(message: String) -> Stop {
+    deny(
+        403,
+        Reason::Internal,
+        "the request cannot be checked right now",
+        message,
+    )
+    .into()
+}
+
+/// A credential that was presented and is not believed.
+pub(super) fn refused(log: String) -> Stop {
+    let mut denial = deny(401, Reason::CredentialRefused, "the credential was refused", log);
+    denial.challenge = Some(Cow::Borrowed(CHALLENGE_INVALID));
+    denial.into()
+}
+
+impl From<Denial> for Stop {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial, Vec::new())
+    }
+}

@@ -1,0 +1,260 @@
+//! The walk without a door and without tokens: what policies say, what is answered, what is recorded.
+
+use std::sync::{Arc, Mutex};
+
+use model::{
+    Body, Contract, Decoding, Headers, Host, HttpRequest, NoMetadata, Pairs, Peer, RequestPath, Target,
+    Verdict,
+};
+
+use super::*;
+use crate::policy::{SourceFile, Sources};
+use crate::routes::RouteSettings;
+use crate::settings::Settings;
+
+/// Keeps of each record: verdict, reason, policies, who, and the reason in words.
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<String>>>);
+
+impl Recorder for Records {
+    fn offer(&self, record: &Record<'_, '_>) {
+        let who = record
+            .principal
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        let line = format!("{} {} {}", record.decision.reason(), who, record.why());
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+const SCHEMA: &str = "entity Group; entity User in [Group] = { subject: String, issuer: String, name?: String, \
+     client?: String } tags Set<String>; entity Robot in [Group] = { subject: String, issuer: String, name?: String, \
+     client?: String } tags Set<String>; entity Client = { subject: String, issuer: String, name?: String, \
+     client?: String }; entity Anonymous; entity Page = { name: String };";
+
+struct Stage {
+    pipeline: Pipeline,
+    records: Records,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn stage(policies: &str, settings: Settings) -> Stage {
+    let file = |name: &str, text: &str| SourceFile {
+        name: name.to_owned(),
+        text: text.to_owned(),
+    };
+    let sources = Sources {
+        schema: vec![file("test.cedarschema", SCHEMA)],
+        policies: vec![file("test.cedar", policies)],
+    };
+    let route: RouteSettings = serde_json::from_value(serde_json::json!({
+        "path": "/pages/{page}", "methods": ["GET", "POST"],
+        "resource": {"type": "Page", "id": "{page}", "attributes": {"name": "{page}"}},
+    }))
+    .unwrap();
+    let settings = Settings {
+        routes: vec![route],
+        actions: crate::settings::default_actions(),
+        ..settings
+    };
+    let (rules, _) = Rules::compile(&settings, &sources).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let records = Records::default();
+    let pipeline = Pipeline::start(rules, Box::new(records.clone()), runtime.handle()).unwrap();
+    Stage {
+        pipeline,
+        records,
+        _runtime: runtime,
+    }
+}
+
+impl Stage {
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Decision {
+        let (path, query) = RequestPath::parse_target(path.as_bytes(), Decoding::Raw).unwrap();
+        let mut all = Headers::default();
+        for (name, value) in headers {
+            all.push(name, value.as_bytes());
+        }
+        self.decide(Target::Http(HttpRequest {
+            method,
+            scheme: "https",
+            host: Host::parse("api.example.test").unwrap(),
+            path,
+            query,
+            headers: all,
+            body: Body::Absent,
+        }))
+    }
+
+    fn decide(&self, target: Target<'_>) -> Decision {
+        let check = Check {
+            contract: Contract::Direct,
+            target,
+            peer: Peer::default(),
+            context_extensions: Pairs::new(),
+            metadata: &NoMetadata,
+            timeout: None,
+        };
+        self.pipeline.decide_now(&check).expect("no key is needed")
+    }
+}
+
+fn told(decision: &Decision) -> (u16, Reason, String) {
+    match decision.verdict() {
+        Verdict::Allow(_) => (200, Reason::Permitted, String::new()),
+        Verdict::Deny(denial) => (denial.status, denial.reason, denial.caller.to_string()),
+    }
+}
+
+const PERMIT_ALL: &str = "@id(\"all\") permit(principal, action, resource);";
+/// Overflows for every page but "one": not a type error, so the validator lets it pass.
+const OVERFLOW: &str = "when { (if resource.name == \"one\" then 1 else 9223372036854775807) + 1 > 0 }";
+
+#[test]
+fn policies_decide_and_doubt_is_a_denial() {
+    let forbid = |annotations: &str, when: &str| {
+        format!("{PERMIT_ALL} @id(\"no\") {annotations} forbid(principal, action, resource) {when};")
+    };
+    for (policies, page, expected) in [
+        (
+            String::new(),
+            "one",
+            (401, Reason::CredentialMissing, "a credential is needed"),
+        ),
+        (PERMIT_ALL.to_owned(), "one", (200, Reason::Permitted, "")),
+        (
+            forbid("", "when { resource.name == \"one\" }"),
+            "one",
+            (401, Reason::Forbidden, "a credential is needed"),
+        ),
+        (
+            forbid("", "when { resource.name == \"one\" }"),
+            "two",
+            (200, Reason::Permitted, ""),
+        ),
+        (
+            forbid(
+                "@status(\"404\") @reason(\"no such page\")",
+                "when { resource.name == \"one\" }",
+            ),
+            "one",
+            (404, Reason::Forbidden, "no such page"),
+        ),
+        // A forbid that cannot be evaluated may have forbidden; a permit that cannot be does not permit.
+        (
+            forbid("", OVERFLOW),
+            "two",
+            (401, Reason::PolicyError, "a credential is needed"),
+        ),
+        (
+            format!("@id(\"maybe\") permit(principal, action, resource) {OVERFLOW};"),
+            "two",
+            (401, Reason::CredentialMissing, "a credential is needed"),
+        ),
+        (
+            format!("{PERMIT_ALL} @id(\"maybe\") permit(principal, action, resource) {OVERFLOW};"),
+            "two",
+            (200, Reason::Permitted, ""),
+        ),
+    ] {
+        let stage = stage(&policies, Settings::default());
+        let decision = stage.ask("GET", &format!("/pages/{page}"), &[]);
+        let (status, reason, caller) = told(&decision);
+        assert_eq!(
+            (status, reason, caller.as_str()),
+            expected,
+            "{policies} for {page}"
+        );
+    }
+}
+
+#[test]
+fn the_determining_policies_are_named() {
+    let both = format!("{PERMIT_ALL} @id(\"also\") permit(principal, action in Action::\"read\", resource);");
+    let stage = stage(&both, Settings::default());
+    let names = |decision: &Decision| {
+        decision
+            .policies()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&stage.ask("GET", "/pages/one", &[])), ["all", "also"]);
+    assert_eq!(names(&stage.ask("POST", "/pages/one", &[])), ["all"]);
+}
+
+#[test]
+fn what_is_asked_for_must_be_in_the_table() {
+    let stage = stage(PERMIT_ALL, Settings::default());
+    for (method, path, reason) in [
+        ("GET", "/pages/one", Reason::Permitted),
+        ("PUT", "/pages/one", Reason::NoMethod),
+        ("get", "/pages/one", Reason::NoMethod),
+        ("GET", "/pages", Reason::NoRoute),
+        ("GET", "/pages/", Reason::NoRoute),
+        ("GET", "/pages/one/two", Reason::NoRoute),
+    ] {
+        assert_eq!(stage.ask(method, path, &[]).reason(), reason, "{method} {path}");
+    }
+    let connection = model::TcpConnection {
+        destination_port: Some(443),
+        sni: "api.example.test",
+    };
+    assert_eq!(stage.decide(Target::Tcp(connection)).reason(), Reason::NoRoute);
+}
+
+#[test]
+fn a_refused_credential_never_becomes_anonymous() {
+    let stage = stage(PERMIT_ALL, Settings::default());
+    for credential in [
+        "Bearer x",
+        "Bearer ",
+        "Basic dXNlcjpwdw==",
+        "",
+        "Bearer eyJhbGciOiJub25lIn0.e30.",
+    ] {
+        let decision = stage.ask("GET", "/pages/one", &[("authorization", credential)]);
+        let (status, reason, _) = told(&decision);
+        assert_eq!(
+            (status, reason),
+            (401, Reason::CredentialRefused),
+            "{credential:?}"
+        );
+    }
+}
+
+#[test]
+fn every_check_leaves_one_record() {
+    let stage = stage(PERMIT_ALL, Settings::default());
+    stage.ask("GET", "/pages/one", &[]);
+    stage.ask("GET", "/nowhere", &[]);
+    stage.ask("GET", "/pages/one", &[("authorization", "Bearer x")]);
+    stage.pipeline.refuse(&Malformed {
+        contract: Contract::Direct,
+        reason: Reason::AmbiguousPath,
+        detail: "the path was refused".to_owned(),
+    });
+    let records = stage.records.0.lock().unwrap();
+    let starts = [
+        "permitted Anonymous permitted by all",
+        "no_route Anonymous no route matches api.example.test/nowhere",
+        "credential_refused unknown ",
+        "ambiguous_path unknown the path was refused",
+    ];
+    assert_eq!(records.len(), starts.len(), "{records:#?}");
+    for (record, start) in records.iter().zip(starts) {
+        assert!(record.starts_with(start), "{record}");
+    }
+}
+
+#[test]
+fn decisions_name_the_version_of_their_rules() {
+    let version = |policies: &str| {
+        let stage = stage(policies, Settings::default());
+        stage.ask("GET", "/pages/one", &[]).version().to_string()
+    };
+    assert_eq!(version(PERMIT_ALL), version(PERMIT_ALL));
+    assert_ne!(version(PERMIT_ALL), version(&format!("{PERMIT_ALL} // changed")));
+}

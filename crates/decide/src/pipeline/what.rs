@@ -1,0 +1,125 @@
+//! What is asked for: the route's action and the entity it makes of the request.
+
+use std::collections::HashSet;
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid};
+use model::{Check, HttpRequest, PrincipalKind, Reason, Target, TcpConnection};
+
+use super::Pipeline;
+use super::answer::{Stop, denial_of, internal};
+use crate::policy::ResourceEntity;
+use crate::routes::{Action, DenyAnswer, Found, Route};
+
+/// What is asked for.
+pub(super) struct What<'r> {
+    pub(super) route: Option<&'r Route>,
+    pub(super) action: &'r Action,
+    pub(super) resource: ResourceEntity,
+}
+
+impl Pipeline {
+    pub(super) fn route<'r>(
+        &'r self,
+        check: &Check<'_>,
+        who: PrincipalKind,
+        matched: &mut Option<&'r str>,
+    ) -> Result<What<'r>, Stop> {
+        match &check.target {
+            Target::Http(request) => self.http_route(request, who, matched),
+            Target::Tcp(connection) => self.tcp_route(connection, who),
+        }
+    }
+
+    fn http_route<'r>(
+        &'r self,
+        request: &HttpRequest<'_>,
+        who: PrincipalKind,
+        matched: &mut Option<&'r str>,
+    ) -> Result<What<'r>, Stop> {
+        let rules = &self.rules;
+        let (host, path) = (request.host.as_str(), request.path.as_str());
+        let preflight = rules.cors_preflight.as_ref().zip(preflight_method(request));
+        let method = preflight.map_or(request.method, |(_, announced)| announced);
+        let nothing = DenyAnswer::default();
+        let (route, action, captures) = match rules.routes.find(host, path, method) {
+            Found::Route(route, action, captures) => (route, action, captures),
+            Found::NoMethod(route) => {
+                *matched = Some(&route.name);
+                let log = format!("the route {} has no method {method:?}", route.name);
+                return Err(denial_of(&route.on_deny, who, Reason::NoMethod, log).into());
+            }
+            Found::Nothing => {
+                let log = format!("no route matches {host}{path}");
+                return Err(denial_of(&nothing, who, Reason::NoRoute, log).into());
+            }
+        };
+        *matched = Some(&route.name);
+        let value = |name: &str| match name {
+            "host" => host,
+            "path" => path,
+            name => {
+                let index = route.captures.iter().position(|captured| **captured == *name);
+                index
+                    .and_then(|index| captures.get(index))
+                    .copied()
+                    .unwrap_or_default()
+            }
+        };
+        let template = &route.resource;
+        let uid = |kind: &EntityTypeName, id: &str| {
+            EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+        };
+        let ancestors: HashSet<EntityUid> = template
+            .ancestors
+            .iter()
+            .map(|(kind, id)| uid(kind, &id.fill(value)))
+            .collect();
+        let attributes = template
+            .attributes
+            .iter()
+            .map(|(name, text)| (name.to_string(), text.fill(value).into_owned()));
+        let resource = ResourceEntity::new(
+            uid(&template.kind, &template.id.fill(value)),
+            attributes,
+            ancestors,
+        );
+        Ok(What {
+            route: Some(route),
+            action: preflight.map_or(action, |(action, _)| action),
+            resource: resource.map_err(internal)?,
+        })
+    }
+
+    fn tcp_route(&self, connection: &TcpConnection<'_>, who: PrincipalKind) -> Result<What<'_>, Stop> {
+        let matches = |port: Option<u16>| port.is_none() || port == connection.destination_port;
+        let Some(tcp) = self.rules.tcp.iter().find(|tcp| matches(tcp.destination_port)) else {
+            let log = match connection.destination_port {
+                Some(port) => format!("no entry of `tcp` is for port {port}"),
+                None => "the request has no `http` part, and no entry of `tcp` is for any port".to_owned(),
+            };
+            return Err(denial_of(&DenyAnswer::default(), who, Reason::NoRoute, log).into());
+        };
+        let resource = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id)
+            .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()))
+            .map_err(internal)?;
+        Ok(What {
+            route: None,
+            action: &self.rules.tcp_connect,
+            resource,
+        })
+    }
+}
+
+/// The method that a CORS preflight announces; `None` if this is no preflight.
+fn preflight_method<'a>(request: &HttpRequest<'a>) -> Option<&'a str> {
+    if request.method != "OPTIONS" || request.headers.single("authorization") != Ok(None) {
+        return None;
+    }
+    request.headers.single("origin").ok().flatten()?;
+    let announced = request
+        .headers
+        .single("access-control-request-method")
+        .ok()
+        .flatten()?;
+    std::str::from_utf8(announced).ok()
+}

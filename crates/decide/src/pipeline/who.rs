@@ -1,0 +1,127 @@
+//! Who asks: the bearer of a token, the peer of a connection, or nobody.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use model::{Check, Principal, PrincipalKind, Reason, Target};
+
+use super::answer::{Stop, deny, internal, refused};
+use super::{Pipeline, Waited};
+use crate::identity::{Identified, Verified};
+use crate::rules::{Persona, Rules, mesh_principal};
+
+/// The verified bearer with what the pipeline derived from it.
+pub(super) type Bearer = Arc<Verified<Result<Persona, String>>>;
+
+/// Who asks, in the forms the later steps need.
+pub(super) enum Who {
+    Anonymous,
+    Bearer(Bearer),
+    Peer(Box<(Principal, Persona)>),
+}
+
+impl Pipeline {
+    pub(super) fn identify(&self, check: &Check<'_>, waited: Waited, now: SystemTime) -> Result<Who, Stop> {
+        let headers = match &check.target {
+            Target::Http(request) => &request.headers,
+            Target::Tcp(_) => return self.peer(check.peer.principal),
+        };
+        let identified = match waited {
+            Waited::No => self.identity.identify(headers, now),
+            Waited::Yes => self.identity.identify_with_keys_at_hand(headers, now),
+        };
+        match identified {
+            Identified::Anonymous => Ok(Who::Anonymous),
+            Identified::Verified(verified) => Ok(Who::Bearer(verified)),
+            Identified::NeedsKeys(wanted) => Err(Stop::Keys(wanted)),
+            Identified::Refused(refused) => {
+                let log = refused.to_string();
+                if refused.is_for_want_of_keys() {
+                    // No fault of the credential's: asking for another one would not help.
+                    let caller = "the credential cannot be checked right now";
+                    return Err(deny(403, Reason::KeysUnavailable, caller, log).into());
+                }
+                Err(self::refused(log))
+            }
+        }
+    }
+
+    fn peer(&self, peer: &str) -> Result<Who, Stop> {
+        if peer.is_empty() {
+            return Ok(Who::Anonymous);
+        }
+        let principal = self
+            .rules
+            .mesh
+            .as_ref()
+            .and_then(|mesh| mesh_principal(mesh, peer));
+        let Some(principal) = principal else {
+            let log = format!("the peer {peer:?} is of none of the trust domains in `mesh`");
+            return Err(deny(403, Reason::CredentialRefused, "the peer is not known", log).into());
+        };
+        let persona = Persona::new(&principal, &self.rules.identity_headers).map_err(internal)?;
+        Ok(Who::Peer(Box::new((principal, persona))))
+    }
+
+    /// Refuses headers that some upstreams cannot tell from an identity header of ours.
+    pub(super) fn refuse_aliases(&self, check: &Check<'_>) -> Result<(), Stop> {
+        let Target::Http(request) = &check.target else {
+            return Ok(());
+        };
+        match self.rules.identity_headers.alias(&request.headers) {
+            None => Ok(()),
+            Some(name) => {
+                let log = format!("the header {name:?} is an identity header in another spelling");
+                Err(deny(
+                    400,
+                    Reason::Malformed,
+                    "a header has a name that is reserved",
+                    log,
+                )
+                .into())
+            }
+        }
+    }
+}
+
+impl Who {
+    pub(super) fn kind(&self) -> PrincipalKind {
+        self.principal()
+            .map_or(PrincipalKind::Anonymous, |principal| principal.kind)
+    }
+
+    /// `None` for nobody.
+    pub(super) fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Anonymous => None,
+            Self::Bearer(verified) => Some(verified.principal()),
+            Self::Peer(peer) => Some(&peer.0),
+        }
+    }
+
+    pub(super) fn persona<'w>(&'w self, rules: &'w Rules) -> Result<&'w Persona, Stop> {
+        match self {
+            Self::Anonymous => Ok(&rules.anonymous),
+            Self::Peer(peer) => Ok(&peer.1),
+            Self::Bearer(verified) => verified
+                .derived()
+                .as_ref()
+                .map_err(|message| internal(message.clone())),
+        }
+    }
+
+    pub(super) fn key_id(&self) -> Option<&str> {
+        match self {
+            Self::Bearer(verified) => Some(verified.key_id()),
+            Self::Anonymous | Self::Peer(_) => None,
+        }
+    }
+
+    pub(super) fn token_age(&self, now: SystemTime) -> Option<i64> {
+        let Self::Bearer(verified) = self else {
+            return None;
+        };
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
+        Some((now - verified.issued_at()?) as i64)
+    }
+}

@@ -1,0 +1,163 @@
+//! The policies: loaded whole, validated strictly, asked once per request.
+
+mod context;
+mod entities;
+mod load;
+mod schema;
+
+pub use entities::{PrincipalEntity, ResourceEntity};
+pub use load::{SourceFile, Sources};
+pub use schema::{ActionTable, GENERATED};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cedar_policy::{
+    Authorizer, Context, Effect, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, Schema,
+};
+
+use crate::routes::Action;
+use context::ContextUse;
+
+pub(crate) use context::Circumstances;
+pub(crate) use entities::uid;
+pub(crate) use load::load;
+pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};
+
+/// A validated set of policies.
+#[derive(Debug)]
+pub struct Policies {
+    set: PolicySet,
+    known: HashMap<PolicyId, Known>,
+    context: ContextUse,
+    /// Each action with the groups it is in.
+    actions: HashMap<EntityUid, Entity>,
+    schema: Schema,
+    schema_text: String,
+    authorizer: Authorizer,
+}
+
+/// What is kept of a policy besides Cedar's own form of it.
+#[derive(Clone, Debug)]
+struct Known {
+    name: Arc<str>,
+    effect: Effect,
+    /// `@status` and `@reason`, on forbids.
+    answer: ForbidAnswer,
+}
+
+/// How a forbid answers the caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForbidAnswer {
+    /// `@status("404")`.
+    pub status: Option<u16>,
+    /// `@reason("…")`.
+    pub reason: Option<Arc<str>>,
+}
+
+/// What the policies say to one question.
+#[derive(Debug)]
+pub enum Judgement {
+    /// At least one permit matched and no forbid did.
+    Permit(Vec<Arc<str>>),
+    /// Nothing matched.
+    NoPermit,
+    /// These forbids matched.
+    Forbid(Vec<Arc<str>>, ForbidAnswer),
+    /// These forbids could not be evaluated: whether they match is not known. With Cedar's messages.
+    Unknown(Vec<Arc<str>>, String),
+}
+
+impl Policies {
+    /// Asks: may `principal` do `action` to `resource` under these circumstances?
+    pub(crate) fn judge(
+        &self,
+        principal: &PrincipalEntity,
+        action: &Action,
+        resource: ResourceEntity,
+        circumstances: &Circumstances<'_, '_>,
+    ) -> Judgement {
+        let unknown = |message: String| Judgement::Unknown(Vec::new(), message);
+        let context = match self.context.build(principal, circumstances) {
+            Ok(context) => context,
+            Err(message) => return unknown(message),
+        };
+        let request = match Request::new(
+            principal.uid().clone(),
+            action.uid.clone(),
+            resource.uid().clone(),
+            context,
+            None,
+        ) {
+            Ok(request) => request,
+            Err(error) => return unknown(error.to_string()),
+        };
+        let action = self.actions.get(&action.uid).cloned();
+        let entities = [principal.entity().clone(), resource.into_entity()]
+            .into_iter()
+            .chain(action);
+        let entities = match Entities::from_entities(entities, None) {
+            Ok(entities) => entities,
+            Err(error) => return unknown(error.to_string()),
+        };
+        let response = self.authorizer.is_authorized(&request, &self.set, &entities);
+        self.judgement(&response)
+    }
+
+    /// Cedar skips policies that fail; a forbid that failed may have forbidden, so it turns the answer into a denial.
+    fn judgement(&self, response: &cedar_policy::Response) -> Judgement {
+        let diagnostics = response.diagnostics();
+        let mut failed = Vec::new();
+        let mut messages = String::new();
+        for error in diagnostics.errors() {
+            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+            let known = self.known.get(error.policy_id());
+            if known.is_none_or(|policy| policy.effect == Effect::Forbid) {
+                failed.push(known.map_or_else(
+                    || error.policy_id().to_string().into(),
+                    |policy| Arc::clone(&policy.name),
+                ));
+                messages.push_str(&error.to_string());
+            }
+        }
+        let reasons = || diagnostics.reason().filter_map(|id| self.known.get(id));
+        let mut names: Vec<Arc<str>> = reasons().map(|policy| Arc::clone(&policy.name)).collect();
+        names.sort_unstable();
+        match response.decision() {
+            cedar_policy::Decision::Allow if failed.is_empty() => Judgement::Permit(names),
+            cedar_policy::Decision::Deny if !names.is_empty() => {
+                let mut answers: Vec<&Known> = reasons()
+                    .filter(|p| p.answer != ForbidAnswer::default())
+                    .collect();
+                answers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+                let answer = answers
+                    .first()
+                    .map(|policy| policy.answer.clone())
+                    .unwrap_or_default();
+                Judgement::Forbid(names, answer)
+            }
+            _ if !failed.is_empty() => Judgement::Unknown(failed, messages),
+            _ => Judgement::NoPermit,
+        }
+    }
+
+    /// How many policies there are.
+    pub fn count(&self) -> usize {
+        self.known.len()
+    }
+
+    /// The whole schema in Cedar's syntax: the user's entity types with the generated actions and context.
+    pub fn schema_text(&self) -> &str {
+        &self.schema_text
+    }
+
+    /// The compiled schema.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+}
+
+/// A context without anything.
+fn empty_context() -> Context {
+    Context::empty()
+}

@@ -1,0 +1,215 @@
+//! The schema: entity types from the user's files, actions and context generated from the routes.
+//!
+//! Cedar cannot extend a declared type or action from another fragment, and what a request can be is said by the routes
+//! already; so nobody has to write it twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use cedar_policy::EntityTypeName;
+use model::PrincipalKind;
+
+use crate::problem::{Problem, did_you_mean};
+use crate::settings::{CorsPreflight, Settings};
+
+/// The name of the generated part in messages.
+pub const GENERATED: &str = "<generated from routes>";
+/// The action of a permitted CORS preflight.
+pub(crate) const CORS_PREFLIGHT: &str = "cors.preflight";
+/// The action of a TCP connection.
+pub(crate) const TCP_CONNECT: &str = "tcp.connect";
+
+/// Methods that may stand in an action group although no route uses them.
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT",
+];
+
+/// Every action with the resource types it applies to, and the groups.
+#[derive(Clone, Debug, Default)]
+pub struct ActionTable {
+    /// Actions of HTTP requests.
+    http: BTreeMap<String, BTreeSet<String>>,
+    /// Resource types of `tcp.connect`.
+    tcp: BTreeSet<String>,
+    groups: BTreeMap<String, Vec<String>>,
+}
+
+impl ActionTable {
+    /// Collects the actions of all routes and checks the groups.
+    pub fn of(settings: &Settings, problems: &mut Vec<Problem>) -> Self {
+        let mut table = Self::default();
+        for (index, route) in settings.routes.iter().enumerate() {
+            let names: Vec<&String> = match &route.action {
+                Some(name) => vec![name],
+                None => route.methods.iter().collect(),
+            };
+            for name in names {
+                if is_action_name(name) {
+                    let kinds = table.http.entry(name.clone()).or_default();
+                    kinds.extend(type_name(&route.resource.kind));
+                } else {
+                    problems.push(Problem::setting(
+                        format!(
+                            "/routes/{index}/{}",
+                            if route.action.is_some() {
+                                "action"
+                            } else {
+                                "methods"
+                            }
+                        ),
+                        format!("`{name}` is no action name"),
+                        "use letters, digits, `.`, `_` and `-`",
+                    ));
+                }
+            }
+            if settings.cors_preflight == CorsPreflight::Allow {
+                let kinds = table.http.entry(CORS_PREFLIGHT.to_owned()).or_default();
+                kinds.extend(type_name(&route.resource.kind));
+            }
+        }
+        table.tcp = settings
+            .tcp
+            .iter()
+            .filter_map(|tcp| type_name(&tcp.resource.kind))
+            .collect();
+        for (group, members) in &settings.actions {
+            table.add_group(group, members, settings, problems);
+        }
+        table
+    }
+
+    fn add_group(
+        &mut self,
+        group: &str,
+        members: &[String],
+        settings: &Settings,
+        problems: &mut Vec<Problem>,
+    ) {
+        let pointer = format!("/actions/{group}");
+        let mut refuse = |message: String, help: &str| problems.push(Problem::name(&pointer, message, help));
+        if !is_action_name(group) {
+            return refuse(
+                format!("`{group}` is no name for a group of actions"),
+                "use letters, digits, `.`, `_` and `-`",
+            );
+        }
+        if self.http.contains_key(group) {
+            return refuse(
+                format!("`{group}` cannot name a group: some route has an action of that name"),
+                "choose another name for the group",
+            );
+        }
+        for (index, member) in members.iter().enumerate() {
+            let known = self.http.contains_key(member)
+                || settings.actions.contains_key(member)
+                || METHODS.contains(&member.as_str())
+                || (member == TCP_CONNECT && !settings.tcp.is_empty());
+            if !known {
+                let names = || self.http.keys().map(String::as_str);
+                let help = match did_you_mean(member, names().chain(METHODS)) {
+                    help if help.is_empty() => {
+                        format!("routes have: {}", names().collect::<Vec<_>>().join(", "))
+                    }
+                    help => help,
+                };
+                problems.push(Problem::setting(
+                    format!("{pointer}/{index}"),
+                    format!("no route has the action `{member}`"),
+                    help,
+                ));
+            }
+        }
+        self.groups.insert(group.to_owned(), members.to_vec());
+    }
+
+    /// The generated part of the schema, in Cedar's syntax.
+    pub fn schema_text(&self, settings: &Settings) -> String {
+        let mut text = String::from("\n// ---- generated from the routes; not to be edited ----\n");
+        let principals = PrincipalKind::ALL.map(PrincipalKind::as_str).join(", ");
+        if !self.http.is_empty() {
+            let _ = writeln!(text, "type RequestContext = {{\n{}}};", request_context(settings));
+        }
+        for group in self.groups.keys() {
+            let _ = writeln!(text, "action {}{};", quoted(group), self.parents(group));
+        }
+        for (name, kinds) in &self.http {
+            let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+            let _ = writeln!(
+                text,
+                "action {}{} appliesTo {{ principal: [{principals}], resource: [{}], context: RequestContext }};",
+                quoted(name),
+                self.parents(name),
+                kinds.join(", ")
+            );
+        }
+        if !self.tcp.is_empty() {
+            let kinds: Vec<&str> = self.tcp.iter().map(String::as_str).collect();
+            let context =
+                "  client_ip?: ipaddr,\n  time: datetime,\n  destination_port?: Long,\n  sni?: String,\n";
+            let _ = writeln!(
+                text,
+                "action {}{} appliesTo {{ principal: [Robot, Anonymous], resource: [{}], context: {{\n{context}}} }};",
+                quoted(TCP_CONNECT),
+                self.parents(TCP_CONNECT),
+                kinds.join(", "),
+            );
+        }
+        text
+    }
+
+    fn parents(&self, member: &str) -> String {
+        let parents: Vec<String> = self
+            .groups
+            .iter()
+            .filter(|(_, members)| members.iter().any(|m| m == member))
+            .map(|(group, _)| quoted(group))
+            .collect();
+        if parents.is_empty() {
+            String::new()
+        } else {
+            format!(" in [{}]", parents.join(", "))
+        }
+    }
+}
+
+/// The members of `context`; [`super::context`] fills what policies mention.
+fn request_context(settings: &Settings) -> String {
+    let mut text = String::from(
+        "  method: String,\n  scheme: String,\n  host: String,\n  path: String,\n  client_ip?: ipaddr,\n  \
+         time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  token_age?: Long,\n  body_truncated: Bool,\n",
+    );
+    let expose = &settings.expose;
+    let metadata: Vec<String> = expose.metadata.keys().cloned().collect();
+    for (name, members) in [
+        ("headers", &expose.headers),
+        ("query", &expose.query),
+        ("extensions", &expose.extensions),
+        ("metadata", &metadata),
+        ("body", &expose.body),
+    ] {
+        if !members.is_empty() {
+            let members: Vec<String> = members
+                .iter()
+                .map(|m| format!("{}?: String", quoted(m)))
+                .collect();
+            let _ = writeln!(text, "  {name}: {{ {} }},", members.join(", "));
+        }
+    }
+    text
+}
+
+/// What is no name of a type stays out of the generated text; whoever compiles the route says what is wrong with it.
+fn type_name(kind: &str) -> Option<String> {
+    kind.parse::<EntityTypeName>().ok().map(|_| kind.to_owned())
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.escape_debug())
+}
+
+fn is_action_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}

@@ -1,0 +1,47 @@
+//! What is told of a decision to whoever keeps records: once a check, in one place.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use model::{Check, Contract, Decision, Principal, Verdict};
+
+/// Everything worth keeping of one decision, borrowed. No token is in it.
+#[derive(Debug)]
+pub struct Record<'a, 'c> {
+    /// The decision.
+    pub decision: &'a Decision,
+    /// The contract it came through.
+    pub contract: Contract,
+    /// The check, unless there was none to be made.
+    pub check: Option<&'a Check<'c>>,
+    /// Who asked, once that was known.
+    pub principal: Option<&'a Principal>,
+    /// The id of the key that verified the credential.
+    pub key_id: Option<&'a str>,
+    /// The route that matched.
+    pub route: Option<&'a str>,
+    /// The action, by name.
+    pub action: Option<&'a str>,
+    /// The resource, as Cedar writes it.
+    pub resource: Option<&'a str>,
+    /// The client's address.
+    pub client_ip: Option<IpAddr>,
+    /// From the check's arrival in the pipeline to the decision.
+    pub took: Duration,
+}
+
+impl Record<'_, '_> {
+    /// Why, in a line for operators: the full reason of a denial, or the policies that permitted.
+    pub fn why(&self) -> String {
+        match self.decision.verdict() {
+            Verdict::Allow(_) => format!("permitted by {}", self.decision.policies().join(", ")),
+            Verdict::Deny(denial) => denial.log.clone(),
+        }
+    }
+}
+
+/// Keeps records. It must not block: what cannot be kept at once is dropped and counted.
+pub trait Recorder: Send + Sync + 'static {
+    /// Takes a record, or drops it.
+    fn offer(&self, record: &Record<'_, '_>);
+}

@@ -1,0 +1,240 @@
+//! Routes of the configuration -> the route table, with every problem found on the way.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use cedar_policy::EntityTypeName;
+use model::RouteEdits;
+
+use super::{
+    Action, DenyAnswer, OnAllow, OnDeny, Pattern, ResourceTemplate, Route, RouteSettings, RouteTable,
+    Template,
+};
+use crate::policy;
+use crate::problem::Problem;
+use crate::status::is_denial_status;
+
+/// Compiles all routes.
+pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> RouteTable {
+    let mut table = RouteTable::default();
+    for (index, route) in routes.iter().enumerate() {
+        let before = problems.len();
+        let mut problem = |part: &str, message: String, help: &str| {
+            problems.push(Problem::setting(format!("/routes/{index}{part}"), message, help));
+        };
+        let pattern = match Pattern::parse(&route.path) {
+            Ok(pattern) => pattern,
+            Err(message) => {
+                problem("/path", message, "for example `/workspaces/{workspace}/{rest..}`");
+                continue;
+            }
+        };
+        if route.methods.is_empty() {
+            problem(
+                "/methods",
+                "a route without methods matches nothing".to_owned(),
+                "name the methods",
+            );
+        }
+        for (i, host) in route.hosts.iter().enumerate() {
+            match model::Host::parse(host) {
+                Ok(normal) if normal.as_str() == host => {}
+                Ok(normal) => {
+                    let message = format!(
+                        "hosts are compared in their normal form: write `{}`",
+                        normal.as_str()
+                    );
+                    problem(&format!("/hosts/{i}"), message, "");
+                }
+                Err(refusal) => problem(&format!("/hosts/{i}"), refusal.to_string(), ""),
+            }
+        }
+        check_on_deny(&route.on_deny, &mut problem);
+        let on_allow = compile_on_allow(&route.on_allow, &mut problem);
+        let Some(resource) = compile_resource(route, &pattern, &mut problem) else {
+            continue;
+        };
+        let actions = route.methods.iter().filter_map(|method| {
+            let action = action(route.action.as_ref().unwrap_or(method)).ok()?;
+            Some((method.as_str().into(), action))
+        });
+        let compiled = Route {
+            name: format!("{}{}", route.hosts.join(","), route.path).into(),
+            captures: pattern.names().map(Into::into).collect(),
+            actions: actions.collect(),
+            resource,
+            on_deny: DenyAnswer {
+                status: route.on_deny.status,
+                reason: route.on_deny.reason.as_deref().map(Arc::from),
+                headers: pairs(&route.on_deny.headers).into(),
+            },
+            on_allow: Arc::new(on_allow),
+        };
+        if problems.len() == before
+            && let Err(other) = table.insert(&pattern, &route.hosts, compiled)
+        {
+            problems.push(Problem::setting(
+                format!("/routes/{index}/path"),
+                format!("another route matches the same requests: {other}"),
+                "give each method of a path one route",
+            ));
+        }
+    }
+    table
+}
+
+fn compile_resource(
+    route: &RouteSettings,
+    pattern: &Pattern,
+    problem: &mut impl FnMut(&str, String, &str),
+) -> Option<ResourceTemplate> {
+    let names: Vec<&str> = pattern.names().chain(["host", "path"]).collect();
+    let mut template = |part: String, text: &str| match Template::parse(text, &names) {
+        Ok(template) => Some(template),
+        Err(message) => {
+            problem(
+                &part,
+                message,
+                "a text may contain `{name}` of the path pattern, `{host}` and `{path}`",
+            );
+            None
+        }
+    };
+    let resource = &route.resource;
+    let id = template(
+        "/resource/id".to_owned(),
+        resource.id.as_deref().unwrap_or("{host}{path}"),
+    );
+    let attributes: Option<Vec<_>> = resource
+        .attributes
+        .iter()
+        .map(|(name, text)| {
+            Some((
+                name.as_str().into(),
+                template(format!("/resource/attributes/{name}"), text)?,
+            ))
+        })
+        .collect();
+    let ancestors: Vec<_> = resource
+        .ancestors
+        .iter()
+        .enumerate()
+        .filter_map(|(i, entity)| Some((i, entity, template(format!("/resource/in/{i}/id"), &entity.id)?)))
+        .collect();
+    let mut kind = |part: String, name: &str| match name.parse::<EntityTypeName>() {
+        Ok(kind) => Some(kind),
+        Err(_) => {
+            problem(
+                &part,
+                format!("`{name}` is no entity type name"),
+                "for example `Workspace`",
+            );
+            None
+        }
+    };
+    let kinds: Option<Vec<_>> = ancestors
+        .into_iter()
+        .map(|(i, entity, id)| Some((kind(format!("/resource/in/{i}/type"), &entity.kind)?, id)))
+        .collect();
+    Some(ResourceTemplate {
+        kind: kind("/resource/type".to_owned(), &resource.kind)?,
+        id: id?,
+        attributes: attributes?,
+        ancestors: kinds?,
+    })
+}
+
+fn check_on_deny(on_deny: &OnDeny, problem: &mut impl FnMut(&str, String, &str)) {
+    if let Some(status) = on_deny.status
+        && !is_denial_status(status)
+    {
+        let help = "use a 4xx that proxies know, such as 403 or 404; Envoy rejects an answer with any other";
+        problem(
+            "/on_deny/status",
+            format!("{status} is no status that a denial can have"),
+            help,
+        );
+    }
+    if on_deny
+        .reason
+        .as_ref()
+        .is_some_and(|reason| reason.chars().any(char::is_control))
+    {
+        problem("/on_deny/reason", "the reason must be one line".to_owned(), "");
+    }
+    check_headers("/on_deny/headers", &on_deny.headers, problem);
+}
+
+fn compile_on_allow(on_allow: &OnAllow, problem: &mut impl FnMut(&str, String, &str)) -> RouteEdits {
+    check_headers("/on_allow/response_headers", &on_allow.response_headers, problem);
+    for (index, name) in on_allow.remove_query.iter().enumerate() {
+        if on_allow.set_query.contains_key(name) {
+            let message =
+                format!("`{name}` is also in `set_query`, and what is both set and removed is removed");
+            problem(
+                &format!("/on_allow/remove_query/{index}"),
+                message,
+                "keep one of the two",
+            );
+        }
+    }
+    RouteEdits {
+        response_headers: pairs(&on_allow.response_headers),
+        set_query: on_allow
+            .set_query
+            .iter()
+            .map(|(name, value)| (percent_encode(name), percent_encode(value)))
+            .collect(),
+        remove_query: on_allow
+            .remove_query
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect(),
+    }
+}
+
+fn check_headers(part: &str, headers: &[(String, String)], problem: &mut impl FnMut(&str, String, &str)) {
+    for (index, (name, value)) in headers.iter().enumerate() {
+        let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if name.is_empty() || !name.bytes().all(token) || matches!(name.as_str(), "content-length" | "host") {
+            let help = "use lower-case letters, digits and `-`";
+            problem(
+                &format!("{part}/{index}"),
+                format!("`{name}` is no header to send"),
+                help,
+            );
+        }
+        if !value.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) || value.trim() != value {
+            let message = "a header value is visible ASCII without blanks at its ends".to_owned();
+            problem(&format!("{part}/{index}"), message, "");
+        }
+    }
+}
+
+fn pairs(headers: &[(String, String)]) -> Vec<(Box<str>, Box<str>)> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+        .collect()
+}
+
+/// Unreserved characters stay (RFC 3986 section 2.3).
+fn percent_encode(text: &str) -> Box<str> {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded.into()
+}
+
+/// `Action::"<name>"`.
+pub(crate) fn action(name: &str) -> Result<Action, String> {
+    Ok(Action {
+        name: name.into(),
+        uid: policy::uid("Action", name)?,
+    })
+}

@@ -1,0 +1,91 @@
+//! Routes as the configuration writes them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// One route: which requests it matches, and what they are in the words of the policies.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    /// Path pattern. `{name}` stands for exactly one segment that is not empty, `{name..}` at the end for all that
+    /// remains (nothing, a trailing slash, or any number of segments). Everything else is compared byte for byte with
+    /// the canonical path. Example: `/workspaces/{workspace}/{rest..}`
+    pub path: String,
+    /// Hosts this route is for, in lower case, without port. Empty: any host.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Methods this route is for, case-sensitive. A method that no route of a path lists is denied.
+    pub methods: Vec<String>,
+    /// A named operation, such as `workspace.credentials.read`. Without it the method is the action.
+    #[serde(default)]
+    pub action: Option<String>,
+    /// The entity that a matching request asks for.
+    pub resource: ResourceSettings,
+    /// How a denial looks to the caller when no policy says otherwise.
+    #[serde(default)]
+    pub on_deny: OnDeny,
+    /// What to change on every allow.
+    #[serde(default)]
+    pub on_allow: OnAllow,
+}
+
+/// The Cedar entity of a route. Texts may contain `{name}` of the path pattern, `{host}` and `{path}`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceSettings {
+    /// Entity type; the schema declares it. Example: `Workspace`
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Entity id. Default: `{host}{path}`
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Attributes of type String; the schema declares them. Example: `workspace: "{workspace}"`
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+    /// The entities that this one is `in`.
+    #[serde(default, rename = "in")]
+    pub ancestors: Vec<EntitySettings>,
+}
+
+/// A reference to an entity.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntitySettings {
+    /// Entity type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Entity id; may contain `{name}` of the path pattern, `{host}` and `{path}`.
+    pub id: String,
+}
+
+/// The answer to the caller when no policy permits. Forbids answer with their own `@status` and `@reason`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnDeny {
+    /// HTTP status: a 4xx that proxies know. Default: 401 without a credential, 403 with one.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// One line of text for the caller.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Response headers, each a pair of name and value; a name may come several times (`set-cookie`).
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+}
+
+/// What to change when the request passes.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnAllow {
+    /// Headers to add to the client's response, each a pair of name and value.
+    #[serde(default)]
+    pub response_headers: Vec<(String, String)>,
+    /// Query parameters to set on the upstream request, overwriting.
+    #[serde(default)]
+    pub set_query: BTreeMap<String, String>,
+    /// Query parameters to remove from the upstream request, such as `access_token`.
+    #[serde(default)]
+    pub remove_query: Vec<String>,
+}

@@ -1,0 +1,202 @@
+//! Everything that the configuration says about decisions, compiled as a whole.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use model::{Principal, PrincipalKind, Version};
+
+use crate::identity::{self, IssuerSettings};
+use crate::identity_headers::IdentityHeaders;
+use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
+use crate::problem::{Problem, Severity};
+use crate::routes::{self, Action, RouteTable};
+use crate::settings::{CorsPreflight, MeshSettings, Settings, TcpRouteSettings};
+
+/// Compiled routes, policies and settings. Replaced whole or not at all.
+#[derive(Debug)]
+pub struct Rules {
+    pub(crate) issuers: Vec<IssuerSettings>,
+    pub(crate) routes: RouteTable,
+    pub(crate) tcp: Vec<TcpRouteSettings>,
+    pub(crate) mesh: Option<MeshSettings>,
+    pub(crate) policies: Policies,
+    pub(crate) identity_headers: Arc<IdentityHeaders>,
+    pub(crate) anonymous: Persona,
+    pub(crate) cors_preflight: Option<Action>,
+    pub(crate) tcp_connect: Action,
+    pub(crate) trusted_hops: u8,
+    pub(crate) version: Version,
+}
+
+/// A principal in the forms that a decision needs; made once per verified credential.
+#[derive(Clone, Debug)]
+pub(crate) struct Persona {
+    pub(crate) entity: PrincipalEntity,
+    pub(crate) edits: Arc<model::HeaderEdits>,
+}
+
+impl Persona {
+    pub(crate) fn new(principal: &Principal, headers: &IdentityHeaders) -> Result<Self, String> {
+        Ok(Self {
+            entity: PrincipalEntity::new(principal)?,
+            edits: Arc::new(headers.edits(principal)?),
+        })
+    }
+}
+
+impl Rules {
+    /// Compiles and validates everything; does no IO.
+    ///
+    /// # Errors
+    /// Every problem that was found, advice included. Advice alone is returned beside the rules.
+    pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let mut problems = identity::validate(&settings.issuers);
+        let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
+        let actions = ActionTable::of(settings, &mut problems);
+        let routes = routes::compile(&settings.routes, &mut problems);
+        check_tcp(settings, &mut problems);
+        let policies = policy::load(settings, &actions, sources, &mut problems);
+        if let Some(policies) = &policies {
+            check_resources(settings, policies, &mut problems);
+        }
+        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers);
+        match (
+            policies,
+            anonymous,
+            routes::action(policy::TCP_CONNECT),
+            routes::action(policy::CORS_PREFLIGHT),
+        ) {
+            (Some(policies), Ok(anonymous), Ok(tcp_connect), Ok(preflight)) if !serious(&problems) => Ok((
+                Self {
+                    issuers: settings.issuers.clone(),
+                    routes,
+                    tcp: settings.tcp.clone(),
+                    mesh: settings.mesh.clone(),
+                    policies,
+                    identity_headers,
+                    anonymous,
+                    cors_preflight: (settings.cors_preflight == CorsPreflight::Allow).then_some(preflight),
+                    tcp_connect,
+                    trusted_hops: settings.trusted_hops,
+                    version: version(settings, sources),
+                },
+                problems,
+            )),
+            (_, Err(message), ..) | (_, _, Err(message), _) | (_, _, _, Err(message)) => {
+                problems.push(Problem::setting("", message, ""));
+                Err(problems)
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// The loaded policies.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The compiled routes.
+    pub fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
+    /// Which rules these are.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+}
+
+fn serious(problems: &[Problem]) -> bool {
+    problems.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+/// The first twelve hex digits of a SHA-256 over all that decides.
+fn version(settings: &Settings, sources: &Sources) -> Version {
+    let all = format!("{settings:?}\n{sources:?}");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, all.as_bytes());
+    let hex = digest
+        .as_ref()
+        .iter()
+        .take(6)
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+    Version(hex.into())
+}
+
+fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
+    if !settings.tcp.is_empty()
+        && settings
+            .mesh
+            .as_ref()
+            .is_none_or(|mesh| mesh.trust_domains.is_empty())
+    {
+        problems.push(Problem::setting(
+            "/tcp",
+            "a TCP connection is judged by its peer, and no `mesh.trust_domains` says whose peers are believed",
+            "add `mesh: {name: mesh, trust_domains: [cluster.local]}`",
+        ));
+    }
+    if let Some(mesh) = &settings.mesh
+        && settings.issuers.iter().any(|issuer| issuer.name == mesh.name)
+    {
+        problems.push(Problem::setting(
+            "/mesh/name",
+            format!(
+                "an issuer is called `{}` too, and principals of the two could not be told apart",
+                mesh.name
+            ),
+            "choose another name",
+        ));
+    }
+}
+
+/// Fills every route's resource with sample values and asks Cedar whether the schema lets it exist.
+fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<Problem>) {
+    let mut check = |pointer: String, sample: Result<ResourceEntity, String>| {
+        if let Err(message) = sample.and_then(|sample| sample.conforms(policies.schema())) {
+            problems.push(Problem::setting(
+                pointer,
+                format!("this resource does not fit the schema: {message}"),
+                "the schema file and the route must agree on attributes and on what an entity is `in`",
+            ));
+        }
+    };
+    for (index, route) in settings.routes.iter().enumerate() {
+        let attributes = route
+            .resource
+            .attributes
+            .keys()
+            .map(|name| (name.clone(), "sample".to_owned()));
+        let ancestors: Result<HashSet<_>, _> = route
+            .resource
+            .ancestors
+            .iter()
+            .map(|entity| policy::uid(&entity.kind, "sample"))
+            .collect();
+        let sample = policy::uid(&route.resource.kind, "sample")
+            .and_then(|uid| ResourceEntity::new(uid, attributes, ancestors?));
+        check(format!("/routes/{index}/resource"), sample);
+    }
+    for (index, tcp) in settings.tcp.iter().enumerate() {
+        let sample = policy::uid(&tcp.resource.kind, &tcp.resource.id)
+            .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()));
+        check(format!("/tcp/{index}/resource"), sample);
+    }
+}
+
+/// A principal of the mesh.
+pub(crate) fn mesh_principal(mesh: &MeshSettings, peer: &str) -> Option<Principal> {
+    let trust_domain = peer.strip_prefix("spiffe://")?.split('/').next()?;
+    if !mesh.trust_domains.iter().any(|known| known == trust_domain) {
+        return None;
+    }
+    let mut principal = Principal::anonymous();
+    principal.kind = PrincipalKind::Robot;
+    principal.id = format!("{}/{peer}", mesh.name);
+    principal.issuer = mesh.name.clone();
+    principal.subject = peer.to_owned();
+    Some(principal)
+}

@@ -1,0 +1,144 @@
+//! What of the configuration decides: issuers, actions, routes, and what policies get to see.
+//!
+//! Each part is written where it is used; this is the sum. The server adds listeners, files and logs.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::identity::IssuerSettings;
+use crate::routes::{EntitySettings, RouteSettings};
+
+/// The settings of the judgement.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct Settings {
+    /// Who issues the tokens that are believed. Without any, every request is anonymous.
+    #[serde(default)]
+    pub issuers: Vec<IssuerSettings>,
+    /// Action groups: a name and its members, which are methods or named operations of routes.
+    /// Default: `read` (GET, HEAD, OPTIONS) and `write` (POST, PUT, PATCH, DELETE).
+    #[serde(default = "default_actions")]
+    pub actions: BTreeMap<String, Vec<String>>,
+    /// What can be asked for. A request that no route matches is denied.
+    #[serde(default)]
+    pub routes: Vec<RouteSettings>,
+    /// TCP connections that can be asked for (Envoy's network filter, Istio on TCP ports), judged by the peer's
+    /// certificate; the action is `tcp.connect`.
+    #[serde(default)]
+    pub tcp: Vec<TcpRouteSettings>,
+    /// How the peer of a TCP connection becomes a principal. Needed with `tcp`.
+    #[serde(default)]
+    pub mesh: Option<MeshSettings>,
+    /// Parts of the request that policies may look at, as optional attributes of `context`.
+    #[serde(default)]
+    pub expose: Expose,
+    /// Headers that tell the upstream who asks. On every allow each of them is set or removed, whatever the client
+    /// sent. Example: `x-auth-subject: subject`
+    #[serde(default)]
+    pub identity_headers: BTreeMap<String, IdentityValue>,
+    /// Whether a CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes for routes that
+    /// exist. It carries no credentials. Default: `deny`
+    #[serde(default)]
+    pub cors_preflight: CorsPreflight,
+    /// How many proxies in front append to `X-Forwarded-For`: the client's address is taken that many entries from the
+    /// right. 0: the address of the connection. Default: 0
+    #[serde(default)]
+    pub trusted_hops: u8,
+}
+
+/// One TCP destination.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TcpRouteSettings {
+    /// The destination port this is about. Empty: any port.
+    #[serde(default)]
+    pub destination_port: Option<u16>,
+    /// The entity that a connection asks for; its id is taken as it stands.
+    pub resource: EntitySettings,
+}
+
+/// A service mesh whose proxies verified the peer's certificate.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeshSettings {
+    /// The short name in principal ids: `Robot::"<name>/spiffe://…"`.
+    pub name: String,
+    /// The SPIFFE trust domains that are believed, without `spiffe://`. Example: `cluster.local`
+    pub trust_domains: Vec<String>,
+}
+
+/// What policies may look at beyond method, host and path.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expose {
+    /// Request headers, in lower case: `context.headers has "x-tier"`. A header with several values is absent.
+    #[serde(default)]
+    pub headers: Vec<String>,
+    /// Query parameters: `context.query.page`. Decoded once; a parameter with several values is absent.
+    #[serde(default)]
+    pub query: Vec<String>,
+    /// Context extensions that the proxy's configuration sets: `context.extensions.tier`.
+    #[serde(default)]
+    pub extensions: Vec<String>,
+    /// Strings of the proxy's dynamic metadata: `context.metadata.<name>`.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, MetadataPath>,
+    /// String members of a JSON body: `context.body.name`. Absent unless the whole body came and is a JSON object;
+    /// `context.body_truncated` tells whether the proxy cut it off.
+    #[serde(default)]
+    pub body: Vec<String>,
+}
+
+/// Where a string is in the metadata of the proxy's filters.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetadataPath {
+    /// Example: `envoy.filters.http.jwt_authn`
+    pub namespace: String,
+    /// Member names from the outside in.
+    pub path: Vec<Box<str>>,
+}
+
+/// What an identity header carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityValue {
+    /// The principal's id with the issuer's short name: `main/7d2f…`
+    Principal,
+    /// `User`, `Client`, `Robot` or `Anonymous`.
+    Type,
+    /// The subject as the issuer says it.
+    Subject,
+    /// The issuer's short name.
+    Issuer,
+    /// The name for humans.
+    Name,
+    /// The OAuth client the token was issued to.
+    Client,
+    /// The groups, separated by commas.
+    Groups,
+    /// The scopes, separated by blanks.
+    Scopes,
+}
+
+/// What happens to a CORS preflight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CorsPreflight {
+    /// It is judged like every other request.
+    #[default]
+    Deny,
+    /// It asks for the action `cors.preflight` on the route of the method it announces, which a built-in policy permits.
+    Allow,
+}
+
+/// `read` and `write`.
+pub fn default_actions() -> BTreeMap<String, Vec<String>> {
+    let group =
+        |name: &str, members: &[&str]| (name.to_owned(), members.iter().map(|m| (*m).to_owned()).collect());
+    BTreeMap::from([
+        group("read", &["GET", "HEAD", "OPTIONS"]),
+        group("write", &["POST", "PUT", "PATCH", "DELETE"]),
+    ])
+}

@@ -1,0 +1,237 @@
+//! The answer, and the proof that it was earned.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{HeaderEdits, RouteEdits};
+
+/// The answer to one check.
+#[derive(Debug)]
+pub struct Decision {
+    id: DecisionId,
+    verdict: Verdict,
+    policies: Vec<Arc<str>>,
+    version: Version,
+}
+
+/// Yes or no.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The request passes.
+    Allow(Permit),
+    /// It does not.
+    Deny(Denial),
+}
+
+/// The proof that policies let a request pass. Without one there is no allow.
+#[derive(Debug)]
+pub struct Permit {
+    edits: Arc<HeaderEdits>,
+    route: Arc<RouteEdits>,
+}
+
+impl Permit {
+    /// Only the pipeline may call this, after policies said yes: `clippy.toml` forbids it everywhere else.
+    pub fn grant(edits: Arc<HeaderEdits>, route: Arc<RouteEdits>) -> Self {
+        Self { edits, route }
+    }
+
+    /// The identity headers of the upstream request: set or removed.
+    pub fn edits(&self) -> &HeaderEdits {
+        &self.edits
+    }
+
+    /// What the route changes on every allow.
+    pub fn route(&self) -> &RouteEdits {
+        &self.route
+    }
+}
+
+/// A refusal with its two messages: one for the caller, one for the log.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    /// HTTP status for the caller: 4xx.
+    pub status: u16,
+    /// The class of the reason.
+    pub reason: Reason,
+    /// One plain line for the caller; gives nothing away.
+    pub caller: Cow<'static, str>,
+    /// The whole truth, for the log only.
+    pub log: String,
+    /// `WWW-Authenticate` (RFC 6750 section 3), on 401.
+    pub challenge: Option<Cow<'static, str>>,
+    /// More headers for the caller, as the route's `on_deny` says.
+    pub headers: Arc<[(Box<str>, Box<str>)]>,
+}
+
+/// Why a request was denied or allowed, as a class that logs and metrics can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A permit policy matched and no forbid did.
+    Permitted,
+    /// No permit policy matched.
+    NoPermit,
+    /// A forbid policy matched.
+    Forbidden,
+    /// A policy could not be evaluated, and doubt is a denial.
+    PolicyError,
+    /// A credential is needed and none was presented.
+    CredentialMissing,
+    /// A credential was presented and refused.
+    CredentialRefused,
+    /// The keys that could verify the credential are not at hand.
+    KeysUnavailable,
+    /// No route matches host and path.
+    NoRoute,
+    /// A route matches the path, but not with this method.
+    NoMethod,
+    /// The path can be read in more than one way.
+    AmbiguousPath,
+    /// The host cannot be compared.
+    InvalidHost,
+    /// The question of the proxy is not one that can be answered.
+    Malformed,
+    /// The answer was not there in time.
+    Timeout,
+    /// Something broke on our side.
+    Internal,
+}
+
+impl Reason {
+    /// The name in logs, metadata and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permitted => "permitted",
+            Self::NoPermit => "no_permit",
+            Self::Forbidden => "forbidden",
+            Self::PolicyError => "policy_error",
+            Self::CredentialMissing => "credential_missing",
+            Self::CredentialRefused => "credential_refused",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::NoRoute => "no_route",
+            Self::NoMethod => "no_method",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::InvalidHost => "invalid_host",
+            Self::Malformed => "malformed",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Decision {
+    /// A yes, on the strength of a permit.
+    pub fn allow(permit: Permit, policies: Vec<Arc<str>>, version: Version) -> Self {
+        Self {
+            id: DecisionId::new(),
+            verdict: Verdict::Allow(permit),
+            policies,
+            version,
+        }
+    }
+
+    /// A no.
+    pub fn deny(denial: Denial, policies: Vec<Arc<str>>, version: Version) -> Self {
+        Self {
+            id: DecisionId::new(),
+            verdict: Verdict::Deny(denial),
+            policies,
+            version,
+        }
+    }
+
+    /// The name of this decision, in the log, at the upstream and at the client.
+    pub fn id(&self) -> DecisionId {
+        self.id
+    }
+
+    /// Yes or no.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// The policies that determined the verdict: the permits of an allow, the forbids (or the failed ones) of a
+    /// denial; empty when nothing permitted.
+    pub fn policies(&self) -> &[Arc<str>] {
+        &self.policies
+    }
+
+    /// Which policies, routes and settings decided.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The class of the reason.
+    pub fn reason(&self) -> Reason {
+        match &self.verdict {
+            Verdict::Allow(_) => Reason::Permitted,
+            Verdict::Deny(denial) => denial.reason,
+        }
+    }
+
+    /// True for an allow.
+    pub fn is_allow(&self) -> bool {
+        matches!(self.verdict, Verdict::Allow(_))
+    }
+}
+
+/// A random name for one decision (UUID version 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DecisionId(uuid::Uuid);
+
+impl DecisionId {
+    fn new() -> Self {
+        Self(uuid::Uuid::new_v4())
+    }
+
+    /// Writes the 36 characters of the id into `buffer`.
+    pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The version of the rules that made a decision: a digest over policies, schema, routes and settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(pub Arc<str>);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The ingress contracts, one per kind of caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Contract {
+    /// Envoy `ext_authz` over gRPC (`envoy.service.auth.v3.Authorization/Check`); Istio and Envoy Gateway use it too.
+    EnvoyGrpc = 0,
+    /// No proxy at all: a question from the command line.
+    Direct = 1,
+}
+
+impl Contract {
+    /// How many contracts there are.
+    pub const COUNT: usize = 2;
+
+    /// The name in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EnvoyGrpc => "envoy_grpc",
+            Self::Direct => "direct",
+        }
+    }
+}

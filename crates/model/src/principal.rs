@@ -1,0 +1,78 @@
+//! Who asks, once it is known.
+
+/// The kinds of principal, each an entity type of its own in the policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PrincipalKind {
+    /// A person.
+    User,
+    /// An OAuth client acting for itself: its subject is its client id, it belongs to no group and holds no roles.
+    Client,
+    /// A non-human account with an identity of its own that may hold roles and groups.
+    Robot,
+    /// Nobody: no credential was presented.
+    Anonymous,
+}
+
+impl PrincipalKind {
+    /// Every kind, in the order policies list them.
+    pub const ALL: [Self; 4] = [Self::User, Self::Client, Self::Robot, Self::Anonymous];
+
+    /// The Cedar entity type.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Client => "Client",
+            Self::Robot => "Robot",
+            Self::Anonymous => "Anonymous",
+        }
+    }
+}
+
+/// Somebody with a name of their own in the policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// What kind of somebody.
+    pub kind: PrincipalKind,
+    /// `<issuer's short name>/<subject>`: two issuers can never mint the same id. Empty for `Anonymous`.
+    pub id: String,
+    /// The issuer's short name from the configuration; empty for `Anonymous`.
+    pub issuer: String,
+    /// The subject as the issuer says it (`sub`, RFC 7519 section 4.1.2); empty for `Anonymous`.
+    pub subject: String,
+    /// A name for humans (`preferred_username`); never compared by us.
+    pub name: Option<String>,
+    /// The OAuth client the credential was issued to (`azp`, RFC 9068 `client_id`).
+    pub client: Option<String>,
+    /// Groups, each as the issuer names it, without a leading slash.
+    pub groups: Vec<String>,
+    /// Roles per client (Keycloak `resource_access`), empty unless the issuer is trusted for roles.
+    pub roles: Vec<(String, Vec<String>)>,
+    /// OAuth scopes (RFC 6749 section 3.3).
+    pub scopes: Vec<String>,
+}
+
+impl Principal {
+    /// Nobody.
+    pub fn anonymous() -> Self {
+        Self {
+            kind: PrincipalKind::Anonymous,
+            id: String::new(),
+            issuer: String::new(),
+            subject: String::new(),
+            name: None,
+            client: None,
+            groups: Vec::new(),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Display for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            PrincipalKind::Anonymous => f.write_str("Anonymous"),
+            kind => write!(f, "{}::\"{}\"", kind.as_str(), self.id),
+        }
+    }
+}

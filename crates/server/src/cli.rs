@@ -1,0 +1,143 @@
+//! The command line: verbs are ordinary words, exit codes mean something.
+
+mod check;
+mod serve;
+mod validate;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config;
+use crate::demo;
+
+/// Exit codes: 0 done (or allowed), 1 failed, 2 wrong usage, 3 denied, 4 invalid configuration.
+pub mod exit {
+    use std::process::ExitCode;
+
+    /// Something failed while running.
+    pub const FAILURE: ExitCode = ExitCode::FAILURE;
+    /// `check`: the answer is no.
+    pub fn denied() -> ExitCode {
+        ExitCode::from(3)
+    }
+    /// The configuration is not valid.
+    pub fn invalid() -> ExitCode {
+        ExitCode::from(4)
+    }
+}
+
+/// Portcullis decides whether a request may pass: an ingress proxy asks, Cedar policies answer.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis demo                                    a real Envoy, real tokens, a table of answers
+  portcullis validate --config portcullis.yaml       every problem at once, before anything runs
+  portcullis serve --config portcullis.yaml
+  portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
+
+Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied, 4 invalid configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Answer proxies until stopped (SIGTERM or Ctrl-C finish what is in flight first)
+    Serve(serve::Serve),
+    /// Show it: a local issuer, a real Envoy, an echo upstream, and a table of answers
+    Demo(demo::Demo),
+    /// Ask one question and print the answer and the reason
+    Check(check::Ask),
+    /// Check the configuration, schema, policies and routes, and print every problem
+    Validate(validate::Validate),
+    /// Print the whole Cedar schema: your entity types with the generated actions and context
+    Schema(ConfigFile),
+    /// About the configuration file
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigVerb {
+    /// Print the JSON Schema of the configuration file, for editors and for reading
+    Schema,
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "portcullis.yaml")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    /// Loads it, or prints what is wrong.
+    fn load(&self) -> Result<config::Loaded, ExitCode> {
+        config::load(&self.config).map_err(|invalid| {
+            eprint_invalid(&invalid);
+            exit::invalid()
+        })
+    }
+}
+
+impl Cli {
+    /// Runs the verb.
+    pub fn run(self) -> ExitCode {
+        match self.verb {
+            Verb::Serve(serve) => serve.run(),
+            Verb::Demo(demo) => demo.run(),
+            Verb::Check(ask) => ask.run(),
+            Verb::Validate(validate) => validate.run(),
+            Verb::Schema(file) => match file.load() {
+                Ok(loaded) => {
+                    say(loaded.rules.policies().schema_text());
+                    ExitCode::SUCCESS
+                }
+                Err(code) => code,
+            },
+            Verb::Config(ConfigVerb::Schema) => {
+                say(&format!("{:#}\n", config::json_schema()));
+                ExitCode::SUCCESS
+            }
+            Verb::Version => {
+                say(concat!("portcullis ", env!("CARGO_PKG_VERSION"), "\n"));
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+/// Prints what the verb is for. Nobody reading any more (`| head`) is not an error.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Problems go to standard error, with a count at the end.
+#[expect(
+    clippy::print_stderr,
+    reason = "problems are told to the person at the terminal"
+)]
+fn eprint_invalid(invalid: &config::Invalid) {
+    eprint!("{invalid}");
+    let errors = invalid.errors();
+    if errors > 0 {
+        eprintln!("{errors} problem{} to mend", if errors == 1 { "" } else { "s" });
+    }
+}
+
+/// A runtime for verbs that wait for something.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+}

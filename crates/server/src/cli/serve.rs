@@ -1,0 +1,98 @@
+//! `portcullis serve`: start, tell where, wait for a signal, stop in order.
+
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{ConfigFile, eprint_invalid, exit, runtime};
+use crate::config::Loaded;
+use crate::decision_log::DecisionLog;
+use crate::house::House;
+
+/// Answer proxies until stopped.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// How the server's own log looks; it goes to standard error (what is in it: RUST_LOG, default `info`)
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// For machines: one JSON object a line
+    Json,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> ExitCode {
+        let loaded = match self.file.load() {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        eprint_invalid(&loaded.advice);
+        self.start_log();
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "no runtime");
+                return exit::FAILURE;
+            }
+        };
+        match runtime.block_on(serve(loaded)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error}");
+                exit::FAILURE
+            }
+        }
+    }
+
+    fn start_log(&self) {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => log.init(),
+            LogFormat::Json => log.json().init(),
+        }
+    }
+}
+
+async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
+    let (log, writer) = DecisionLog::start(&loaded.config.decision_log)
+        .map_err(|error| format!("cannot open the decision log (`decision_log`): {error}"))?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let version = loaded.rules.version().clone();
+    let (policies, routes) = (
+        loaded.rules.policies().count(),
+        loaded.rules.routes().routes().len(),
+    );
+    let house = House::start(&loaded.config, loaded.rules, Box::new(log)).await?;
+    tracing::info!(
+        envoy_grpc = %house.envoy_grpc(),
+        admin = %house.admin(),
+        policies,
+        routes,
+        %version,
+        "portcullis {} answers",
+        env!("CARGO_PKG_VERSION"),
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: taking nothing new, finishing what is in flight");
+    house.stop().await;
+    if let Some(writer) = writer {
+        tokio::task::spawn_blocking(move || writer.finish()).await?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

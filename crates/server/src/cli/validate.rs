@@ -1,0 +1,70 @@
+//! `portcullis validate`: every problem at once, and the table of routes.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::{ConfigFile, eprint_invalid, say};
+
+/// Check everything that `serve` would load.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+impl Validate {
+    pub(super) fn run(self) -> ExitCode {
+        let loaded = match self.file.load() {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        eprint_invalid(&loaded.advice);
+        let rules = &loaded.rules;
+        let rows: Vec<[String; 4]> = rules
+            .routes()
+            .routes()
+            .iter()
+            .map(|route| {
+                let methods: Vec<&str> = route.actions.iter().map(|(method, _)| &**method).collect();
+                let named = route
+                    .actions
+                    .iter()
+                    .find(|(method, action)| **method != *action.name);
+                [
+                    route.name.to_string(),
+                    methods.join(" "),
+                    named.map_or_else(
+                        || "(the method)".to_owned(),
+                        |(_, action)| action.name.to_string(),
+                    ),
+                    route.resource.kind.to_string(),
+                ]
+            })
+            .collect();
+        let header = ["route", "methods", "action", "resource"].map(str::to_owned);
+        let width = |column: usize| {
+            let cells = rows.iter().chain([&header]).filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        };
+        let mut table = String::new();
+        for [route, methods, action, resource] in [&header].into_iter().chain(&rows) {
+            let _ = writeln!(
+                table,
+                "{route:0$}  {methods:1$}  {action:2$}  {resource}",
+                width(0),
+                width(1),
+                width(2),
+            );
+        }
+        let _ = writeln!(
+            table,
+            "\nvalid. policies: {}, routes: {}, issuers: {}, version: {}",
+            rules.policies().count(),
+            rows.len(),
+            loaded.config.settings.issuers.len(),
+            rules.version()
+        );
+        say(&table);
+        ExitCode::SUCCESS
+    }
+}

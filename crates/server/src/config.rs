@@ -1,0 +1,314 @@
+//! The configuration: one YAML file, checked as a whole, every problem told at once.
+
+mod report;
+mod schema;
+mod yaml;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use decide::policy::{SourceFile, Sources};
+use decide::problem::{Place, Problem};
+use decide::{Rules, Settings};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use report::Invalid;
+pub use schema::json_schema;
+
+/// The configuration of `portcullis serve`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(title = "Portcullis configuration")]
+pub struct Config {
+    /// Where proxies ask.
+    #[serde(default)]
+    pub listen: Listen,
+    /// Where operators and probes ask: `/livez`, `/readyz` and `grpc.health.v1`. Never reachable through the proxy.
+    /// Default: `127.0.0.1:9192`
+    #[serde(default = "default_admin")]
+    #[schemars(extend("format" = schema::ADDRESS))]
+    pub admin: SocketAddr,
+    /// Schema and policy files.
+    pub policies: PolicyFiles,
+    /// Where decision records go. Default: `stdout`
+    #[serde(default)]
+    pub decision_log: DecisionLogSettings,
+    /// Bounds on what a proxy can make the server do.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Threads that answer. Default: one for each core.
+    #[serde(default)]
+    pub threads: Option<usize>,
+    /// How long requests in flight may take to finish at shutdown, in seconds. Default: 10
+    #[serde(default = "default_drain_seconds")]
+    pub drain_seconds: u64,
+    /// What decides.
+    #[serde(flatten)]
+    pub settings: Settings,
+}
+
+/// The listeners, one for each contract.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Envoy's `ext_authz` filter over gRPC (also Istio and Envoy Gateway). Default: `127.0.0.1:9191`
+    #[serde(default = "default_envoy_grpc")]
+    #[schemars(extend("format" = schema::ADDRESS))]
+    pub envoy_grpc: SocketAddr,
+}
+
+/// Files with entity types and policies. Paths are relative to the configuration file; a folder stands for all
+/// `*.cedarschema` or `*.cedar` files in it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFiles {
+    /// Entity types in Cedar's schema syntax. Actions and context are generated from the routes.
+    pub schema: Vec<PathBuf>,
+    /// Policies in Cedar's syntax.
+    pub files: Vec<PathBuf>,
+}
+
+/// A sink for decision records: one JSON object a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionLogSettings {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error, among the server's own log.
+    Stderr,
+    /// Nowhere.
+    Off,
+    /// A file that is appended to.
+    File(PathBuf),
+}
+
+/// Bounds on what a proxy can make the server do.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The largest message of a proxy, in bytes; a request with a larger one is denied. Default: 8388608
+    #[serde(default = "default_max_message_bytes")]
+    pub max_message_bytes: usize,
+    /// Connections at the same time. Default: 1024
+    #[serde(default = "default_max_connections")]
+    pub max_connections: usize,
+    /// Requests at the same time on one connection (HTTP/2 streams). Default: 1000
+    #[serde(default = "default_max_streams")]
+    pub max_streams: u32,
+}
+
+fn default_admin() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9192))
+}
+
+fn default_envoy_grpc() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9191))
+}
+
+fn default_drain_seconds() -> u64 {
+    10
+}
+
+fn default_max_message_bytes() -> usize {
+    contracts::grpc::DEFAULT_MAX_MESSAGE_BYTES
+}
+
+fn default_max_connections() -> usize {
+    1024
+}
+
+fn default_max_streams() -> u32 {
+    1000
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            envoy_grpc: default_envoy_grpc(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: default_max_message_bytes(),
+            max_connections: default_max_connections(),
+            max_streams: default_max_streams(),
+        }
+    }
+}
+
+/// A configuration that passed every check, compiled.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings of the server.
+    pub config: Config,
+    /// The compiled routes and policies.
+    pub rules: Rules,
+    /// What is worth knowing and breaks nothing.
+    pub advice: Invalid,
+}
+
+/// Reads and compiles the configuration file at `path`.
+///
+/// # Errors
+/// Every problem of the file and of the policy and schema files it names, ready to be shown.
+pub fn load(path: &Path) -> Result<Loaded, Invalid> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => load_text(
+            &path.display().to_string(),
+            &text,
+            path.parent().unwrap_or(Path::new(".")),
+        ),
+        Err(error) => Err(Invalid::unreadable(
+            &path.display().to_string(),
+            &error.to_string(),
+            "name the file with --config FILE",
+        )),
+    }
+}
+
+/// The same for a text that was read already; `name` is for messages, relative paths begin at `folder`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invalid> {
+    let document = yaml::Document::parse(name, text)?;
+    let (document, config, mut problems) = read_settings(document)?;
+    let before = problems.len();
+    let mut read = |key, extension, paths| read_files(key, extension, paths, folder, &mut problems);
+    let schema = read("schema", "cedarschema", &config.policies.schema);
+    let policies = read("files", "cedar", &config.policies.files);
+    let sources = Sources { schema, policies };
+    if problems.len() > before {
+        // What the missing file would have declared must not be reported as well.
+        return Err(Invalid::new(document, sources, problems));
+    }
+    compile(document, config, sources, problems)
+}
+
+/// The same with the sources at hand instead of in files.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
+    let document = yaml::Document::parse(name, text)?;
+    let (document, config, problems) = read_settings(document)?;
+    compile(document, config, sources, problems)
+}
+
+/// The settings, with the unknown ones left out and reported: everything else can be looked at all the same.
+fn read_settings(document: yaml::Document) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
+    let mut problems = schema::check(document.value());
+    let mut known = document.value().clone();
+    for problem in &problems {
+        if let Place::Name(pointer) = &problem.at {
+            remove(&mut known, pointer);
+        }
+    }
+    match serde_json::from_value(known) {
+        Ok(config) => Ok((document, config, problems)),
+        Err(error) => {
+            if problems.is_empty() {
+                problems.push(Problem::setting("", error.to_string(), ""));
+            }
+            Err(Invalid::new(document, Sources::default(), problems))
+        }
+    }
+}
+
+/// Removes the member of an object that a JSON pointer names.
+fn remove(value: &mut serde_json::Value, pointer: &str) {
+    let Some((parent, name)) = pointer.rsplit_once('/') else {
+        return;
+    };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    if let Some(object) = value
+        .pointer_mut(parent)
+        .and_then(serde_json::Value::as_object_mut)
+    {
+        object.remove(&name);
+    }
+}
+
+fn compile(
+    document: yaml::Document,
+    config: Config,
+    sources: Sources,
+    mut problems: Vec<Problem>,
+) -> Result<Loaded, Invalid> {
+    match Rules::compile(&config.settings, &sources) {
+        Ok((rules, advice)) if problems.is_empty() => Ok(Loaded {
+            config,
+            rules,
+            advice: Invalid::new(document, sources, advice),
+        }),
+        Ok((_, found)) | Err(found) => {
+            problems.extend(found);
+            Err(Invalid::new(document, sources, problems))
+        }
+    }
+}
+
+fn read_files(
+    key: &str,
+    extension: &str,
+    paths: &[PathBuf],
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Vec<SourceFile> {
+    let mut files = Vec::new();
+    for (index, path) in paths.iter().enumerate() {
+        let full = folder.join(path);
+        let pointer = format!("/policies/{key}/{index}");
+        let named = match list(&full, extension) {
+            Ok(named) => named,
+            Err(error) => {
+                problems.push(Problem::setting(
+                    pointer,
+                    format!("cannot read {}: {error}", full.display()),
+                    "paths are relative to the folder of the configuration file",
+                ));
+                continue;
+            }
+        };
+        if named.is_empty() {
+            let message = format!("there is no *.{extension} file in {}", full.display());
+            problems.push(Problem::setting(&pointer, message, ""));
+        }
+        for file in named {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => files.push(SourceFile {
+                    name: file.display().to_string(),
+                    text,
+                }),
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", file.display());
+                    problems.push(Problem::setting(&pointer, message, ""));
+                }
+            }
+        }
+    }
+    files
+}
+
+/// The file itself, or the files of a folder with this extension, in the order of their names.
+fn list(path: &Path, extension: &str) -> std::io::Result<Vec<PathBuf>> {
+    if !path.metadata()?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in path.read_dir()? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|found| found == extension) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests;

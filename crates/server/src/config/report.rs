@@ -1,0 +1,162 @@
+//! Problems, shown: what, where (file:line:column, with the line), and what to do.
+
+use std::fmt;
+
+use decide::policy::{GENERATED, SourceFile, Sources};
+use decide::problem::{Place, Problem, Severity};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
+
+use super::yaml::Document;
+
+/// Problems together with the texts they are in. Shown with `Display`.
+#[derive(Debug)]
+pub struct Invalid {
+    document: Box<Document>,
+    sources: Box<Sources>,
+    problems: Vec<Problem>,
+    syntax: Option<Syntax>,
+}
+
+/// Why a configuration is not even YAML.
+#[derive(Debug)]
+pub(super) struct Syntax {
+    /// Byte offset.
+    pub(super) offset: usize,
+    /// What is wrong.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) help: &'static str,
+}
+
+impl Invalid {
+    /// Puts errors first, and each in the order of the texts: the configuration, schema files, policy files.
+    pub(super) fn new(document: Document, sources: Sources, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_cached_key(|problem| {
+            let (file, start) = match &problem.at {
+                Place::Setting(pointer) => (0, document.locate(pointer).0),
+                Place::Name(pointer) => (0, document.locate_key(pointer).0),
+                Place::Source { file, start, .. } => {
+                    let files = sources.schema.iter().chain(&sources.policies);
+                    (1 + files.take_while(|known| known.name != *file).count(), *start)
+                }
+            };
+            (problem.severity == Severity::Advice, file, start)
+        });
+        Self {
+            document: Box::new(document),
+            sources: Box::new(sources),
+            problems,
+            syntax: None,
+        }
+    }
+
+    pub(super) fn syntax(document: Document, problem: Syntax) -> Self {
+        Self {
+            document: Box::new(document),
+            sources: Box::default(),
+            problems: Vec::new(),
+            syntax: Some(problem),
+        }
+    }
+
+    pub(super) fn unreadable(name: &str, error: &str, help: &str) -> Self {
+        let problem = Problem::setting("", format!("cannot read {name}: {error}"), help);
+        Self::new(Document::unread(name, ""), Sources::default(), vec![problem])
+    }
+
+    /// The problems, errors first.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// How many of them keep the server from starting.
+    pub fn errors(&self) -> usize {
+        let errors = self
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .count();
+        errors + usize::from(self.syntax.is_some())
+    }
+
+    fn diagnostic(&self, problem: &Problem) -> Report {
+        let (source, span) = match &problem.at {
+            Place::Setting(pointer) => (self.configuration(), self.document.locate(pointer)),
+            Place::Name(pointer) => (self.configuration(), self.document.locate_key(pointer)),
+            Place::Source { file, start, length } => {
+                let text = self
+                    .source(file)
+                    .map(|file| file.text.clone())
+                    .unwrap_or_default();
+                ((file.clone(), text), (*start, *length))
+            }
+        };
+        self.report(&problem.message, &problem.help, problem.severity, source, span)
+    }
+
+    /// Name and text of the configuration file.
+    fn configuration(&self) -> (String, String) {
+        (self.document.name().to_owned(), self.document.text().to_owned())
+    }
+
+    fn report(
+        &self,
+        message: &str,
+        help: &str,
+        severity: Severity,
+        (name, text): (String, String),
+        (start, length): (usize, usize),
+    ) -> Report {
+        let mut diagnostic = MietteDiagnostic::new(message).with_severity(match severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Advice => miette::Severity::Advice,
+        });
+        if !help.is_empty() {
+            diagnostic = diagnostic.with_help(help);
+        }
+        if text.is_empty() {
+            return Report::new(diagnostic);
+        }
+        let start = start.min(text.len());
+        let length = length.min(text.len() - start);
+        diagnostic = diagnostic.with_label(LabeledSpan::at(start..start + length, "here"));
+        Report::new(diagnostic).with_source_code(NamedSource::new(name, text))
+    }
+
+    fn source(&self, name: &str) -> Option<&SourceFile> {
+        self.sources
+            .schema
+            .iter()
+            .chain(&self.sources.policies)
+            .find(|file| file.name == name && name != GENERATED)
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use std::io::IsTerminal as _;
+        let theme = if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_links(false)
+            .with_width(110);
+        if let Some(Syntax {
+            offset,
+            message,
+            help,
+        }) = &self.syntax
+        {
+            let report = self.report(message, help, Severity::Error, self.configuration(), (*offset, 1));
+            handler.render_report(f, report.as_ref())?;
+            writeln!(f)?;
+        }
+        for problem in &self.problems {
+            handler.render_report(f, self.diagnostic(problem).as_ref())?;
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

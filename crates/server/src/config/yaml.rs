@@ -1,0 +1,285 @@
+//! YAML with the place of every value, so that a problem found later can point to it.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use serde_saphyr::{Location, Spanned};
+
+use super::report::{Invalid, Syntax};
+
+/// A YAML document: its text, its value, and where each part of it stands.
+#[derive(Debug)]
+pub(super) struct Document {
+    name: String,
+    text: String,
+    value: Value,
+    root: Option<Place>,
+}
+
+/// Where a value stands (byte offset and length), and where its members do.
+#[derive(Debug)]
+struct Place {
+    value: Span,
+    /// The name of a member of a map.
+    key: Option<Span>,
+    members: Vec<(String, Place)>,
+}
+
+/// Byte offset and length.
+type Span = (usize, usize);
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// The syntax error, at its place.
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, Invalid> {
+        // Only `true` and `false` are booleans: `decision_log: off` is a word, as in every YAML since 2009.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        match serde_saphyr::from_str_with_options::<Node>(text, options) {
+            Ok(node) => {
+                let (value, root) = node.split(text);
+                Ok(Self {
+                    name: name.to_owned(),
+                    text: text.to_owned(),
+                    value,
+                    root: Some(root),
+                })
+            }
+            Err(error) => {
+                let at = error
+                    .location()
+                    .map(|location| match location.span().byte_offset() {
+                        Some(_) => span_of(&location).0,
+                        None => offset_of(text, &location),
+                    });
+                let (message, help) = syntax_message(&error.to_string());
+                let problem = Syntax {
+                    offset: at.unwrap_or_default(),
+                    message,
+                    help,
+                };
+                Err(Invalid::syntax(Self::unread(name, text), problem))
+            }
+        }
+    }
+
+    /// A document that could not be read.
+    pub(super) fn unread(name: &str, text: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            value: Value::Null,
+            root: None,
+        }
+    }
+
+    /// The file's name in messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The whole text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value, as JSON has it.
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Byte offset and length of the value that a JSON pointer names, or of the nearest part around it that exists;
+    /// only its first line if it has several.
+    pub(super) fn locate(&self, pointer: &str) -> Span {
+        let (start, length) = self.find(pointer).map_or((0, 0), |place| place.value);
+        self.first_line(start, start + length)
+    }
+
+    /// The same for the name of the value instead of the value.
+    pub(super) fn locate_key(&self, pointer: &str) -> Span {
+        match self.find(pointer).and_then(|place| place.key) {
+            Some((start, length)) => self.first_line(start, start + length),
+            None => self.locate(pointer),
+        }
+    }
+
+    fn find(&self, pointer: &str) -> Option<&Place> {
+        let mut place = self.root.as_ref()?;
+        for step in pointer.split('/').skip(1) {
+            let step = step.replace("~1", "/").replace("~0", "~");
+            match place.members.iter().find(|(name, _)| *name == step) {
+                Some((_, member)) => place = member,
+                None => break,
+            }
+        }
+        Some(place)
+    }
+
+    fn first_line(&self, start: usize, end: usize) -> Span {
+        let text = self.text.get(start..end).unwrap_or_default();
+        (start, text.lines().next().unwrap_or_default().trim_end().len())
+    }
+}
+
+fn span_of(location: &Location) -> Span {
+    let bytes = |count: Option<u64>| usize::try_from(count.unwrap_or_default()).unwrap_or_default();
+    let span = location.span();
+    (bytes(span.byte_offset()), bytes(span.byte_len()))
+}
+
+/// Line and column (both from 1, in characters) -> byte offset.
+fn offset_of(text: &str, location: &Location) -> usize {
+    let from_zero = |number: u64| usize::try_from(number).unwrap_or(1).saturating_sub(1);
+    let lines = text.split_inclusive('\n').take(from_zero(location.line()));
+    let start: usize = lines.map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    let column = rest.chars().take(from_zero(location.column()));
+    start + column.map(char::len_utf8).sum::<usize>()
+}
+
+/// The parser's message without the place, which is shown anyway, and without advice to programmers; and what to do.
+fn syntax_message(whole: &str) -> (String, &'static str) {
+    let line = whole.lines().next().unwrap_or_default();
+    let line = line.trim_start_matches("error: ");
+    let message = match line.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
+        Some((_place, message)) => message,
+        None => line,
+    };
+    let twice = message
+        .strip_prefix("duplicate mapping key: ")
+        .and_then(|rest| rest.split(',').next());
+    match twice {
+        Some(key) => (format!("`{key}` is there twice"), "keep one of the two"),
+        None => (
+            format!("this is not YAML: {message}"),
+            "the cause may stand before this place: an indentation, or a bracket or quote that is not closed",
+        ),
+    }
+}
+
+/// A value with its place, as the parser hands them over together.
+#[derive(Debug)]
+struct Node(Spanned<Content>);
+
+#[derive(Debug)]
+enum Content {
+    Scalar(Value),
+    List(Vec<Node>),
+    Map(Vec<(Spanned<String>, Node)>),
+}
+
+impl Node {
+    fn split(self, text: &str) -> (Value, Place) {
+        let (start, length) = span_of(&self.0.referenced);
+        let (value, members) = match self.0.value {
+            Content::Scalar(value) => (value, Vec::new()),
+            Content::List(nodes) => {
+                let (mut values, mut members) = (Vec::new(), Vec::new());
+                for (index, node) in nodes.into_iter().enumerate() {
+                    let (value, place) = node.split(text);
+                    values.push(value);
+                    members.push((index.to_string(), place));
+                }
+                (Value::Array(values), members)
+            }
+            Content::Map(nodes) => {
+                let (mut object, mut members) = (Map::new(), Vec::new());
+                for (key, node) in nodes {
+                    let (value, mut place) = node.split(text);
+                    place.key = Some(span_of(&key.referenced));
+                    object.insert(key.value.clone(), value);
+                    members.push((key.value, place));
+                }
+                (Value::Object(object), members)
+            }
+        };
+        // The parser gives the length of scalars; a collection ends with its last member or its closing bracket.
+        let last = members
+            .last()
+            .map_or(start + length, |(_, last)| last.value.0 + last.value.1);
+        let closing = match text.get(start..).and_then(|rest| rest.chars().next()) {
+            Some('[') if !value.is_string() => text.get(last..).and_then(|rest| rest.find(']')),
+            Some('{') if !value.is_string() => text.get(last..).and_then(|rest| rest.find('}')),
+            _ => None,
+        };
+        let end = closing.map_or(last, |more| last + more + 1);
+        let place = Place {
+            value: (start, end.saturating_sub(start)),
+            key: None,
+            members,
+        };
+        (value, place)
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Spanned::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ContentVisitor;
+
+        impl<'de> Visitor<'de> for ContentVisitor {
+            type Value = Content;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any YAML value")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Content, E> {
+                Ok(Content::Scalar(value.into()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Content, E> {
+                Ok(Content::Scalar(value.into()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Content, E> {
+                Ok(Content::Scalar(value.into()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Content, E> {
+                Ok(Content::Scalar(value.into()))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Content, E> {
+                Ok(Content::Scalar(value.into()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Content, E> {
+                Ok(Content::Scalar(Value::Null))
+            }
+
+            fn visit_none<E>(self) -> Result<Content, E> {
+                Ok(Content::Scalar(Value::Null))
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Content, D::Error> {
+                Content::deserialize(deserializer)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Content, A::Error> {
+                let mut nodes = Vec::new();
+                while let Some(node) = items.next_element()? {
+                    nodes.push(node);
+                }
+                Ok(Content::List(nodes))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Content, A::Error> {
+                let mut nodes = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    nodes.push(entry);
+                }
+                Ok(Content::Map(nodes))
+            }
+        }
+
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}

@@ -1,0 +1,85 @@
+use std::io;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+
+use model::{Contract, Decision, Denial, Reason, Version};
+
+use super::*;
+
+/// A sink that waits for a word before each write, and keeps what it got.
+struct Gate {
+    open: Receiver<()>,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Gate {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.open.recv();
+        self.written.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn offer(log: &DecisionLog) {
+    let denial = Denial {
+        status: 403,
+        reason: Reason::NoPermit,
+        caller: "access denied".into(),
+        log: "no policy permits this".to_owned(),
+        challenge: None,
+        headers: Arc::default(),
+    };
+    let decision = Decision::deny(denial, Vec::new(), Version("v".into()));
+    log.offer(&Record {
+        decision: &decision,
+        contract: Contract::Direct,
+        check: None,
+        principal: None,
+        key_id: None,
+        route: None,
+        action: None,
+        resource: None,
+        client_ip: None,
+        took: Duration::ZERO,
+    });
+}
+
+#[test]
+fn a_slow_sink_drops_records_and_counts_them_and_nobody_waits() {
+    let (open, gate) = channel();
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let (queue, records) = sync_channel(4);
+    let log = DecisionLog {
+        queue: Some(queue),
+        dropped: Arc::default(),
+    };
+    // Nobody reads yet: four fit, the others are dropped at once.
+    for _ in 0..10 {
+        offer(&log);
+    }
+    assert_eq!(log.dropped.load(Ordering::Relaxed), 6);
+    let dropped = Arc::clone(&log.dropped);
+    let sink = Box::new(Gate {
+        open: gate,
+        written: Arc::clone(&written),
+    });
+    let writer = std::thread::spawn(move || write(&records, sink, &dropped));
+    drop(open);
+    drop(log);
+    writer.join().unwrap();
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4);
+    for line in lines {
+        assert_eq!(line["verdict"], "deny");
+        assert_eq!(line["why"], "no policy permits this");
+        assert_eq!(line["decision_id"].as_str().map(str::len), Some(36));
+    }
+}

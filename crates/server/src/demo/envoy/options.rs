@@ -1,0 +1,101 @@
+//! What Envoy is told: the settings of its `ext_authz` filter that change what Portcullis sees or what becomes of a
+//! request, and nothing else.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What to tell Envoy; what is not here is left as Envoy has it, paths un-normalised included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvoyOptions {
+    /// Where to listen; port 0 of 127.0.0.1 by default.
+    pub listen: SocketAddr,
+    /// Where allowed requests go, over HTTP/1.1.
+    pub upstream: SocketAddr,
+    /// The gRPC authorization server, over plain-text HTTP/2.
+    pub authz: SocketAddr,
+    /// How long the authorization server may take; 1 second by default (Envoy's own default is 200 ms).
+    pub timeout: Duration,
+    /// What becomes of a request when there is no answer.
+    pub on_error: OnError,
+    /// Whether and how request bodies are sent along; not at all by default.
+    pub body: Option<CheckBody>,
+    /// How request headers are sent.
+    pub headers: HeaderForm,
+    /// `context_extensions` of the only virtual host.
+    pub context_extensions: BTreeMap<String, String>,
+    /// Dynamic metadata by namespace, each an object: set on every request, and sent along as `metadata_context`.
+    pub metadata: BTreeMap<String, Value>,
+    /// The largest request headers taken, all together; 60 by default, as Envoy has it.
+    pub max_request_headers_kb: u32,
+    /// The most request headers taken; 100 by default, as Envoy has it.
+    pub max_request_headers: u32,
+}
+
+/// What Envoy does when the authorization server fails: does not answer in time, or not with a CheckResponse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// Answers with this HTTP status (`status_on_error`); 403 by default.
+    Deny(u16),
+    /// Lets the request through, with `x-envoy-auth-failure-mode-allowed: true` (`failure_mode_allow`).
+    Allow,
+}
+
+/// `with_request_body`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckBody {
+    /// How much of the body is sent, in bytes; not 0.
+    pub max_bytes: u32,
+    /// What becomes of a longer one.
+    pub longer: LongerBody,
+    /// The field it is sent in.
+    pub form: BodyForm,
+}
+
+/// What becomes of a body that is longer than what may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LongerBody {
+    /// 413, without asking.
+    Refused,
+    /// Its beginning is sent, with `x-envoy-auth-partial-body: true` (`allow_partial_message`).
+    Truncated,
+}
+
+/// The field of a CheckRequest that a body is sent in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyForm {
+    /// `body`, where bytes that are not UTF-8 are replaced.
+    Text,
+    /// `raw_body` (`pack_as_bytes`).
+    Bytes,
+}
+
+/// The field of a CheckRequest that headers are sent in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderForm {
+    /// `headers`, repeated ones joined by commas.
+    Joined,
+    /// `header_map`, each value apart and byte for byte (`encode_raw_headers`).
+    Raw,
+}
+
+impl EnvoyOptions {
+    /// The defaults, between these two.
+    pub fn new(upstream: SocketAddr, authz: SocketAddr) -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            upstream,
+            authz,
+            timeout: Duration::from_secs(1),
+            on_error: OnError::Deny(403),
+            body: None,
+            headers: HeaderForm::Joined,
+            context_extensions: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            max_request_headers_kb: 60,
+            max_request_headers: 100,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The running server: everything wired together, started in order and stopped in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::grpc::AuthorizationService;
+use decide::problem::Problem;
+use decide::{Pipeline, Recorder, Rules};
+use tokio::sync::watch;
+
+use crate::admin::Admin;
+use crate::config::Config;
+use crate::listen::{Listener, Stop};
+
+/// A running server.
+#[derive(Debug)]
+pub struct House {
+    listener: Listener,
+    admin: Admin,
+    stop: watch::Sender<Stop>,
+    drain: Duration,
+}
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address cannot be had.
+    #[error("cannot listen on {address} (`{setting}`): {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting it came from.
+        setting: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The rules do not fit together.
+    #[error("the issuers cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Issuers(Vec<Problem>),
+}
+
+impl House {
+    /// Starts fetching keys, then listens. Answers from the first moment; until keys are there, tokens are denied and
+    /// `/readyz` says no.
+    ///
+    /// # Errors
+    /// An address that cannot be had.
+    pub async fn start(
+        config: &Config,
+        rules: Rules,
+        recorder: Box<dyn Recorder>,
+    ) -> Result<Self, StartError> {
+        let pipeline = Arc::new(
+            Pipeline::start(rules, recorder, &tokio::runtime::Handle::current())
+                .map_err(StartError::Issuers)?,
+        );
+        let (stop, stopped) = watch::channel(Stop::No);
+        let failed = |address, setting| {
+            move |source| StartError::Listen {
+                address,
+                setting,
+                source,
+            }
+        };
+        let admin = Admin::start(config.admin, Arc::clone(&pipeline), stopped.clone())
+            .await
+            .map_err(failed(config.admin, "admin"))?;
+        let threads = config
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
+        let service = AuthorizationService::new(pipeline, config.limits.max_message_bytes);
+        let address = config.listen.envoy_grpc;
+        let listener = Listener::start(address, service, threads.max(1), &config.limits, &stopped)
+            .await
+            .map_err(failed(address, "listen.envoy_grpc"))?;
+        Ok(Self {
+            listener,
+            admin,
+            stop,
+            drain: Duration::from_secs(config.drain_seconds),
+        })
+    }
+
+    /// Where proxies ask over gRPC.
+    pub fn envoy_grpc(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Where operators and probes ask.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Says "not ready", takes no new connections, lets what is in flight finish, and ends. Nothing of the rules
+    /// and of the recorder is in use afterwards.
+    pub async fn stop(self) {
+        self.stop.send_replace(Stop::Drain(self.drain));
+        self.listener.finished().await;
+        self.admin.stop().await;
+    }
+}

@@ -1,0 +1,12 @@
+//! The house: command line, configuration, wiring, listeners. The binary is `portcullis`.
+//!
+//! No rule lives here: what is asked is read by `contracts`, what is answered is decided by `decide`.
+
+pub mod admin;
+pub mod ask;
+pub mod cli;
+pub mod config;
+pub mod decision_log;
+pub mod demo;
+pub mod house;
+mod listen;

@@ -1,0 +1,56 @@
+//! Developer chores: `cargo xtask test` runs every check there is, `cargo xtask generate` writes the committed
+//! generated files again. Uses the standard library only, so that it is built in two seconds.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it talks to the developer"
+)]
+
+mod deny;
+mod generate;
+mod tally;
+mod test;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use crate::test::Reach;
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask <verb>
+
+  test          format, lints, docs, licences, every test (real proxies included) and the demo
+  test --fast   format, lints and the tests that need nothing but cargo
+  generate      write the committed generated files again
+  help          this text
+
+With CI=true, `test` fails when anything was skipped.";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let chore: fn(&Workspace) -> Result<(), String> = match words.as_slice() {
+        ["test"] => |workspace| test::run(workspace, Reach::Everything),
+        ["test", "--fast"] => |workspace| test::run(workspace, Reach::Fast),
+        ["generate"] => generate::run,
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("no such verb: {}\n\n{HELP}", words.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match Workspace::find().and_then(|workspace| chore(&workspace)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            if !why.is_empty() {
+                eprintln!("xtask: {why}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! `cargo xtask test`: every check there is, one after the other, whatever the earlier ones said, and a summary.
+//!
+//! The last line is `N passed, N failed`, over all tests and one for each other step; `, N skipped` follows when
+//! something could not run, and the lines above name it. With `CI=true` a skip is a failure.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::deny;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+/// How long the end of the tests' output may come after the end of `cargo test`.
+const STDOUT_CLOSES: Duration = Duration::from_secs(5);
+
+/// How much of it to run.
+#[derive(Clone, Copy)]
+pub(crate) enum Reach {
+    /// All steps.
+    Everything,
+    /// What needs nothing but cargo and one build.
+    Fast,
+}
+
+/// The name of a step and what it does.
+type Step = (&'static str, Work);
+
+#[derive(Clone, Copy)]
+enum Work {
+    /// Cargo with these words.
+    Cargo(&'static str),
+    /// The same, where rustdoc's warnings are errors.
+    Docs(&'static str),
+    /// The same, and its tests are counted.
+    Tests(&'static str),
+    /// cargo-deny, installed first.
+    Deny,
+}
+
+const FORMAT: Step = ("format", Work::Cargo("fmt --all --check"));
+const CLIPPY: Step = (
+    "clippy",
+    Work::Cargo("clippy --workspace --all-targets --locked -- -D warnings"),
+);
+const EVERYTHING: &[Step] = &[
+    FORMAT,
+    CLIPPY,
+    ("docs", Work::Docs("doc --workspace --no-deps --locked")),
+    ("licences, bans, sources", Work::Deny),
+    (
+        "tests",
+        Work::Tests("test --workspace --all-targets --locked --no-fail-fast"),
+    ),
+    (
+        "doc tests",
+        Work::Tests("test --workspace --doc --locked --no-fail-fast"),
+    ),
+    ("demo", Work::Cargo("run --release --locked -- demo --once")),
+];
+const FAST: &[Step] = &[
+    FORMAT,
+    CLIPPY,
+    (
+        "unit tests",
+        Work::Tests("test --workspace --lib --bins --locked --no-fail-fast"),
+    ),
+];
+
+enum Outcome {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+struct Row {
+    name: &'static str,
+    outcome: Outcome,
+    took: Duration,
+}
+
+/// Runs the steps of `reach` and prints the summary. An empty error means: the summary has said it.
+pub(crate) fn run(workspace: &Workspace, reach: Reach) -> Result<(), String> {
+    let steps = match reach {
+        Reach::Everything => EVERYTHING,
+        Reach::Fast => FAST,
+    };
+    let mut run = Run::start(workspace)?;
+    let mut rows: Vec<Row> = steps.iter().map(|&step| run.step(step)).collect();
+    run.read_skipped()?;
+    if run.ci && !run.tally.skipped.is_empty() {
+        run.tally.failed += 1;
+        rows.push(Row {
+            name: "nothing skipped",
+            outcome: Outcome::Failed,
+            took: Duration::ZERO,
+        });
+    }
+    summary(&rows, &run.tally);
+    if run.tally.failed == 0 {
+        Ok(())
+    } else {
+        Err(String::new())
+    }
+}
+
+struct Run<'a> {
+    workspace: &'a Workspace,
+    ci: bool,
+    tally: Tally,
+    /// Where the tests write `SKIPPED name: why`, one line each.
+    skipped_file: PathBuf,
+}
+
+impl<'a> Run<'a> {
+    fn start(workspace: &'a Workspace) -> Result<Self, String> {
+        let skipped_file = workspace.target.join("portcullis-skipped.txt");
+        fs::write(&skipped_file, "").map_err(|error| format!("{}: {error}", skipped_file.display()))?;
+        Ok(Self {
+            workspace,
+            ci: env::var("CI").is_ok_and(|ci| ci == "true" || ci == "1"),
+            tally: Tally::default(),
+            skipped_file,
+        })
+    }
+
+    /// One heading, one child process, one row, and at least one failure counted when it failed.
+    fn step(&mut self, (name, work): Step) -> Row {
+        println!("\n=== {name}");
+        let started = Instant::now();
+        let failed_before = self.tally.failed;
+        let outcome = self.work(work).unwrap_or_else(|why| {
+            println!("{why}");
+            Outcome::Failed
+        });
+        if matches!(outcome, Outcome::Failed) && self.tally.failed == failed_before {
+            self.tally.failed += 1;
+        }
+        let took = started.elapsed();
+        println!("=== {name}: {} in {:.1} s", outcome.word(), took.as_secs_f64());
+        Row { name, outcome, took }
+    }
+
+    fn work(&mut self, work: Work) -> Result<Outcome, String> {
+        match work {
+            Work::Cargo(words) => self.plain(self.workspace.cargo(words)),
+            Work::Docs(words) => {
+                let mut cargo = self.workspace.cargo(words);
+                cargo.env("RUSTDOCFLAGS", "-D warnings");
+                self.plain(cargo)
+            }
+            Work::Tests(words) => self.tests(self.workspace.cargo(words)),
+            Work::Deny => match deny::install(self.workspace) {
+                Ok(binary) => {
+                    let mut deny = self.workspace.command(binary);
+                    deny.args(deny::WORDS.split_whitespace());
+                    self.plain(deny)
+                }
+                Err(why) => {
+                    println!("SKIPPED cargo-deny: {why}");
+                    self.tally.skipped.push(format!("cargo-deny: {why}"));
+                    Ok(Outcome::Skipped)
+                }
+            },
+        }
+    }
+
+    fn plain(&mut self, mut command: Command) -> Result<Outcome, String> {
+        let outcome = Outcome::of(command.status().map_err(|error| cannot_start(&command, &error))?);
+        if matches!(outcome, Outcome::Passed) {
+            self.tally.passed += 1;
+        }
+        Ok(outcome)
+    }
+
+    fn tests(&mut self, mut command: Command) -> Result<Outcome, String> {
+        command
+            .env("PORTCULLIS_SKIPPED_FILE", &self.skipped_file)
+            .stdout(Stdio::piped());
+        if self.ci {
+            command.env("PORTCULLIS_TEST_TOOLS", "required");
+        }
+        let mut child = command.spawn().map_err(|error| cannot_start(&command, &error))?;
+        let stdout = child.stdout.take().ok_or("the tests have no stdout")?;
+        let (sender, counted) = mpsc::channel();
+        thread::spawn(move || sender.send(Tally::of(BufReader::new(stdout), io::stdout())));
+        let outcome = Outcome::of(child.wait().map_err(|error| error.to_string())?);
+        // A process that a test forgot keeps the pipe open: without a limit this would wait as long as that lives.
+        let tally = counted
+            .recv_timeout(STDOUT_CLOSES)
+            .map_err(|_| "the tests ended, but a process that they started still runs")?
+            .map_err(|error| error.to_string())?;
+        self.tally.add(tally);
+        Ok(outcome)
+    }
+
+    fn read_skipped(&mut self) -> Result<(), String> {
+        let text = fs::read_to_string(&self.skipped_file)
+            .map_err(|error| format!("{}: {error}", self.skipped_file.display()))?;
+        let lines: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("SKIPPED "))
+            .collect();
+        self.tally.skipped.extend(lines.into_iter().map(str::to_owned));
+        Ok(())
+    }
+}
+
+impl Outcome {
+    fn of(status: ExitStatus) -> Self {
+        if status.success() {
+            Self::Passed
+        } else {
+            Self::Failed
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+fn cannot_start(command: &Command, error: &io::Error) -> String {
+    format!("cannot start {}: {error}", command.get_program().display())
+}
+
+fn summary(rows: &[Row], tally: &Tally) {
+    println!("\n=== summary\n{:<28}{:<10}{:>8}", "step", "result", "seconds");
+    for Row { name, outcome, took } in rows {
+        println!("{name:<28}{:<10}{:>8.1}", outcome.word(), took.as_secs_f64());
+    }
+    for skipped in &tally.skipped {
+        println!("SKIPPED {skipped}");
+    }
+    let (passed, failed) = (tally.passed, tally.failed);
+    match tally.skipped.len() {
+        0 => println!("\n{passed} passed, {failed} failed"),
+        skipped => println!("\n{passed} passed, {failed} failed, {skipped} skipped"),
+    }
+}

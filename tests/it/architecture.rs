@@ -1,0 +1,315 @@
+//! The walls between the rooms, and the map of them: what a compiler does not hold, this does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every file of the repository, by its path from the root, without what is built.
+fn files(folder: &str, extension: Option<&str>) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if path.is_dir() {
+                if !["target", ".git"].contains(&name.as_str()) {
+                    folders.push(path);
+                }
+            } else if extension.is_none_or(|wanted| name.ends_with(wanted)) {
+                let from_root = path.strip_prefix(root()).unwrap_or(&path);
+                found.push((from_root.to_string_lossy().into_owned(), path.clone()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "nothing in {folder}");
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).expect("a file")).into_owned()
+}
+
+fn sources() -> Vec<(String, String)> {
+    let files = files("crates", Some(".rs"))
+        .into_iter()
+        .chain(files("tests", Some(".rs")));
+    files.map(|(name, path)| (name, read(&path))).collect()
+}
+
+/// What a crate depends on: in the product, and in anything (tests and build scripts too).
+struct Dependencies {
+    normal: BTreeSet<String>,
+    any: BTreeSet<String>,
+}
+
+fn dependencies() -> BTreeMap<String, Dependencies> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--locked",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let crates = packages.iter().map(|package| {
+        let (mut normal, mut any) = (BTreeSet::new(), BTreeSet::new());
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let name = dependency["name"].as_str().expect("a name").to_owned();
+            if dependency["kind"].is_null() {
+                normal.insert(name.clone());
+            }
+            any.insert(name);
+        }
+        (
+            package["name"].as_str().expect("a name").to_owned(),
+            Dependencies { normal, any },
+        )
+    });
+    crates.collect()
+}
+
+/// A crate; the crates of ours that the product may use in it; those that its tests may use too; and what is kept out
+/// of it altogether.
+type Room = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const WIRE: &[&str] = &[
+    "axum",
+    "h2",
+    "hyper",
+    "hyper-util",
+    "prost",
+    "tonic",
+    "tonic-prost",
+    "tower",
+];
+const ROOMS: &[Room] = &[
+    (
+        "model",
+        &[],
+        &[],
+        &[
+            "axum",
+            "cedar-policy",
+            "h2",
+            "hyper",
+            "jsonwebtoken",
+            "prost",
+            "reqwest",
+            "sqlx",
+            "tokio",
+            "tonic",
+        ],
+    ),
+    (
+        "proto",
+        &[],
+        &[],
+        &["axum", "cedar-policy", "hyper", "jsonwebtoken", "tokio"],
+    ),
+    (
+        "contracts",
+        &["model"],
+        &["proto"],
+        &["cedar-policy", "jsonwebtoken", "reqwest"],
+    ),
+    ("decide", &["model"], &[], WIRE),
+    ("xtask", &[], &[], &[]),
+];
+/// They put everything together.
+const FREE: &[&str] = &["portcullis", "tests"];
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let all = dependencies();
+    for (name, dependencies) in &all {
+        let ours = |names: &BTreeSet<String>| -> Vec<String> {
+            names
+                .iter()
+                .filter(|name| all.contains_key(*name))
+                .cloned()
+                .collect()
+        };
+        assert!(
+            !dependencies.any.contains("tests") && !dependencies.any.contains("xtask"),
+            "{name} depends on what is only for developers"
+        );
+        if FREE.contains(&name.as_str()) {
+            continue;
+        }
+        let Some((_, product, tests, kept_out)) = ROOMS.iter().find(|(room, ..)| room == name) else {
+            panic!("the crate {name} is new: say here and in ARCHITECTURE.md what it may depend on");
+        };
+        for used in ours(&dependencies.normal) {
+            assert!(
+                product.contains(&used.as_str()),
+                "{name} must not depend on {used}"
+            );
+        }
+        for used in ours(&dependencies.any) {
+            let may = product.contains(&used.as_str()) || tests.contains(&used.as_str());
+            assert!(may, "{name} must not depend on {used}, not even in its tests");
+        }
+        for library in *kept_out {
+            assert!(
+                !dependencies.normal.contains(*library),
+                "{name} must not depend on {library}"
+            );
+        }
+    }
+    for (room, ..) in ROOMS {
+        assert!(all.contains_key(*room), "there is no crate {room}");
+    }
+    let xtask = &all["xtask"];
+    assert!(
+        xtask.any.is_empty(),
+        "xtask is built before everything: {:?}",
+        xtask.any
+    );
+}
+
+#[test]
+fn only_the_pipeline_grants_permits() {
+    let call = ["Permit", "::grant("].concat();
+    // Doors and their tests need a permit to encode; they get it from samples that are compiled for tests only.
+    let samples = "crates/contracts/src/samples.rs";
+    let doors = read(&root().join("crates/contracts/src/lib.rs"));
+    assert!(
+        doors.contains("#[cfg(test)]\nmod samples;"),
+        "{samples} must be compiled for tests only"
+    );
+    let callers: Vec<String> = sources()
+        .into_iter()
+        .filter(|(name, text)| text.contains(&call) && name != samples)
+        .map(|(name, _)| name)
+        .collect();
+    let [caller] = callers.as_slice() else {
+        panic!("permits are granted in {callers:?}");
+    };
+    assert!(caller.starts_with("crates/decide/src/pipeline"), "{caller}");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    for (name, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= 600, "{name} has {lines} lines: split it by what it does");
+    }
+}
+
+#[test]
+fn the_repository_names_no_registry() {
+    let words = [
+        ["crates", ".io"],
+        ["py", "pi.org"],
+        ["python", "hosted.org"],
+        ["npm", "js.org"],
+        ["docker", ".io"],
+        ["ghcr", ".io"],
+        ["quay", ".io"],
+    ]
+    .map(|parts| parts.concat());
+    for (name, path) in files(".", None) {
+        if name.ends_with("Cargo.lock") {
+            continue;
+        }
+        let text = read(&path);
+        for word in &words {
+            assert!(
+                !text.contains(word.as_str()),
+                "{name} names {word}: tools come by their package names"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let architecture = read(&root().join("ARCHITECTURE.md"));
+    let tests = test_functions();
+    for number in 1..=12 {
+        let row = architecture
+            .lines()
+            .find(|line| line.starts_with(&format!("| I{number} |")));
+        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md has no row for I{number}"));
+        let held_by = row
+            .trim_end()
+            .trim_end_matches('|')
+            .rsplit('|')
+            .next()
+            .unwrap_or_default();
+        let names: Vec<&str> = held_by.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "I{number} names no test: {held_by}");
+        for name in names {
+            let (place, function) = name
+                .rsplit_once("::")
+                .or(name.rsplit_once(": "))
+                .unwrap_or(("", name));
+            let Some(files) = tests.get(function) else {
+                panic!("I{number} names the test `{name}`, and there is no such function");
+            };
+            let parts: Vec<&str> = place
+                .split([':', '/', ' '])
+                .filter(|part| !part.is_empty())
+                .collect();
+            let stands_there = |file: &String| {
+                let mut steps = file.trim_end_matches(".rs").split('/');
+                parts
+                    .iter()
+                    .all(|part| steps.any(|step| step == part.trim_end_matches(".rs")) || *part == "tests")
+            };
+            assert!(
+                files.iter().any(stands_there),
+                "I{number}: `{function}` is in {files:?}, not in {place}"
+            );
+        }
+    }
+}
+
+/// Every test function with the files it is in.
+fn test_functions() -> BTreeMap<String, Vec<String>> {
+    let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, text) in sources() {
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            let signature = line.trim_start_matches("async ").strip_prefix("fn ");
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                is_test = true;
+            } else if let Some(signature) = signature.filter(|_| is_test) {
+                let name = signature.split(['(', '<']).next().unwrap_or_default();
+                tests.entry(name.to_owned()).or_default().push(file.clone());
+                is_test = false;
+            }
+        }
+    }
+    assert!(tests.len() > 100, "{}", tests.len());
+    tests
+}

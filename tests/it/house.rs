@@ -1,0 +1,269 @@
+//! A house for a test: a real server on ports of its own, a local issuer, a memory of what was decided.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use decide::policy::{SourceFile, Sources};
+use portcullis::ask::{self, Answer, Question};
+use portcullis::config::{self, Config};
+use portcullis::decision_log::Memory;
+use portcullis::demo::echo::{Echo, Seen};
+use portcullis::demo::envoy::{Envoy, EnvoyError, EnvoyOptions};
+use portcullis::demo::issuer::{Answer as KeyService, LocalIssuer};
+use portcullis::demo::{http, stage};
+use portcullis::house::House;
+use serde_json::Value;
+
+/// A running server with everything around it. Dropped, it is gone.
+pub(crate) struct TestHouse {
+    pub(crate) issuer: LocalIssuer,
+    pub(crate) memory: Memory,
+    config: Config,
+    sources: Sources,
+    text: String,
+    house: Option<House>,
+}
+
+impl TestHouse {
+    /// The default configuration and policies.
+    pub(crate) async fn start() -> Self {
+        Self::with(|text| text, &[]).await
+    }
+
+    /// The default configuration, altered by `alter`, with more policies: each a name and its text.
+    pub(crate) async fn with(alter: impl FnOnce(String) -> String, policies: &[(&str, &str)]) -> Self {
+        let this = Self::begin(KeyService::Keys, alter, policies).await;
+        this.until_ready().await;
+        this
+    }
+
+    /// A house whose issuer does not hand out its keys from the start. It is not waited for: it is not ready.
+    pub(crate) async fn without_keys(answer: KeyService, alter: impl FnOnce(String) -> String) -> Self {
+        Self::begin(answer, alter, &[]).await
+    }
+
+    async fn begin(
+        answer: KeyService,
+        alter: impl FnOnce(String) -> String,
+        policies: &[(&str, &str)],
+    ) -> Self {
+        let issuer = LocalIssuer::start().await.expect("an issuer");
+        issuer.set_answer(answer);
+        let text = alter(stage::config_text(&issuer));
+        let mut sources = stage::default_sources();
+        sources
+            .policies
+            .extend(policies.iter().map(|(name, text)| SourceFile {
+                name: (*name).to_owned(),
+                text: (*text).to_owned(),
+            }));
+        let loaded = match config::load_with_sources("test.yaml", &text, sources.clone()) {
+            Ok(loaded) => loaded,
+            Err(invalid) => panic!("the configuration of the test is not valid:\n{invalid}"),
+        };
+        let memory = Memory::default();
+        let house = House::start(&loaded.config, loaded.rules, Box::new(memory.clone()))
+            .await
+            .expect("a house");
+        Self {
+            issuer,
+            memory,
+            config: loaded.config,
+            sources,
+            text,
+            house: Some(house),
+        }
+    }
+
+    /// The names of the identity headers that the configuration declares.
+    pub(crate) fn identity_headers(&self) -> Vec<String> {
+        self.config.settings.identity_headers.keys().cloned().collect()
+    }
+
+    fn house(&self) -> &House {
+        self.house.as_ref().expect("the house is stopped")
+    }
+
+    /// Where proxies ask.
+    pub(crate) fn grpc(&self) -> SocketAddr {
+        self.house().envoy_grpc()
+    }
+
+    /// Where probes ask.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.house().admin()
+    }
+
+    /// Stops the server; the issuer and the memory stay.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(house) = self.house.take() {
+            self.config.listen.envoy_grpc = house.envoy_grpc();
+            self.config.admin = house.admin();
+            house.stop().await;
+        }
+    }
+
+    /// Starts it again, on the port it had.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        let loaded =
+            config::load_with_sources("test.yaml", &self.text, self.sources.clone()).expect("valid before");
+        let mut config = loaded.config;
+        config.listen = self.config.listen.clone();
+        let rules = loaded.rules;
+        self.house = Some(
+            House::start(&config, rules, Box::new(self.memory.clone()))
+                .await
+                .expect("a house"),
+        );
+        self.until_ready().await;
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub(crate) async fn until_ready(&self) {
+        until("the house is ready", async || {
+            http::send(self.admin(), "GET", "/readyz", &[], Bytes::new())
+                .await
+                .is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+    }
+
+    /// Asks over gRPC as Envoy would: a method, a target and headers, for `api.example.test`.
+    pub(crate) async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let question = Question {
+            method: method.to_owned(),
+            scheme: "https".to_owned(),
+            host: "api.example.test".to_owned(),
+            target: target.to_owned(),
+            headers: headers
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
+        };
+        ask::over_grpc(&self.grpc().to_string(), question)
+            .await
+            .expect("an answer, whatever the question")
+    }
+
+    /// What was recorded of a decision.
+    pub(crate) fn record(&self, decision_id: &str) -> Value {
+        self.memory
+            .find(decision_id)
+            .unwrap_or_else(|| panic!("no record of decision {decision_id:?}"))
+    }
+
+    /// A real Envoy in front of an echo upstream, asking this house. `None`, and said so, where Envoy cannot be had.
+    pub(crate) async fn envoy(&self, options: impl FnOnce(EnvoyOptions) -> EnvoyOptions) -> Option<Front> {
+        let echo = Echo::start().await.expect("an upstream");
+        let mut defaults = EnvoyOptions::new(echo.address(), self.grpc());
+        // On a busy machine a second may pass before a thread gets its turn.
+        defaults.timeout = Duration::from_secs(10);
+        match Envoy::start(&options(defaults)).await {
+            Ok(envoy) => Some(Front { envoy, echo }),
+            Err(EnvoyError::Tool(error)) => {
+                skipped("envoy", &error.to_string());
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Envoy with an upstream behind it.
+pub(crate) struct Front {
+    pub(crate) envoy: Envoy,
+    pub(crate) echo: Echo,
+}
+
+/// What the client got, and what the upstream saw.
+#[derive(Debug)]
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) headers: ::http::HeaderMap,
+    pub(crate) body: Bytes,
+    /// `None` when the upstream was not reached.
+    pub(crate) seen: Option<Seen>,
+}
+
+impl Front {
+    /// Sends a request through Envoy, byte for byte as given.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Got {
+        let reached = self.echo.requests();
+        let mut headers: Vec<(String, String)> = headers
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
+        headers.push(("host".to_owned(), "api.example.test".to_owned()));
+        let answer = http::send(self.envoy.address(), method, target, &headers, body)
+            .await
+            .expect("an answer");
+        let seen = (self.echo.requests() > reached)
+            .then(|| serde_json::from_slice(answer.body()).expect("what the upstream saw"));
+        Got {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            body: answer.body().clone(),
+            seen,
+        }
+    }
+
+    /// A GET with a bearer token.
+    pub(crate) async fn get(&self, target: &str, token: &str) -> Got {
+        self.send(
+            "GET",
+            target,
+            &[("authorization", &format!("Bearer {token}"))],
+            Bytes::new(),
+        )
+        .await
+    }
+}
+
+impl Got {
+    /// A response header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The values of a request header at the upstream.
+    pub(crate) fn at_upstream(&self, name: &str) -> Vec<String> {
+        let seen = self.seen.as_ref().expect("the upstream was not reached");
+        seen.headers.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// Waits for a condition, half a minute at most.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "after 30 s it is still not so that {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Says that a test could not do its work; where everything must be there, that is a failure.
+pub(crate) fn skipped(name: &str, why: &str) {
+    use std::io::Write as _;
+    assert!(
+        std::env::var("PORTCULLIS_TEST_TOOLS").as_deref() != Ok("required"),
+        "{name} is required here and cannot be had: {why}"
+    );
+    let line = format!("SKIPPED {name}: {}\n", why.lines().next().unwrap_or_default());
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("PORTCULLIS_SKIPPED_FILE")
+        && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
+    {
+        let _ = file.write_all(line.as_bytes());
+    }
+}

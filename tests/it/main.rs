@@ -1,0 +1,9 @@
+//! Everything together: a real server, a local issuer with real keys, and real proxies.
+//!
+//! One binary, so that it links once. Each module is a topic; [`house`] is what they all start.
+
+mod admin;
+mod architecture;
+mod conformance;
+mod envoy;
+mod house;
