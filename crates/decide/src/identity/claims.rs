@@ -151,6 +151,22 @@ impl<'c> Claims<'c> {
         strings.into_iter().map(|text| checked_name(name, text)).collect()
     }
 
+    /// `scope`: one string, blanks between the scopes (RFC 8693 section 4.2). Some issuers send an empty one.
+    pub(super) fn scopes(self) -> Result<Vec<String>, TokenRefusal> {
+        let scopes = self
+            .text("scope")?
+            .unwrap_or("")
+            .split(' ')
+            .filter(|scope| !scope.is_empty());
+        let scopes: Vec<String> = scopes
+            .map(|scope| checked_name("scope", scope).map(str::to_owned))
+            .collect::<Result<_, _>>()?;
+        if scopes.len() > MAX_ENTRIES {
+            return Err(fault("scope", ClaimFault::TooMany));
+        }
+        Ok(scopes)
+    }
+
     fn strings(self, name: &'static str) -> Result<Vec<&'c str>, TokenRefusal> {
         self.0
             .get(name)

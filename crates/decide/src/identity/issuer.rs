@@ -13,6 +13,7 @@ use super::jwks::NotVerified;
 use super::jws::Jws;
 use super::keycloak::{self, RoleTrust};
 use super::keys::{IssuerKeys, KeysWanted};
+use super::oidc;
 use super::refusal::{Quoted, TokenRefusal};
 use super::settings::{IssuerSettings, Profile};
 
@@ -111,6 +112,7 @@ impl Issuer {
         let generation = self.check_signature(jws)?;
         let principal = match self.profile {
             Profile::Keycloak => keycloak::principal(claims, &registered, &self.name, self.roles)?,
+            Profile::Oidc => oidc::principal(claims, &registered, &self.name)?,
         };
         Ok(Proven {
             principal,

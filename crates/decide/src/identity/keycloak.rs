@@ -69,7 +69,7 @@ pub(super) fn principal(
         client: marks.azp.or(marks.client_ids.first().copied()).map(str::to_owned),
         groups,
         roles,
-        scopes: scopes(claims)?,
+        scopes: claims.scopes()?,
     })
 }
 
@@ -164,22 +164,6 @@ fn roles(claims: Claims<'_>) -> Result<Roles, TokenRefusal> {
         return Err(fault(NAME, ClaimFault::TooMany));
     }
     Ok(all)
-}
-
-/// One string, blanks between the scopes (RFC 8693 section 4.2). Keycloak sends an empty one when there are none.
-fn scopes(claims: Claims<'_>) -> Result<Vec<String>, TokenRefusal> {
-    let scopes = claims
-        .text("scope")?
-        .unwrap_or("")
-        .split(' ')
-        .filter(|scope| !scope.is_empty());
-    let scopes: Vec<String> = scopes
-        .map(|scope| checked_name("scope", scope).map(str::to_owned))
-        .collect::<Result<_, _>>()?;
-    if scopes.len() > MAX_ENTRIES {
-        return Err(fault("scope", ClaimFault::TooMany));
-    }
-    Ok(scopes)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod jwks;
 mod jws;
 mod keycloak;
 mod keys;
+mod oidc;
 mod refusal;
 mod settings;
 

@@ -138,6 +138,9 @@ pub enum TokenRefusal {
     /// `act` (RFC 8693 section 4.1): somebody acts for the subject, and the actor would have to be asked about, too.
     #[error("the token was delegated (`act`), which is not supported")]
     Delegated,
+    /// A claim that only ID tokens have (OpenID Connect Core section 2): it says who logged in, to the client alone.
+    #[error("this is an ID token (it has `{0}`), not an access token; the client must send its access token")]
+    IdToken(&'static str),
     /// Keycloak's claim `typ` says what the token is for; only `Bearer` is for us.
     #[error("a Keycloak token of type {0} is not an access token")]
     KeycloakType(Quoted),

@@ -57,9 +57,12 @@ pub struct IssuerSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
-    /// Keycloak: `typ` is `Bearer`, service accounts are robots, groups are paths.
+    /// Keycloak: the claim `typ` is `Bearer`, service accounts are robots, groups are paths.
     #[default]
     Keycloak,
+    /// Any other provider: a token whose subject is its own client (`client_id`, else `azp`) is a client acting for
+    /// itself, every other one a user. ID tokens are refused. There are no roles, groups come from `groups`.
+    Oidc,
 }
 
 impl IssuerSettings {
