@@ -7,3 +7,4 @@ mod architecture;
 mod conformance;
 mod envoy;
 mod house;
+mod idp;

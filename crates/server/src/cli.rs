@@ -2,6 +2,7 @@
 
 mod check;
 mod serve;
+mod token;
 mod validate;
 
 use std::io::Write as _;
@@ -13,13 +14,13 @@ use clap::{Parser, Subcommand};
 use crate::config;
 use crate::demo;
 
-/// Exit codes: 0 done (or allowed), 1 failed, 2 wrong usage, 3 denied, 4 invalid configuration.
+/// Exit codes: 0 done (or allowed), 1 failed, 2 wrong usage, 3 denied (or refused), 4 invalid configuration.
 pub mod exit {
     use std::process::ExitCode;
 
     /// Something failed while running.
     pub const FAILURE: ExitCode = ExitCode::FAILURE;
-    /// `check`: the answer is no.
+    /// `check`: the answer is no. `token inspect`: the token is refused.
     pub fn denied() -> ExitCode {
         ExitCode::from(3)
     }
@@ -43,8 +44,10 @@ Examples:
   portcullis validate --config portcullis.yaml       every problem at once, before anything runs
   portcullis serve --config portcullis.yaml
   portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
+  portcullis token inspect --config portcullis.yaml < token.txt
 
-Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied, 4 invalid configuration.";
+Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
+4 invalid configuration.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -58,6 +61,9 @@ enum Verb {
     Validate(validate::Validate),
     /// Print the whole Cedar schema: your entity types with the generated actions and context
     Schema(ConfigFile),
+    /// About tokens: explain one
+    #[command(subcommand)]
+    Token(token::TokenVerb),
     /// About the configuration file
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -97,6 +103,7 @@ impl Cli {
             Verb::Demo(demo) => demo.run(),
             Verb::Check(ask) => ask.run(),
             Verb::Validate(validate) => validate.run(),
+            Verb::Token(verb) => verb.run(),
             Verb::Schema(file) => match file.load() {
                 Ok(loaded) => {
                     say(loaded.rules.policies().schema_text());

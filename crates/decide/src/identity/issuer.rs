@@ -112,7 +112,7 @@ impl Issuer {
         let generation = self.check_signature(jws)?;
         let principal = match self.profile {
             Profile::Keycloak => keycloak::principal(claims, &registered, &self.name, self.roles)?,
-            Profile::Oidc => oidc::principal(claims, &registered, &self.name)?,
+            Profile::Oidc => oidc::principal(claims, &registered, &self.name, jws.purpose)?,
         };
         Ok(Proven {
             principal,

@@ -22,12 +22,23 @@ pub(super) struct Jws<'t> {
     pub(super) algorithm: Algorithm,
     /// `kid`.
     pub(super) kid: String,
+    /// What `typ` says of its purpose.
+    pub(super) purpose: Purpose,
     /// What the signature is over: header and payload as sent, with the dot between them.
     pub(super) signed: &'t str,
     /// The signature, decoded.
     pub(super) signature: Vec<u8>,
     /// The claims, as somebody claims them.
     pub(super) claims: Map<String, Value>,
+}
+
+/// What the `typ` of a header says the token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// `at+jwt`: an access token (RFC 9068 section 2.1).
+    Access,
+    /// `JWT`, or nothing: any kind of token.
+    Unsaid,
 }
 
 impl<'t> Jws<'t> {
@@ -50,10 +61,11 @@ impl<'t> Jws<'t> {
             .and_then(|rest| rest.strip_suffix('.'));
         let signed = signed.ok_or(TokenRefusal::Segments(3))?;
         let header = object(header, Part::Header)?;
-        let (algorithm, kid) = believable(&header)?;
+        let (algorithm, kid, purpose) = believable(&header)?;
         Ok(Self {
             algorithm,
             kid,
+            purpose,
             signed,
             signature: decode(signature, Part::Signature)?,
             claims: object(payload, Part::Payload)?,
@@ -62,7 +74,7 @@ impl<'t> Jws<'t> {
 }
 
 /// Checks a JOSE header and takes out what is needed of it.
-fn believable(header: &Map<String, Value>) -> Result<(Algorithm, String), TokenRefusal> {
+fn believable(header: &Map<String, Value>) -> Result<(Algorithm, String, Purpose), TokenRefusal> {
     if let Some(name) = FORBIDDEN.into_iter().find(|name| header.contains_key(*name)) {
         return Err(TokenRefusal::HeaderForbidden(name));
     }
@@ -73,19 +85,20 @@ fn believable(header: &Map<String, Value>) -> Result<(Algorithm, String), TokenR
         });
     };
     let algorithm = Algorithm::named(alg).ok_or_else(|| TokenRefusal::UnknownAlgorithm(Quoted::new(alg)))?;
-    match header.get("typ") {
-        None => {}
-        Some(Value::String(typ)) if is_access_token(typ) => {}
-        Some(Value::String(typ)) => return Err(TokenRefusal::TokenType(Quoted::new(typ))),
+    let purpose = match header.get("typ") {
+        None => Purpose::Unsaid,
+        Some(Value::String(typ)) => purpose(typ).ok_or_else(|| TokenRefusal::TokenType(Quoted::new(typ)))?,
         Some(_) => {
             return Err(TokenRefusal::Header {
                 name: "typ",
                 expected: "a string",
             });
         }
-    }
+    };
     match header.get("kid") {
-        Some(Value::String(kid)) if (1..=MAX_KID_BYTES).contains(&kid.len()) => Ok((algorithm, kid.clone())),
+        Some(Value::String(kid)) if (1..=MAX_KID_BYTES).contains(&kid.len()) => {
+            Ok((algorithm, kid.clone(), purpose))
+        }
         _ => Err(TokenRefusal::Header {
             name: "kid",
             expected: "a string of 1 to 256 bytes",
@@ -93,13 +106,18 @@ fn believable(header: &Map<String, Value>) -> Result<(Algorithm, String), TokenR
     }
 }
 
-/// `JWT` or `at+jwt` (RFC 9068 section 2.1) as media types compare: without regard to case, `application/` implied.
-fn is_access_token(typ: &str) -> bool {
+/// Media types compare without regard to case, `application/` implied. Everything else is a token of another kind.
+fn purpose(typ: &str) -> Option<Purpose> {
     let typ = typ.to_ascii_lowercase();
-    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
+    match typ.strip_prefix("application/").unwrap_or(&typ) {
+        "at+jwt" => Some(Purpose::Access),
+        "jwt" => Some(Purpose::Unsaid),
+        _ => None,
+    }
 }
 
-fn object(segment: &str, part: Part) -> Result<Map<String, Value>, TokenRefusal> {
+/// The JSON object that a segment is.
+pub(super) fn object(segment: &str, part: Part) -> Result<Map<String, Value>, TokenRefusal> {
     match json::parse(&decode(segment, part)?) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err(TokenRefusal::Json {

@@ -16,6 +16,7 @@ mod claims;
 mod credentials;
 mod ed25519;
 mod fetch;
+mod inspect;
 mod issuer;
 mod json;
 mod jwks;
@@ -40,6 +41,7 @@ use crate::problem::Problem;
 
 pub use self::algorithm::Algorithm;
 pub use self::credentials::MAX_TOKEN_BYTES;
+pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub(crate) use self::json::parse as parse_json;
 pub use self::keys::KeysWanted;
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, TokenRefusal};

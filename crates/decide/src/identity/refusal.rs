@@ -141,6 +141,12 @@ pub enum TokenRefusal {
     /// A claim that only ID tokens have (OpenID Connect Core section 2): it says who logged in, to the client alone.
     #[error("this is an ID token (it has `{0}`), not an access token; the client must send its access token")]
     IdToken(&'static str),
+    /// Nothing says that it is an access token, so it may be an ID token: those are for the client alone.
+    #[error(
+        "nothing marks this as an access token: neither the type `at+jwt` nor the claims `client_id` or `scope`; an \
+         ID token is not for us"
+    )]
+    NotAnAccessToken,
     /// Keycloak's claim `typ` says what the token is for; only `Bearer` is for us.
     #[error("a Keycloak token of type {0} is not an access token")]
     KeycloakType(Quoted),

@@ -61,7 +61,8 @@ pub enum Profile {
     #[default]
     Keycloak,
     /// Any other provider: a token whose subject is its own client (`client_id`, else `azp`) is a client acting for
-    /// itself, every other one a user. ID tokens are refused. There are no roles, groups come from `groups`.
+    /// itself, every other one a user. It must be marked as an access token: by the type `at+jwt`, or by `client_id` or
+    /// `scope`; ID tokens are refused. There are no roles, groups come from `groups`.
     Oidc,
 }
 

@@ -14,10 +14,10 @@ use super::refusal::{ClaimFault as F, TokenRefusal as R};
 use super::testing::*;
 use super::*;
 
-type Ours = Identity<String>;
+pub(super) type Ours = Identity<String>;
 
 /// Issuers A (all algorithms, trusted for roles) and B (ES256 only), with keys at hand and no network.
-fn ours() -> Ours {
+pub(super) fn ours() -> Ours {
     with_jwks(&jwks_a())
 }
 

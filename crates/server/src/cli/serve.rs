@@ -1,5 +1,6 @@
 //! `portcullis serve`: start, tell where, wait for a signal, stop in order.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -57,6 +58,7 @@ impl Serve {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => log.init(),

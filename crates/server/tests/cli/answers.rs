@@ -146,7 +146,7 @@ fn as_json_it_is_the_decision_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_verified_with_the_keys_of_its_issuer() {
     let issuer = LocalIssuer::start().await.expect("an issuer");
-    let config = config_for(&issuer);
+    let config = config_for(&issuer, "check.yaml");
     for (token, path, code, who, reason) in [
         (
             people::alice(&issuer),
@@ -230,8 +230,8 @@ fn a_server_that_is_not_there_and_a_header_that_is_none_are_failures() {
     );
 }
 
-/// The default configuration for this issuer, as a file.
-fn config_for(issuer: &LocalIssuer) -> PathBuf {
+/// The default configuration for this issuer, as a file of that name.
+pub(crate) fn config_for(issuer: &LocalIssuer, name: &str) -> PathBuf {
     let policies = root().join("policies/default");
     let text = stage::config_text(issuer)
         .replace(
@@ -242,7 +242,7 @@ fn config_for(issuer: &LocalIssuer) -> PathBuf {
             "[workspaces.cedar, public.cedar]",
             &format!("[{}]", policies.display()),
         );
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("check.yaml");
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).expect("the file can be written");
     path
 }

@@ -10,7 +10,13 @@ fn without_python_the_demo_says_so_and_asks_over_grpc() {
     let home = std::env::temp_dir().join(format!("portcullis-demo-{}", std::process::id()));
     std::fs::create_dir_all(&home).expect("a directory");
     let copy = home.join("portcullis");
-    std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &copy).expect("a copy of the binary");
+    // By another process: a handle of ours would be inherited by what other tests start meanwhile, and a file that
+    // somebody can write to cannot be run (ETXTBSY).
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_portcullis"))
+        .arg(&copy)
+        .status();
+    assert!(copied.expect("cp starts").success(), "a copy of the binary");
     let output = Command::new(&copy)
         .args(["demo", "--once"])
         .env_clear()

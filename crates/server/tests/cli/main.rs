@@ -5,6 +5,7 @@ mod broken;
 mod demo;
 mod documents;
 mod serving;
+mod token;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

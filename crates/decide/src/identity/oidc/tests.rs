@@ -2,15 +2,19 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Kind, client, groups and scopes of the principal, or the refusal.
+/// Kind, client, groups and scopes of the principal of an `at+jwt`, or the refusal.
 fn read(claims: &Value) -> Result<String, TokenRefusal> {
+    read_as(Purpose::Access, claims)
+}
+
+fn read_as(purpose: Purpose, claims: &Value) -> Result<String, TokenRefusal> {
     let registered = Registered {
         subject: "s-1".to_owned(),
         expires_at: 0.0,
         issued_at: None,
         token_id: None,
     };
-    principal(Claims(claims.as_object().unwrap()), &registered, "main").map(|who| {
+    principal(Claims(claims.as_object().unwrap()), &registered, "main", purpose).map(|who| {
         assert_eq!((who.id.as_str(), who.issuer.as_str()), ("main/s-1", "main"));
         assert!(who.roles.is_empty());
         format!(
@@ -79,5 +83,27 @@ fn refused() {
         ),
     ] {
         assert_eq!(read(&claims), Err(expected), "{claims}");
+    }
+}
+
+#[test]
+fn what_nothing_marks_as_an_access_token_may_be_an_id_token() {
+    for (claims, accepted) in [
+        (json!({}), false),
+        (json!({"azp": "app"}), false),
+        (
+            json!({"preferred_username": "alice", "groups": ["admins"]}),
+            false,
+        ),
+        (json!({"client_id": "app"}), true),
+        (json!({"scope": "read"}), true),
+        (json!({"scp": ["read"]}), true),
+    ] {
+        let read = read_as(Purpose::Unsaid, &claims);
+        assert_eq!(read.is_ok(), accepted, "{claims}");
+        if !accepted {
+            assert_eq!(read, Err(TokenRefusal::NotAnAccessToken), "{claims}");
+        }
+        assert!(read_as(Purpose::Access, &claims).is_ok(), "{claims}");
     }
 }

@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use super::super::scratch::ScratchDir;
 use super::*;
 
@@ -68,6 +70,41 @@ fn what_is_installed_is_not_installed_again() {
     fs::write(bin.join("python3"), "").unwrap();
     let stamp = format!("some-tool 1.2 {}\n", dir.path().join("some-tool-1.2").display());
     fs::write(dir.path().join("some-tool-1.2/installed"), stamp).unwrap();
-    let found = install_below(dir.path(), &tool, &mut |line| panic!("{line}"));
+    let found = python::install_below(dir.path(), &tool, &mut |line| panic!("{line}"));
     assert_eq!(found.unwrap(), bin);
+}
+
+#[test]
+fn npm_packages_are_installed_once_and_failures_come_with_advice() {
+    let dir = ScratchDir::new("tools-test").unwrap();
+    let try_with = |script: Option<&str>| {
+        let mut npm = Command::new(if script.is_some() {
+            "/bin/sh"
+        } else {
+            "/nowhere/npm"
+        });
+        npm.arg("-c").args(script);
+        npm::install_below(dir.path(), npm, "some-tool", "1.2.3", &mut |_| {})
+    };
+    let error = |script| try_with(script).unwrap_err().to_string();
+    assert!(error(None).contains("install Node.js 20"), "{}", error(None));
+    let refused = error(Some("echo it is not there >&2; exit 1"));
+    assert!(
+        refused.contains("it is not there") && refused.contains("npm config list"),
+        "{refused}"
+    );
+    // A success of npm that brought nothing is seen by whoever asks next.
+    let home = dir.path().join("npm-some-tool-1.2.3");
+    let package = home.join("node_modules/some-tool");
+    let brings_it = format!(
+        "mkdir -p {0} && echo '{{}}' > {0}/package.json",
+        package.display()
+    );
+    assert_eq!(try_with(Some("true")).unwrap(), home);
+    assert_eq!(try_with(Some(&brings_it)).unwrap(), home);
+    assert_eq!(
+        try_with(None).unwrap(),
+        home,
+        "what is installed is not installed again"
+    );
 }

@@ -1,0 +1,222 @@
+//! A token explained: what it says, which checks it passes, and who it makes its bearer.
+//!
+//! Nothing is judged here. The verdict is that of [`Identity::identify_with_keys_at_hand`], asked with the header a
+//! request would have; the list of checks is read from the refusal, because verification stops at the first fault.
+
+use std::time::SystemTime;
+
+use model::{Headers, Principal};
+use serde_json::{Map, Value};
+
+use super::credentials;
+use super::jws::{self, Jws};
+use super::refusal::{Part, Refused, TokenRefusal};
+use super::{Identified, Identity};
+
+/// What there is to say about a credential. Has neither the token nor its signature.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The JOSE header as sent, if it can be read. Nobody vouches for it.
+    pub header: Option<Map<String, Value>>,
+    /// The claims as sent, if they can be read. Nobody vouches for them unless [`TokenCheck::Signature`] is passed.
+    pub claims: Option<Map<String, Value>>,
+    /// Every check, in the order in which verification makes them.
+    pub steps: Vec<(TokenCheck, Outcome)>,
+    /// Why it is refused; `None` for what is verified, and for what could only be looked at.
+    pub refusal: Option<Refused>,
+    /// Who its bearer is; only of a token that was verified.
+    pub principal: Option<Principal>,
+}
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it must be.
+    Passed,
+    /// This is the reason of the refusal.
+    Failed,
+    /// Verification ended before it, or there are no issuers to check against.
+    NotChecked,
+}
+
+/// The checks of a bearer token. A [`TokenRefusal`] belongs to exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenCheck {
+    /// One bearer token, not too long, without foreign characters.
+    Credential,
+    /// Three segments.
+    Segments,
+    /// The JOSE header: strict JSON, a known algorithm, an access token's type, a key.
+    Header,
+    /// Signature and claims can be decoded; the claims are strict JSON.
+    Encoding,
+    /// `iss` is a configured issuer.
+    Issuer,
+    /// The issuer uses the algorithm.
+    Algorithm,
+    /// Neither `cnf` nor `act`.
+    Binding,
+    /// `sub` is a name.
+    Subject,
+    /// `aud` names us.
+    Audience,
+    /// `exp`, `nbf` and `iat`.
+    Times,
+    /// `jti`.
+    TokenId,
+    /// The signature is by a key the issuer publishes.
+    Signature,
+    /// The issuer's profile can tell who it is.
+    Principal,
+}
+
+impl TokenCheck {
+    /// All of them, in the order of verification.
+    pub const ALL: [Self; 13] = [
+        Self::Credential,
+        Self::Segments,
+        Self::Header,
+        Self::Encoding,
+        Self::Issuer,
+        Self::Algorithm,
+        Self::Binding,
+        Self::Subject,
+        Self::Audience,
+        Self::Times,
+        Self::TokenId,
+        Self::Signature,
+        Self::Principal,
+    ];
+
+    /// A name for people and scripts, and what the check demands.
+    pub fn describe(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Credential => ("credential", "one bearer token, only characters that a JWT has"),
+            Self::Segments => ("segments", "header, claims and signature"),
+            Self::Header => (
+                "header",
+                "strict JSON, a supported algorithm, an access token, a key id",
+            ),
+            Self::Encoding => ("encoding", "canonical base64url, the claims are strict JSON"),
+            Self::Issuer => ("issuer", "`iss` is exactly that of a configured issuer"),
+            Self::Algorithm => ("algorithm", "the issuer uses the algorithm"),
+            Self::Binding => (
+                "binding",
+                "bound to no sender (`cnf`), delegated to nobody (`act`)",
+            ),
+            Self::Subject => ("subject", "`sub` is there and is a name"),
+            Self::Audience => ("audience", "`aud` names one of ours"),
+            Self::Times => ("times", "not expired (`exp`), and already valid (`nbf`, `iat`)"),
+            Self::TokenId => ("token id", "`jti`, where there is one, is a name"),
+            Self::Signature => ("signature", "by a key that the issuer publishes"),
+            Self::Principal => ("principal", "the issuer's profile can tell who it is"),
+        }
+    }
+
+    /// The check that gave this refusal.
+    fn that_gave(refusal: &TokenRefusal) -> Self {
+        use TokenRefusal as R;
+        match refusal {
+            R::SeveralCredentials(_) | R::Scheme | R::NoToken | R::Character(_) | R::TooLong(_) => {
+                Self::Credential
+            }
+            R::Segments(_) => Self::Segments,
+            R::Base64(Part::Header)
+            | R::Json {
+                part: Part::Header, ..
+            } => Self::Header,
+            R::Header { .. } | R::HeaderForbidden(_) | R::UnknownAlgorithm(_) | R::TokenType(_) => {
+                Self::Header
+            }
+            R::Base64(_) | R::Json { .. } => Self::Encoding,
+            R::UnknownIssuer(_) => Self::Issuer,
+            R::AlgorithmNotAllowed(_) => Self::Algorithm,
+            R::SenderConstrained | R::Delegated => Self::Binding,
+            R::Audience(_) => Self::Audience,
+            R::Expired { .. } | R::NotYetValid { .. } | R::EndsBeforeItStarts { .. } => Self::Times,
+            R::UnknownKey { .. } | R::KeyAlgorithm { .. } | R::KeysUnavailable(_) | R::Signature(_) => {
+                Self::Signature
+            }
+            R::Claim { name, .. } => match *name {
+                "iss" => Self::Issuer,
+                "sub" => Self::Subject,
+                "aud" => Self::Audience,
+                "exp" | "nbf" | "iat" => Self::Times,
+                "jti" => Self::TokenId,
+                _ => Self::Principal,
+            },
+            R::IdToken(_) | R::NotAnAccessToken | R::KeycloakType(_) | R::Nobody => Self::Principal,
+        }
+    }
+}
+
+/// Looks at the value of an `Authorization` header as far as that goes without issuers. It verifies nothing: what is
+/// not refused here is well-formed and no more.
+pub fn inspect(authorization: &[u8]) -> Inspection {
+    let mut headers = Headers::default();
+    headers.push("authorization", authorization);
+    let shape = match credentials::bearer(&headers) {
+        Ok(token) => token.ok_or(TokenRefusal::NoToken).and_then(Jws::parse).err(),
+        Err(reason) => Some(reason),
+    };
+    let refusal = shape.map(|reason| Refused { reason, issuer: None });
+    Inspection::of(&headers, refusal, TokenCheck::Encoding, None)
+}
+
+impl<D: Send + Sync + 'static> Identity<D> {
+    /// Verifies the value of an `Authorization` header at the time `now` with the keys at hand, and explains. Does no
+    /// IO; wait for [`Identity::first_attempts`] before.
+    pub fn inspect(&self, authorization: &[u8], now: SystemTime) -> Inspection {
+        let mut headers = Headers::default();
+        headers.push("authorization", authorization);
+        let (refusal, principal) = match self.identify_with_keys_at_hand(&headers, now) {
+            Identified::Verified(verified) => (None, Some(verified.principal().clone())),
+            Identified::Refused(refused) => (Some(refused), None),
+            // One header was presented, and no keys are waited for: neither of them can be the answer.
+            Identified::Anonymous | Identified::NeedsKeys(_) => {
+                let reason = TokenRefusal::NoToken;
+                (Some(Refused { reason, issuer: None }), None)
+            }
+        };
+        Inspection::of(&headers, refusal, TokenCheck::Principal, principal)
+    }
+}
+
+impl Inspection {
+    /// `last` is the last check that was made if there is no refusal.
+    fn of(
+        headers: &Headers<'_>,
+        refusal: Option<Refused>,
+        last: TokenCheck,
+        principal: Option<Principal>,
+    ) -> Self {
+        let failed = refusal.as_ref().map(|r| TokenCheck::that_gave(&r.reason));
+        let mut outcome = Outcome::Passed;
+        let mut steps = Vec::new();
+        for check in TokenCheck::ALL {
+            if failed == Some(check) {
+                outcome = Outcome::Failed;
+            }
+            steps.push((check, outcome));
+            if failed == Some(check) || last == check {
+                outcome = Outcome::NotChecked;
+            }
+        }
+        let mut segments = credentials::bearer(headers)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+            .split('.');
+        let mut next = |part| jws::object(segments.next()?, part).ok();
+        Self {
+            header: next(Part::Header),
+            claims: next(Part::Payload),
+            steps,
+            refusal,
+            principal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
