@@ -8,6 +8,7 @@ mod health;
 mod paths;
 mod replies;
 mod requests;
+mod resets;
 mod transport;
 
 use proto::envoy::config::core::v3::{Address, HeaderValueOption, SocketAddress, address};

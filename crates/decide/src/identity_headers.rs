@@ -11,6 +11,9 @@ use crate::settings::IdentityValue;
 /// Longer values are not sent; proxies refuse requests whose headers grow too long.
 const MAX_VALUE_BYTES: usize = 8 * 1024;
 
+/// A name has 2 to the power of its dashes spellings.
+const MAX_DASHES: usize = 4;
+
 /// Headers that carry something else, or that proxies will not let anybody set.
 const TAKEN: [&str; 9] = [
     "authorization",
@@ -50,6 +53,12 @@ impl IdentityHeaders {
                     format!("`{name}` carries something else"),
                     "use a name of its own, such as `x-auth-subject`",
                 ));
+            } else if name.matches('-').count() > MAX_DASHES {
+                problems.push(Problem::setting(
+                    pointer,
+                    format!("`{name}` has more than {MAX_DASHES} dashes"),
+                    "every spelling with `_` is removed from requests, and that many dashes have too many",
+                ));
             } else {
                 headers.push((name.as_str().into(), *value));
             }
@@ -57,8 +66,8 @@ impl IdentityHeaders {
         Self(headers)
     }
 
-    /// What to set and what to remove for `principal`. Of every name the spelling with `_` is removed too: upstreams
-    /// that turn headers into variables (CGI, WSGI) cannot tell the two apart.
+    /// What to set and what to remove for `principal`. Of every name all spellings with `_` are removed too:
+    /// upstreams that turn headers into variables (CGI, WSGI) cannot tell them apart.
     ///
     /// # Errors
     /// The header whose value would be too long to send.
@@ -76,11 +85,9 @@ impl IdentityHeaders {
                 Some(value) => set.push((name.clone(), value.into())),
                 None => remove.push(name.clone()),
             }
-            if name.contains('-') {
-                remove.push(name.replace('-', "_").into());
-            }
+            remove.extend(spellings(name));
         }
-        remove.push(model::DECISION_ID_HEADER.replace('-', "_").into());
+        remove.extend(spellings(model::DECISION_ID_HEADER));
         Ok(HeaderEdits::new(set, remove))
     }
 
@@ -103,6 +110,27 @@ impl IdentityHeaders {
             .filter(|name| mixed(name))
             .find(|name| self.0.iter().any(|(declared, _)| folded_equal(name, declared)))
     }
+}
+
+/// Every spelling of a header's name with some or all of its `-` written as `_`.
+fn spellings(name: &str) -> Vec<Box<str>> {
+    let mut all = vec![String::new()];
+    for character in name.chars() {
+        let spelt = all.clone().into_iter().map(|begun| begun + "_");
+        let twins: Vec<String> = if character == '-' {
+            spelt.collect()
+        } else {
+            Vec::new()
+        };
+        for begun in &mut all {
+            begun.push(character);
+        }
+        all.extend(twins);
+    }
+    all.into_iter()
+        .filter(|spelling| spelling != name)
+        .map(Into::into)
+        .collect()
 }
 
 fn value(principal: &Principal, wanted: IdentityValue) -> Option<String> {

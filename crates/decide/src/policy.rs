@@ -1,5 +1,6 @@
 //! The policies: loaded whole, validated strictly, asked once per request.
 
+mod body;
 mod context;
 mod entities;
 mod load;

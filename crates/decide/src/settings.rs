@@ -69,13 +69,16 @@ pub struct MeshSettings {
 }
 
 /// What policies may look at beyond method, host and path.
+///
+/// A part that some policy looks at and that is there but cannot be read in one way only (a header twice, a parameter
+/// twice, a body that is not a JSON object) makes the answer a denial: taken for absent, it would evade forbids.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expose {
-    /// Request headers, in lower case: `context.headers has "x-tier"`. A header with several values is absent.
+    /// Request headers, in lower case: `context.headers has "x-tier"`.
     #[serde(default)]
     pub headers: Vec<String>,
-    /// Query parameters: `context.query.page`. Decoded once; a parameter with several values is absent.
+    /// Query parameters, decoded once: `context.query.page`.
     #[serde(default)]
     pub query: Vec<String>,
     /// Context extensions that the proxy's configuration sets: `context.extensions.tier`.
@@ -84,8 +87,8 @@ pub struct Expose {
     /// Strings of the proxy's dynamic metadata: `context.metadata.<name>`.
     #[serde(default)]
     pub metadata: BTreeMap<String, MetadataPath>,
-    /// String members of a JSON body: `context.body.name`. Absent unless the whole body came and is a JSON object;
-    /// `context.body_truncated` tells whether the proxy cut it off.
+    /// String members of a JSON body: `context.body.name`. They are absent where the proxy sent no
+    /// body or cut it off; `context.body_truncated` tells the latter.
     #[serde(default)]
     pub body: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// A host name or IP literal: lower case, without port and without a trailing dot.
+/// A host name or IP literal: lower case, without port and without a trailing dot; an IPv6 address in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host<'a>(Cow<'a, str>);
 
@@ -36,12 +36,12 @@ impl<'a> Host<'a> {
         if authority.len() > 262 {
             return Err(HostRefusal::TooLong);
         }
+        let mut literal = None;
         let (name, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (inner, port) = rest.split_once(']').ok_or(HostRefusal::Bracket)?;
-                if inner.parse::<std::net::Ipv6Addr>().is_err() {
-                    return Err(HostRefusal::Bracket);
-                }
+                let address: std::net::Ipv6Addr = inner.parse().map_err(|_| HostRefusal::Bracket)?;
+                literal = Some(address);
                 (
                     inner,
                     port.strip_prefix(':').or_else(|| port.is_empty().then_some("0")),
@@ -55,8 +55,9 @@ impl<'a> Host<'a> {
         if !port.is_some_and(|p| (1..=5).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit())) {
             return Err(HostRefusal::Port);
         }
-        if authority.starts_with('[') {
-            return Ok(Self(lower(name)));
+        if let Some(address) = literal {
+            // An IPv6 address has many spellings and one canonical text (RFC 5952).
+            return Ok(Self(Cow::Owned(format!("[{address}]"))));
         }
         let name = name.strip_suffix('.').unwrap_or(name);
         if let Some(bad) = name
@@ -111,8 +112,9 @@ mod tests {
             ("api.example.test.", "api.example.test"),
             ("api.example.test.:80", "api.example.test"),
             ("127.0.0.1:10000", "127.0.0.1"),
-            ("[::1]", "::1"),
-            ("[2001:DB8::1]:443", "2001:db8::1"),
+            ("[::1]", "[::1]"),
+            ("[0:0:0:0:0:0:0:1]:80", "[::1]"),
+            ("[2001:DB8::1]:443", "[2001:db8::1]"),
         ] {
             assert_eq!(
                 Host::parse(authority).map(|h| h.as_str().to_owned()),

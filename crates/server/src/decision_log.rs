@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::config::DecisionLogSettings;
 
 /// How many records may wait for the writer; more are dropped and counted.
-const QUEUE: usize = 16 * 1024;
+const QUEUE: usize = 4 * 1024;
 
 /// Where records are offered.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ use crate::config::Limits;
 /// More than any proxy lets through from its client (Envoy: 60 KiB), because some of it may be copied into the call
 /// (`tracestate`, baggage). What is over this is answered by HTTP/2 itself, and that would be a gRPC error.
 const MAX_HEADER_LIST: u32 = 96 * 1024;
-/// A connection on which nothing is said at all.
+/// A connection on which nobody begins to speak HTTP/2.
 const FIRST_BYTES: Duration = Duration::from_secs(10);
 /// Pings find peers that went away without a word.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
@@ -159,8 +159,10 @@ async fn serve<D: Decide>(
     http.timer(TokioTimer::new())
         .max_concurrent_streams(max_streams)
         .max_header_list_size(MAX_HEADER_LIST)
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(128)
+        // The peer is a proxy with many clients on one connection: what they cancel at the same time must not end it,
+        // because its end is an error for all the others.
+        .max_pending_accept_reset_streams(max_streams as usize)
+        .max_local_error_reset_streams(max_streams as usize)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     let drain = loop {
@@ -185,6 +187,19 @@ async fn serve<D: Decide>(
     }
 }
 
+/// Waits until the peer has sent as much as the preface of HTTP/2 is long (RFC 9113 section 3.4), without taking it.
+async fn preface(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    let mut begun = [0; 24];
+    loop {
+        match stream.peek(&mut begun).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            24.. => return Ok(()),
+            // Part of it is there, so the socket stays readable: look again in a moment.
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
 async fn connection<D: Decide>(
     stream: TcpStream,
     service: AuthorizationService<D>,
@@ -192,9 +207,9 @@ async fn connection<D: Decide>(
     mut stop: watch::Receiver<Stop>,
 ) -> Result<(), String> {
     let stream = tokio::net::TcpStream::from_std(stream).map_err(|error| error.to_string())?;
-    tokio::time::timeout(FIRST_BYTES, stream.readable())
+    tokio::time::timeout(FIRST_BYTES, preface(&stream))
         .await
-        .map_err(|_| "nothing was said on it")?
+        .map_err(|_| "HTTP/2 was not begun in time")?
         .map_err(|error| error.to_string())?;
     let answer = service_fn(move |request: Request<Incoming>| {
         let service = service.clone();

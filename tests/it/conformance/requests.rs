@@ -154,8 +154,8 @@ async fn case_17_large_and_binary_bodies_are_answered() {
         let answer = ask(&house, request).await;
         assert_eq!(
             record(&house, &answer)["reason"],
-            "credential_missing",
-            "nobody, and no body to read"
+            "policy_error",
+            "a policy looks at the body, and it cannot be read"
         );
     }
 }

@@ -59,7 +59,8 @@ const OTHERS: &str = "
     admin          GET     /unknown                                    403 no_route
     robot          GET     /workspaces/ws-alice/credentials            200 permitted
     robot          POST    /workspaces/ws-alice/credentials            403 no_method
-    robot          GET     /workspaces/ws-alice/credentials/           403 no_permit
+    robot          GET     /workspaces/ws-alice/credentials/           200 permitted
+    alice          PUT     /workspaces/ws-alice/credentials/           403 no_method
     robot          GET     /workspaces/ws-bob/credentials              403 no_permit
     robot          GET     /workspaces/ws-alice/members                403 no_permit
     robot          GET     /workspaces/ws-alice                        403 no_permit

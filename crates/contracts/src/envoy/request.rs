@@ -108,7 +108,7 @@ impl read::Http<'_> {
             _ => Body::Truncated(bytes),
         };
         Ok(HttpRequest {
-            method: text(self.method, "the method")?,
+            method: method(self.method)?,
             scheme: text(self.scheme, "the scheme")?,
             host,
             path,
@@ -128,6 +128,19 @@ impl Metadata for CheckRequest<'_> {
             .rev()
             .find(|(name, _)| *name == namespace.as_bytes())?;
         metadata::string(encoded, path)
+    }
+}
+
+/// A method is a token (RFC 9110 section 9.1), and none that is known is long.
+fn method(bytes: &[u8]) -> Result<&str, Malformed> {
+    let method = text(bytes, "the method")?;
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if (1..=32).contains(&method.len()) && method.bytes().all(is_token) {
+        Ok(method)
+    } else {
+        Err(malformed(
+            "the method is not a token of 1 to 32 characters".to_owned(),
+        ))
     }
 }
 

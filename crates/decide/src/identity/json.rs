@@ -17,7 +17,7 @@ pub(super) const MAX_DEPTH: usize = 32;
 ///
 /// # Errors
 /// What is wrong, without quoting more than a member name.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { levels: MAX_DEPTH }
         .deserialize(&mut deserializer)

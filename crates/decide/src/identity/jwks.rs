@@ -23,7 +23,7 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 pub(super) const MAX_KEYS: usize = 100;
 
 /// The usable keys of one issuer, by name.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct KeySet(HashMap<String, VerifyingKey>);
 
 /// A public key and what it may verify.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::fetch::{self, FetchFailure, Source};
-use super::jwks::{KeySet, Skipped};
+use super::jwks::{JwksRefusal, KeySet, Skipped};
 
 /// How often keys are fetched and for how long they last.
 #[derive(Clone, Copy, Debug)]
@@ -215,12 +215,20 @@ impl Shared {
                 self.last_failure.store(None);
             }
             Err(failure) => {
-                let age = before.map(|b| b.fetched.elapsed().as_secs());
+                let age = before.as_ref().map(|b| b.fetched.elapsed().as_secs());
                 tracing::warn!(
                     issuer = name,
                     keys_age_seconds = age,
                     "keys could not be fetched: {failure}"
                 );
+                if let (FetchFailure::Jwks(JwksRefusal::PrivateKey(_)), Some(before)) = (&failure, before) {
+                    // Anybody may sign as the issuer now: no key is good until it publishes others.
+                    self.current.store(Some(Arc::new(Current {
+                        keys: Arc::default(),
+                        generation: before.generation + 1,
+                        fetched,
+                    })));
+                }
                 self.last_failure.store(Some(Arc::new(failure)));
             }
         }

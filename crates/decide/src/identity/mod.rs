@@ -42,7 +42,6 @@ use crate::problem::Problem;
 pub use self::algorithm::Algorithm;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
-pub(crate) use self::json::parse as parse_json;
 pub use self::keys::KeysWanted;
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, TokenRefusal};
 pub use self::settings::{IssuerSettings, Profile, validate};
@@ -284,7 +283,7 @@ fn status(issuer: &Issuer) -> IssuerStatus {
     let current = issuer.keys.current();
     IssuerStatus {
         name: issuer.name.clone(),
-        ready: current.is_some(),
+        ready: current.as_ref().is_some_and(|current| current.keys.len() > 0),
         age: issuer.keys.age(),
         keys: current.map_or(0, |current| current.keys.len()),
         last_failure: issuer.keys.last_failure().map(|failure| failure.to_string()),

@@ -41,7 +41,8 @@ pub struct IssuerSettings {
     /// By how many seconds the issuer's clock may differ from ours. At most 300.
     #[serde(default = "seconds::<30>")]
     pub leeway_seconds: u64,
-    /// After how many seconds keys are fetched again. A key that the issuer withdraws works for at most that long.
+    /// After how many seconds keys are fetched again. A key that the issuer withdraws works for at most that long, as
+    /// long as it publishes another one: a set without any usable key is taken for a failure.
     #[serde(default = "seconds::<300>")]
     pub refresh_seconds: u64,
     /// Seconds that must pass between two fetches, failed ones included, however many unknown keys tokens name.

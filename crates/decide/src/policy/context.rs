@@ -8,8 +8,8 @@ use cedar_policy::{Context, PolicySet, RestrictedExpression};
 use model::{Body, Check, HttpRequest, Target};
 use serde_json::Value;
 
+use super::body;
 use super::entities::PrincipalEntity;
-use crate::identity::parse_json;
 use crate::settings::Expose;
 
 /// What a question depends on besides principal, action and resource.
@@ -32,8 +32,12 @@ pub(super) struct ContextUse {
     expose: Expose,
 }
 
+/// The value of a member; `Ok(None)` when it is absent. What is there and cannot be read is an error, never absent: a
+/// forbid that looks for it would be evaded by making it unreadable.
+type Member = Result<Option<RestrictedExpression>, String>;
+
 /// Takes a member's name and, if some policy mentions it, asks for its value.
-type Add<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut() -> Option<RestrictedExpression>);
+type Add<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut() -> Member);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Mentioned {
@@ -69,39 +73,46 @@ impl ContextUse {
             return Ok(super::empty_context());
         }
         let mut pairs: Vec<(String, RestrictedExpression)> = Vec::with_capacity(8);
-        let mut add = |name: &str, value: &mut dyn FnMut() -> Option<RestrictedExpression>| {
+        let mut unreadable = None;
+        let mut add = |name: &str, value: &mut dyn FnMut() -> Member| {
             let wanted = match &self.mentioned {
                 Mentioned::Everything => true,
                 Mentioned::Members(members) => members.contains(name),
             };
-            if wanted && let Some(value) = value() {
-                pairs.push((name.to_owned(), value));
+            if wanted {
+                match value() {
+                    Ok(Some(value)) => pairs.push((name.to_owned(), value)),
+                    Ok(None) => {}
+                    Err(why) => unreadable = Some(format!("a policy looks at context.{name}, but {why}")),
+                }
             }
         };
         add("client_ip", &mut || {
-            at.client_ip
-                .map(|ip| RestrictedExpression::new_ip(ip.to_string()))
+            Ok(at
+                .client_ip
+                .map(|ip| RestrictedExpression::new_ip(ip.to_string())))
         });
         add("time", &mut || {
-            let now = jiff::Timestamp::try_from(at.now).ok()?;
-            Some(RestrictedExpression::new_datetime(
-                now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            ))
+            let now = jiff::Timestamp::try_from(at.now).map_err(|error| error.to_string())?;
+            let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            Ok(Some(RestrictedExpression::new_datetime(now)))
         });
         match &at.check.target {
             Target::Http(request) => self.http(request, principal, at, &mut add),
             Target::Tcp(connection) => {
                 add("destination_port", &mut || {
-                    connection
-                        .destination_port
-                        .map(|port| RestrictedExpression::new_long(i64::from(port)))
+                    let port = connection.destination_port.map(i64::from);
+                    Ok(port.map(RestrictedExpression::new_long))
                 });
                 add("sni", &mut || {
-                    (!connection.sni.is_empty()).then(|| string(connection.sni))
+                    Ok((!connection.sni.is_empty()).then(|| string(connection.sni)))
                 });
             }
         }
-        Context::from_pairs(pairs).map_err(|error| error.to_string())
+        match unreadable {
+            Some(why) => Err(why),
+            None => Context::from_pairs(pairs).map_err(|error| error.to_string()),
+        }
     }
 
     fn http(
@@ -112,54 +123,59 @@ impl ContextUse {
         add: Add<'_>,
     ) {
         let expose = &self.expose;
-        add("method", &mut || Some(string(request.method)));
-        add("scheme", &mut || Some(string(request.scheme)));
-        add("host", &mut || Some(string(request.host.as_str())));
-        add("path", &mut || Some(string(request.path.as_str())));
-        add("issuer", &mut || principal.issuer().map(string));
-        add("scopes", &mut || Some(principal.scopes()));
+        add("method", &mut || Ok(Some(string(request.method))));
+        add("scheme", &mut || Ok(Some(string(request.scheme))));
+        add("host", &mut || Ok(Some(string(request.host.as_str()))));
+        add("path", &mut || Ok(Some(string(request.path.as_str()))));
+        add("issuer", &mut || Ok(principal.issuer().map(string)));
+        add("scopes", &mut || Ok(Some(principal.scopes())));
         add("token_age", &mut || {
-            at.token_age.map(RestrictedExpression::new_long)
+            Ok(at.token_age.map(RestrictedExpression::new_long))
         });
         add("body_truncated", &mut || {
-            Some(RestrictedExpression::new_bool(matches!(
-                request.body,
-                Body::Truncated(_)
-            )))
+            let truncated = matches!(request.body, Body::Truncated(_));
+            Ok(Some(RestrictedExpression::new_bool(truncated)))
         });
         add("headers", &mut || {
-            record(&expose.headers, |name| {
-                let value = request.headers.single(name).ok().flatten()?;
-                std::str::from_utf8(value).ok().map(str::to_owned)
+            record(&expose.headers, |name| match request.headers.single(name) {
+                Ok(None) => Ok(None),
+                Ok(Some(value)) => match std::str::from_utf8(value) {
+                    Ok(value) => Ok(Some(value.to_owned())),
+                    Err(_) => Err(format!("the header `{name}` is not UTF-8")),
+                },
+                Err(several) => Err(format!("the header `{name}` is there {several} times")),
             })
         });
         add("query", &mut || {
-            record(&expose.query, |name| query_parameter(request.query?, name))
+            record(&expose.query, |name| {
+                query_parameter(request.query.unwrap_or_default(), name)
+            })
         });
         add("extensions", &mut || {
             record(&expose.extensions, |name| {
-                let pairs = at.check.context_extensions.iter().rev();
-                pairs
-                    .clone()
+                let mut pairs = at.check.context_extensions.iter().rev();
+                Ok(pairs
                     .find(|(key, _)| *key == name)
-                    .map(|(_, value)| (*value).to_owned())
+                    .map(|(_, value)| (*value).to_owned()))
             })
         });
         add("metadata", &mut || {
             let names: Vec<String> = expose.metadata.keys().cloned().collect();
             record(&names, |name| {
-                let place = expose.metadata.get(name)?;
-                at.check.metadata.string(&place.namespace, &place.path)
+                let place = expose.metadata.get(name);
+                Ok(place.and_then(|place| at.check.metadata.string(&place.namespace, &place.path)))
             })
         });
         add("body", &mut || {
-            let body = match request.body {
-                Body::Whole(bytes) => parse_json(bytes).ok(),
-                Body::Absent | Body::Truncated(_) => None,
+            let found = match request.body {
+                Body::Absent | Body::Whole(b"") | Body::Truncated(_) => Vec::new(),
+                Body::Whole(bytes) => body::members(bytes, &expose.body)?,
             };
-            record(&expose.body, |name| {
-                body.as_ref()?.get(name)?.as_str().map(str::to_owned)
-            })
+            let member = |name: &str| {
+                let index = expose.body.iter().position(|exposed| exposed == name)?;
+                found.get(index)?.clone()
+            };
+            record(&expose.body, |name| Ok(member(name)))
         });
     }
 }
@@ -168,25 +184,36 @@ fn string(text: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(text.to_owned())
 }
 
-fn record(names: &[String], value: impl Fn(&str) -> Option<String>) -> Option<RestrictedExpression> {
-    let present = names.iter().filter_map(|name| {
-        let value = value(name)?;
-        Some((name.clone(), RestrictedExpression::new_string(value)))
-    });
-    RestrictedExpression::new_record(present).ok()
+fn record(names: &[String], value: impl Fn(&str) -> Result<Option<String>, String>) -> Member {
+    let mut present = Vec::with_capacity(names.len());
+    for name in names {
+        if let Some(value) = value(name)? {
+            present.push((name.clone(), RestrictedExpression::new_string(value)));
+        }
+    }
+    RestrictedExpression::new_record(present)
+        .map(Some)
+        .map_err(|error| error.to_string())
 }
 
-/// The one value of a query parameter, percent-decoded once and `+` read as a blank; absent when there are several or
-/// when it is not well-formed.
-fn query_parameter(query: &str, name: &str) -> Option<String> {
-    let mut values = query.split('&').filter_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (percent_decode(key).as_deref() == Some(name)).then_some(value)
-    });
-    match (values.next(), values.next()) {
-        (Some(value), None) => percent_decode(value),
-        _ => None,
+/// The one value of a query parameter, percent-decoded once and `+` read as a blank. A query that two parsers could
+/// read differently is an error: several values, `;` (which some take for `&`), escapes that are not well-formed.
+fn query_parameter(query: &str, name: &str) -> Result<Option<String>, String> {
+    if query.contains(';') {
+        return Err("the query has a `;`".to_owned());
     }
+    let malformed = || "the query has escapes that are not well-formed UTF-8".to_owned();
+    let mut found = None;
+    for pair in query.split('&') {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if percent_decode(key).ok_or_else(malformed)? == name {
+            let value = percent_decode(value).ok_or_else(malformed)?;
+            if found.replace(value).is_some() {
+                return Err(format!("the query has `{name}` several times"));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -287,16 +314,24 @@ mod tests {
     #[test]
     fn query_parameters() {
         for (query, expected) in [
-            ("page=1", Some("1")),
-            ("a=b&page=x%20y+z", Some("x y z")),
-            ("p%61ge=1", Some("1")),
-            ("page", Some("")),
-            ("page=1&page=2", None),
-            ("page=%zz", None),
-            ("page=%ff", None),
-            ("pages=1", None),
+            ("page=1", Ok(Some("1"))),
+            ("a=b&page=x%20y+z", Ok(Some("x y z"))),
+            ("p%61ge=1", Ok(Some("1"))),
+            ("page", Ok(Some(""))),
+            ("", Ok(None)),
+            ("pages=1", Ok(None)),
+            ("other=%zz", Ok(None)),
+            ("page=1&page=1", Err("several times")),
+            ("x=1;page=1&page=0", Err("`;`")),
+            ("page=%zz", Err("well-formed")),
+            ("page=%ff", Err("well-formed")),
+            ("%zz=1", Err("well-formed")),
         ] {
-            assert_eq!(query_parameter(query, "page").as_deref(), expected, "{query}");
+            match (query_parameter(query, "page"), expected) {
+                (Ok(value), Ok(expected)) => assert_eq!(value.as_deref(), expected, "{query}"),
+                (Err(why), Err(part)) => assert!(why.contains(part), "{query}: {why}"),
+                (got, _) => panic!("{query}: {got:?}"),
+            }
         }
     }
 }

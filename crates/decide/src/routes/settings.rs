@@ -31,7 +31,8 @@ pub struct RouteSettings {
     pub on_allow: OnAllow,
 }
 
-/// The Cedar entity of a route. Texts may contain `{name}` of the path pattern, `{host}` and `{path}`.
+/// The Cedar entity of a route. Texts may contain `{name}` of the path pattern, `{host}` and `{path}`. What they stand
+/// for is in the canonical form of the path: a blank is `%20`, other characters than ASCII are `%HH` in capitals.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceSettings {

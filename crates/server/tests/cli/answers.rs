@@ -41,7 +41,7 @@ fn without_a_server_the_answer_is_the_exit_code_and_the_reason_is_told() {
                 ("reason", "credential_missing"),
                 ("who", "Anonymous"),
                 ("action", "workspace.credentials.read"),
-                ("route", "/workspaces/{workspace}/credentials"),
+                ("route", "/workspaces/{workspace}/credentials/{rest..}"),
             ],
         ),
         (

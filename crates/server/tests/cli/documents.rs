@@ -75,7 +75,7 @@ fn the_default_configuration_is_valid_and_shows_its_routes() {
             "Workspaces",
         ][..],
         &[
-            "/workspaces/{workspace}/credentials",
+            "/workspaces/{workspace}/credentials/{rest..}",
             "GET",
             "workspace.credentials.read",
             "Path",

@@ -256,6 +256,36 @@ fn while_cooling_down_unknown_keys_are_refused_at_once() {
 }
 
 #[test]
+fn an_issuer_that_publishes_its_private_key_is_believed_no_more() {
+    run(async {
+        let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+        let pace = Pace {
+            cool_down: Duration::from_millis(20),
+            ..PACE
+        };
+        let identity = identity(&origin, pace);
+        identity.first_attempts().await;
+        let token = mint(&origin, &KEYS.a_rsa);
+        assert_eq!(ask_and_wait(&identity, &token).await, Ok(()));
+        let mut leaked = KEYS.a_rsa.jwk();
+        leaked["d"] = "AAAA".into();
+        origin.page(JWKS, ok(document(&[leaked])));
+        keys_of(&identity).idle().await;
+        let _ = ask_and_wait(&identity, &mint(&origin, &KEYS.a_ec)).await;
+        let refused = ask_and_wait(&identity, &token).await;
+        assert!(
+            matches!(refused, Err(TokenRefusal::UnknownKey { .. })),
+            "{refused:?}"
+        );
+        assert!(!identity.status()[0].ready);
+        // It heals by itself.
+        origin.page(JWKS, ok(document(&[KEYS.a_rsa.jwk()])));
+        keys_of(&identity).idle().await;
+        assert_eq!(ask_and_wait(&identity, &token).await, Ok(()));
+    });
+}
+
+#[test]
 fn a_failing_issuer_keeps_its_last_good_keys() {
     run(async {
         let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
@@ -269,14 +299,6 @@ fn a_failing_issuer_keeps_its_last_good_keys() {
             ("jwks-500", status(500, "")),
             ("jwks-html", ok("<html>")),
             ("jwks-empty-keys", ok("{\"keys\":[]}")),
-            (
-                "jwks-private",
-                ok(document(&[{
-                    let mut jwk = KEYS.a_rsa.jwk();
-                    jwk["d"] = "AAAA".into();
-                    jwk
-                }])),
-            ),
         ] {
             keys_of(&identity).idle().await;
             origin.page(JWKS, page);

@@ -20,11 +20,6 @@ fn parts_of_a_message_are_merged_and_the_last_of_a_scalar_wins() {
             "GET host.example.org 192.0.2.1",
         ),
         (
-            "no method",
-            and_http(|http| http.put_bytes(2, b"")),
-            " host.example.org 192.0.2.1",
-        ),
-        (
             "another host",
             and_http(|http| http.put_bytes(5, b"h")),
             "PROPFIND h 192.0.2.1",
