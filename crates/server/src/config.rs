@@ -39,6 +39,10 @@ pub struct Config {
     /// Threads that answer. Default: one for each core.
     #[serde(default)]
     pub threads: Option<usize>,
+    /// How long to go on as before after `/readyz` says no at shutdown, in seconds, so that load balancers hear it
+    /// first; in Kubernetes 5 is a good value. Default: 0
+    #[serde(default)]
+    pub grace_seconds: u64,
     /// How long requests in flight may take to finish at shutdown, in seconds. Default: 10
     #[serde(default = "default_drain_seconds")]
     pub drain_seconds: u64,

@@ -20,6 +20,7 @@ pub struct House {
     listener: Listener,
     admin: Admin,
     stop: watch::Sender<Stop>,
+    grace: Duration,
     drain: Duration,
 }
 
@@ -79,6 +80,7 @@ impl House {
             listener,
             admin,
             stop,
+            grace: Duration::from_secs(config.grace_seconds),
             drain: Duration::from_secs(config.drain_seconds),
         })
     }
@@ -93,9 +95,11 @@ impl House {
         self.admin.address()
     }
 
-    /// Says "not ready", takes no new connections, lets what is in flight finish, and ends. Nothing of the rules
-    /// and of the recorder is in use afterwards.
+    /// Says "not ready", goes on for the grace period, takes no new connections, lets what is in flight finish, and
+    /// ends. Nothing of the rules and of the recorder is in use afterwards.
     pub async fn stop(self) {
+        self.stop.send_replace(Stop::Leaving);
+        tokio::time::sleep(self.grace).await;
         self.stop.send_replace(Stop::Drain(self.drain));
         self.listener.finished().await;
         self.admin.stop().await;

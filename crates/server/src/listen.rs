@@ -100,16 +100,22 @@ impl Listener {
 pub(crate) enum Stop {
     /// Go on.
     No,
+    /// Go on, and say that it is about to end: whoever routes to us needs a moment to hear it.
+    Leaving,
     /// Take nothing new, finish what is in flight within this time, then end.
     Drain(Duration),
 }
 
 /// Waits until the listeners are told to stop; how long what is in flight may take.
 async fn told(stop: &mut watch::Receiver<Stop>) -> Duration {
-    match stop.wait_for(|stop| *stop != Stop::No).await.map(|stop| *stop) {
+    match stop
+        .wait_for(|stop| matches!(stop, Stop::Drain(_)))
+        .await
+        .map(|stop| *stop)
+    {
         Ok(Stop::Drain(patience)) => patience,
         // Nobody is left who could tell: the house is gone.
-        Ok(Stop::No) | Err(_) => Duration::ZERO,
+        Ok(Stop::No | Stop::Leaving) | Err(_) => Duration::ZERO,
     }
 }
 

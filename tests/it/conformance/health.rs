@@ -64,13 +64,24 @@ async fn case_24_at_shutdown_not_serving_comes_first_and_what_is_in_flight_finis
     house.issuer.set_answer(KeyService::Never);
     house.issuer.rotate(OldKey::Removed).expect("a new key");
     let token = bearer(&people::alice(&house.issuer).token);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let mut request = tonic::Request::new(http("GET", "/workspaces/ws-alice", &[("authorization", &token)]));
-    request.set_timeout(Duration::from_secs(3));
     let (discoveries, admin) = (house.issuer.discoveries(), house.admin());
-    let mut client = client(&house).await;
-    let in_flight = tokio::spawn(async move { client.check(request).await });
-    until("the check waits for a key", async || {
+    let client = client(&house).await;
+    let ask = || {
+        let mut client = client.clone();
+        let mut request = tonic::Request::new(http(
+            "GET",
+            "/workspaces/ws-alice",
+            &[("authorization", token.as_str())],
+        ));
+        request.set_timeout(Duration::from_secs(3));
+        tokio::spawn(async move { client.check(request).await })
+    };
+    // While the last fetch is too recent, the answer comes at once; then one check waits.
+    let mut in_flight = ask();
+    until("a check waits for a key", async || {
+        if in_flight.is_finished() {
+            in_flight = ask();
+        }
         house.issuer.discoveries() > discoveries
     })
     .await;
@@ -99,4 +110,27 @@ async fn case_24_at_shutdown_not_serving_comes_first_and_what_is_in_flight_finis
     assert_eq!(metadata(&answer, "reason"), "credential_refused");
     let house = stopping.await.expect("no panic");
     assert!(house.memory.find(&metadata(&answer, "decision_id")).is_some());
+}
+
+#[tokio::test]
+async fn for_the_grace_period_it_answers_although_it_says_not_ready() {
+    let mut house = TestHouse::with(|text| format!("grace_seconds: 2\n{text}"), &[]).await;
+    let (grpc, admin) = (house.grpc().to_string(), house.admin());
+    let stopping = tokio::spawn(async move { house.stop().await });
+    until("it is not serving", async || {
+        health(admin, "").await == ServingStatus::NotServing
+    })
+    .await;
+    // A connection of its own, begun after that.
+    let question = portcullis::ask::Question {
+        method: "GET".to_owned(),
+        scheme: "https".to_owned(),
+        host: "api.example.test".to_owned(),
+        target: "/public/hello".to_owned(),
+        headers: Vec::new(),
+    };
+    let answer = portcullis::ask::over_grpc(&grpc, question).await;
+    assert!(answer.expect("an answer, although it is about to stop").allowed);
+    assert!(!stopping.is_finished(), "the grace period is over already");
+    stopping.await.expect("no panic");
 }

@@ -89,20 +89,23 @@ mod tests {
     fn dropping_a_child_kills_what_it_started_too() {
         let dir = ScratchDir::new("child-test").unwrap();
         let log = dir.path().join("log");
-        // The grandchild would show that it lived by writing this file.
-        let script = format!(
-            "(sleep 1; touch {}/survived) & echo started; wait",
-            dir.path().display()
-        );
-        let child = Guarded::spawn(Path::new("/bin/sh"), ["-c", script.as_str()], &log).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while tail(&log, 1) != "started" {
-            assert!(Instant::now() < deadline, "the child did not start");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let child = Guarded::spawn(Path::new("/bin/sh"), ["-c", "sleep 60 & echo $!; wait"], &log).unwrap();
+        let within = |what: &str, holds: &dyn Fn() -> bool| {
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while !holds() {
+                assert!(Instant::now() < deadline, "{what}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        within("the child did not start", &|| {
+            tail(&log, 1).parse::<u32>().is_ok()
+        });
+        // A process that ended and that nobody asked for yet is still listed, as a zombie.
+        let stat = format!("/proc/{}/stat", tail(&log, 1));
+        let lives = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        assert!(lives(), "the grandchild did not start");
         drop(child);
-        std::thread::sleep(Duration::from_millis(1200));
-        assert!(!dir.path().join("survived").exists());
+        within("the grandchild lives", &|| !lives());
     }
 
     #[test]
