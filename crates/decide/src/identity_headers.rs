@@ -249,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn every_spelling_is_removed_and_too_many_are_not_let_in() {
+        let edits = headers().edits(&Principal::anonymous()).unwrap();
+        for name in [
+            "x_auth-subject",
+            "x-auth_subject",
+            "x_auth_subject",
+            "x-portcullis_decision-id",
+        ] {
+            assert!(edits.remove().iter().any(|n| **n == *name), "{name} stays");
+        }
+        assert_eq!(spellings(model::DECISION_ID_HEADER).len(), 7);
+        assert!(edits.remove().iter().all(|n| **n != *model::DECISION_ID_HEADER));
+        let mut problems = Vec::new();
+        let many = ("x-a-b-c-d-e".to_owned(), IdentityValue::Subject);
+        IdentityHeaders::new(&[many].into_iter().collect(), &mut problems);
+        assert!(problems[0].message.contains("dashes"), "{problems:?}");
+    }
+
+    #[test]
     fn mixed_spellings_are_noticed() {
         for (name, alias) in [
             ("x-auth_subject", true),
