@@ -120,6 +120,14 @@ impl TestHouse {
         self.until_ready().await;
     }
 
+    /// The status of `/readyz?verbose` and its text.
+    pub(crate) async fn readyz(&self) -> (u16, String) {
+        let answer = http::send(self.admin(), "GET", "/readyz?verbose", &[], Bytes::new()).await;
+        let answer = answer.expect("an answer");
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        (answer.status().as_u16(), text)
+    }
+
     /// Waits until `/readyz` says yes.
     pub(crate) async fn until_ready(&self) {
         until("the house is ready", async || {

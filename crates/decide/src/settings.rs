@@ -75,7 +75,8 @@ pub struct MeshSettings {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expose {
-    /// Request headers, in lower case: `context.headers has "x-tier"`.
+    /// Request headers, in lower case: `context.headers has "x-tier"`. Envoy joins a header that is there twice with a
+    /// comma unless its `encode_raw_headers` is on; then two are seen as two.
     #[serde(default)]
     pub headers: Vec<String>,
     /// Query parameters, decoded once: `context.query.page`.
@@ -87,7 +88,8 @@ pub struct Expose {
     /// Strings of the proxy's dynamic metadata: `context.metadata.<name>`.
     #[serde(default)]
     pub metadata: BTreeMap<String, MetadataPath>,
-    /// String members of a JSON body: `context.body.name`. They are absent where the proxy sent no
+    /// String members of a JSON body: `context.body.name`. Once a policy looks at it, a request with another kind of
+    /// body is denied; so let the proxy send bodies only for routes that take JSON. They are absent where the proxy sent no
     /// body or cut it off; `context.body_truncated` tells the latter.
     #[serde(default)]
     pub body: Vec<String>,

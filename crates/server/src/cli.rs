@@ -141,6 +141,28 @@ fn eprint_invalid(invalid: &config::Invalid) {
     }
 }
 
+/// Why a verb ends early.
+enum Failure {
+    /// Told already.
+    Said(ExitCode),
+    /// Still to tell.
+    Message(String),
+}
+
+impl Failure {
+    /// Tells what is still to tell, and gives the exit code.
+    #[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
+    fn tell(self) -> ExitCode {
+        match self {
+            Self::Said(code) => code,
+            Self::Message(message) => {
+                eprintln!("{message}");
+                exit::FAILURE
+            }
+        }
+    }
+}
+
 /// A runtime for verbs that wait for something.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()

@@ -1,10 +1,9 @@
 //! The issuer's keys while Envoy asks: rotated, gone, late.
 
-use bytes::Bytes;
 use portcullis::demo::envoy::{EnvoyOptions, HeaderForm, OnError};
 use portcullis::demo::issuer::{Answer, OldKey};
 use portcullis::demo::keys::KeyKind;
-use portcullis::demo::{http, people};
+use portcullis::demo::people;
 
 use super::{ask, front, record_of, token};
 use crate::house::{Front, TestHouse, until};
@@ -26,14 +25,6 @@ async fn status(front: &Front, token: &str) -> u16 {
     got.status
 }
 
-/// The status of `/readyz?verbose` and its text.
-async fn readyz(house: &TestHouse) -> (u16, String) {
-    let answer = http::send(house.admin(), "GET", "/readyz?verbose", &[], Bytes::new()).await;
-    let answer = answer.expect("an answer");
-    let text = String::from_utf8_lossy(answer.body()).into_owned();
-    (answer.status().as_u16(), text)
-}
-
 #[tokio::test]
 async fn the_last_good_keys_outlive_their_issuer() {
     let mut house = TestHouse::with(impatient, &[]).await;
@@ -47,7 +38,7 @@ async fn the_last_good_keys_outlive_their_issuer() {
     let of_an_unknown_key = token(&house, "alice").expect("a token");
     until("its keys were asked for in vain", async || {
         assert_eq!(status(&front, &of_an_unknown_key).await, 401);
-        readyz(&house).await.1.contains("last fetch failed")
+        house.readyz().await.1.contains("last fetch failed")
     })
     .await;
     assert_eq!(status(&front, &known).await, 200, "known");
@@ -55,7 +46,7 @@ async fn the_last_good_keys_outlive_their_issuer() {
         let new = house.issuer.token_by(kind, people::alice_claims());
         assert_eq!(status(&front, &new).await, 200, "new, {kind:?}");
     }
-    assert_eq!(readyz(&house).await.0, 200);
+    assert_eq!(house.readyz().await.0, 200);
     house.issuer.restart().await.expect("the same port");
     until("the new key is known", async || {
         status(&front, &of_an_unknown_key).await == 200
@@ -97,7 +88,7 @@ async fn without_keys_tokens_wait_and_nobody_else() {
     let Some(front) = front(&house, HeaderForm::Joined).await else {
         return;
     };
-    assert_eq!(readyz(&house).await.0, 503);
+    assert_eq!(house.readyz().await.0, 503);
     for (who, target, status, reason) in [
         ("alice", "/workspaces/ws-alice", 403, "keys_unavailable"),
         ("alice", "/public/hello", 403, "keys_unavailable"),
@@ -121,7 +112,7 @@ async fn without_keys_tokens_wait_and_nobody_else() {
             "{who} {target}"
         );
     }
-    assert_eq!(readyz(&house).await.0, 503);
+    assert_eq!(house.readyz().await.0, 503);
     house.issuer.set_answer(Answer::Keys);
     house.until_ready().await;
     let got = ask(&house, &front, "alice", "GET", "/workspaces/ws-alice").await;

@@ -9,7 +9,7 @@ use portcullis::demo::http;
 
 use super::provider::{Mood, OldKeys, Provider};
 use super::{house, impatient_house, record_of};
-use crate::house::{Front, TestHouse, until};
+use crate::house::{Front, until};
 
 /// The status of a GET that the scope of the token allows, if the token is good.
 ///
@@ -49,14 +49,6 @@ async fn all_along(front: &Front, tokens: &[String], happens: impl Future<Output
     };
     let (asked, ()) = join(asking, happening).await;
     assert!(asked > 10, "only {asked} requests were made meanwhile");
-}
-
-/// The status of `/readyz?verbose` and its text.
-async fn readyz(house: &TestHouse) -> (u16, String) {
-    let answer = http::send(house.admin(), "GET", "/readyz?verbose", &[], Bytes::new()).await;
-    let answer = answer.expect("an answer");
-    let text = String::from_utf8_lossy(answer.body()).into_owned();
-    (answer.status().as_u16(), text)
 }
 
 #[tokio::test]
@@ -117,13 +109,13 @@ async fn an_outage_is_not_noticed_by_tokens_of_known_keys() {
     all_along(&front, &seen, async {
         until("the new key was asked for in vain", async || {
             assert_eq!(status(&front, &of_a_new_key).await, 401);
-            readyz(&house).await.1.contains("last fetch failed")
+            house.readyz().await.1.contains("last fetch failed")
         })
         .await;
         for token in &unseen {
             assert_eq!(status(&front, token).await, 200, "its key is known");
         }
-        assert_eq!(readyz(&house).await.0, 200);
+        assert_eq!(house.readyz().await.0, 200);
         provider.set_mood(Mood::Well).await;
         until("the new key is known", async || {
             status(&front, &of_a_new_key).await == 200
@@ -149,7 +141,7 @@ async fn starts_without_keys(mood: Mood, why: &str) {
     let public = front.send("GET", "/public/hello", &[], Bytes::new()).await;
     assert_eq!((public.status, public.seen.is_some()), (200, true), "{public:?}");
     until("readyz says why", async || {
-        let (status, text) = readyz(&house).await;
+        let (status, text) = house.readyz().await;
         assert_eq!(status, 503, "{text}");
         text.contains(why)
     })

@@ -13,7 +13,7 @@ use model::{
 };
 use serde_json::Value;
 
-use super::{ConfigFile, exit, runtime, say};
+use super::{ConfigFile, Failure, exit, runtime, say};
 use crate::ask::{self, Answer, Question};
 use crate::decision_log::Memory;
 
@@ -46,20 +46,12 @@ enum Output {
 }
 
 impl Ask {
-    #[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
     pub(super) fn run(self) -> ExitCode {
         let asked = self.question().and_then(|question| match &self.server {
             Some(server) => self.online(server, question),
             None => self.offline(&question),
         });
-        match asked {
-            Ok(code) => code,
-            Err(Failure::Said(code)) => code,
-            Err(Failure::Message(message)) => {
-                eprintln!("{message}");
-                exit::FAILURE
-            }
-        }
+        asked.unwrap_or_else(Failure::tell)
     }
 
     fn question(&self) -> Result<Question, Failure> {
@@ -171,13 +163,6 @@ impl Ask {
         }
         say(&text);
     }
-}
-
-enum Failure {
-    /// Told already.
-    Said(ExitCode),
-    /// Still to tell.
-    Message(String),
 }
 
 fn code(allowed: bool) -> ExitCode {

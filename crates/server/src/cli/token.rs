@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Subcommand, ValueEnum};
 use decide::identity::{self, DEFAULT_CACHE_BYTES, Identity, Inspection};
 
-use super::{ConfigFile, exit, runtime, say};
+use super::{ConfigFile, Failure, exit, runtime, say};
 
 /// More than this is not read: no token is that long.
 const MAX_INPUT_BYTES: u64 = 1024 * 1024;
@@ -77,14 +77,7 @@ impl Inspect {
             );
             return ExitCode::from(2);
         }
-        match self.inspect() {
-            Ok(code) => code,
-            Err(Failure::Said(code)) => code,
-            Err(Failure::Message(message)) => {
-                eprintln!("{message}");
-                exit::FAILURE
-            }
-        }
+        self.inspect().unwrap_or_else(Failure::tell)
     }
 
     fn inspect(&self) -> Result<ExitCode, Failure> {
@@ -121,13 +114,6 @@ impl Inspect {
             }
         }
     }
-}
-
-enum Failure {
-    /// Told already.
-    Said(ExitCode),
-    /// Still to tell.
-    Message(String),
 }
 
 /// Asks the issuers of the configuration, after their keys were fetched as for any check.

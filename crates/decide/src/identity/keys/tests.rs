@@ -50,6 +50,12 @@ const PACE: Pace = Pace {
     patience: Duration::from_secs(5),
 };
 
+/// With a cool-down that ends soon.
+const COOLING: Pace = Pace {
+    cool_down: Duration::from_millis(20),
+    ..PACE
+};
+
 impl IssuerKeys {
     pub(in crate::identity) fn replace(&self, keys: KeySet) {
         self.shared.take("held", Instant::now(), Ok((keys, Vec::new())));
@@ -259,11 +265,7 @@ fn while_cooling_down_unknown_keys_are_refused_at_once() {
 fn an_issuer_that_publishes_its_private_key_is_believed_no_more() {
     run(async {
         let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
-        let pace = Pace {
-            cool_down: Duration::from_millis(20),
-            ..PACE
-        };
-        let identity = identity(&origin, pace);
+        let identity = identity(&origin, COOLING);
         identity.first_attempts().await;
         let token = mint(&origin, &KEYS.a_rsa);
         assert_eq!(ask_and_wait(&identity, &token).await, Ok(()));
@@ -289,11 +291,7 @@ fn an_issuer_that_publishes_its_private_key_is_believed_no_more() {
 fn a_failing_issuer_keeps_its_last_good_keys() {
     run(async {
         let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
-        let pace = Pace {
-            cool_down: Duration::from_millis(20),
-            ..PACE
-        };
-        let identity = identity(&origin, pace);
+        let identity = identity(&origin, COOLING);
         identity.first_attempts().await;
         for (id, page) in [
             ("jwks-500", status(500, "")),
@@ -327,13 +325,7 @@ fn an_issuer_that_is_down_at_start_heals() {
     run(async {
         let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
         origin.page(DISCOVERY, status(503, ""));
-        let identity = identity(
-            &origin,
-            Pace {
-                cool_down: Duration::from_millis(20),
-                ..PACE
-            },
-        );
+        let identity = identity(&origin, COOLING);
         identity.first_attempts().await;
         let refused = ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await;
         assert!(
