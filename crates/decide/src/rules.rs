@@ -193,10 +193,5 @@ pub(crate) fn mesh_principal(mesh: &MeshSettings, peer: &str) -> Option<Principa
     if !mesh.trust_domains.iter().any(|known| known == trust_domain) {
         return None;
     }
-    let mut principal = Principal::anonymous();
-    principal.kind = PrincipalKind::Robot;
-    principal.id = format!("{}/{peer}", mesh.name);
-    principal.issuer = mesh.name.clone();
-    principal.subject = peer.to_owned();
-    Some(principal)
+    Some(Principal::new(PrincipalKind::Robot, &mesh.name, peer))
 }

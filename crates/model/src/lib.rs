@@ -15,6 +15,7 @@
     )
 )]
 
+mod capability;
 mod check;
 mod decide;
 mod decision;
@@ -25,12 +26,13 @@ mod principal;
 mod reply;
 mod route_edits;
 
+pub use capability::Capabilities;
 pub use check::{Body, Check, HttpRequest, Metadata, NoMetadata, Pairs, Peer, Target, TcpConnection};
 pub use decide::{Decide, Malformed};
 pub use decision::{Contract, Decision, DecisionId, Denial, Permit, Reason, Verdict, Version};
 pub use headers::{HeaderEdits, Headers};
 pub use host::{Host, HostRefusal};
 pub use path::{Decoding, PathRefusal, RequestPath};
-pub use principal::{Principal, PrincipalKind};
+pub use principal::{Actor, Principal, PrincipalKind};
 pub use reply::{DECISION_ID_HEADER, Reply};
 pub use route_edits::RouteEdits;

@@ -1,5 +1,7 @@
 //! Who asks, once it is known.
 
+use crate::Capabilities;
+
 /// The kinds of principal, each an entity type of its own in the policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalKind {
@@ -49,9 +51,38 @@ pub struct Principal {
     pub roles: Vec<(String, Vec<String>)>,
     /// OAuth scopes (RFC 6749 section 3.3).
     pub scopes: Vec<String>,
+    /// Whom the credential is for (`aud`, RFC 7519 section 4.1.3), ours among others.
+    pub audiences: Vec<String>,
+    /// Operations on paths that the credential itself grants; empty for issuers without capabilities.
+    pub capabilities: Capabilities,
+    /// Who acts for this principal, the outermost actor of RFC 8693 section 4.1 first; empty when it acts itself. Each of
+    /// them must be allowed, too.
+    pub actors: Vec<Actor>,
+}
+
+/// Somebody who acts for a principal: the principal of the second question of a delegated request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// `<issuer's short name>/<client>`.
+    pub id: String,
+    /// The issuer's short name from the configuration.
+    pub issuer: String,
+    /// The OAuth client (`act.client_id`, else `act.sub`; or `azp`).
+    pub client: String,
 }
 
 impl Principal {
+    /// Somebody of an issuer, with nothing but a name.
+    pub fn new(kind: PrincipalKind, issuer: &str, subject: &str) -> Self {
+        Self {
+            kind,
+            id: format!("{issuer}/{subject}"),
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            ..Self::anonymous()
+        }
+    }
+
     /// Nobody.
     pub fn anonymous() -> Self {
         Self {
@@ -64,7 +95,27 @@ impl Principal {
             groups: Vec::new(),
             roles: Vec::new(),
             scopes: Vec::new(),
+            audiences: Vec::new(),
+            capabilities: Capabilities::default(),
+            actors: Vec::new(),
         }
+    }
+}
+
+impl Actor {
+    /// The client of that issuer.
+    pub fn new(issuer: &str, client: &str) -> Self {
+        Self {
+            id: format!("{issuer}/{client}"),
+            issuer: issuer.to_owned(),
+            client: client.to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Actor::\"{}\"", self.id)
     }
 }
 

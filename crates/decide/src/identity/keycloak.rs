@@ -61,15 +61,12 @@ pub(super) fn principal(
         (_, RoleTrust::Trusted) => (groups, roles),
     };
     Ok(Principal {
-        kind,
-        id: format!("{issuer}/{}", registered.subject),
-        issuer: issuer.to_owned(),
-        subject: registered.subject.clone(),
         name: marks.name.map(str::to_owned),
         client: marks.azp.or(marks.client_ids.first().copied()).map(str::to_owned),
         groups,
         roles,
         scopes: claims.scopes()?,
+        ..Principal::new(kind, issuer, &registered.subject)
     })
 }
 

@@ -52,10 +52,6 @@ pub(super) fn principal(
         PrincipalKind::User
     };
     Ok(Principal {
-        kind,
-        id: format!("{issuer}/{}", registered.subject),
-        issuer: issuer.to_owned(),
-        subject: registered.subject.clone(),
         name: claims.name("preferred_username")?.map(str::to_owned),
         client: client.map(str::to_owned),
         groups: match kind {
@@ -65,6 +61,7 @@ pub(super) fn principal(
         },
         roles: Vec::new(),
         scopes: claims.scopes()?,
+        ..Principal::new(kind, issuer, &registered.subject)
     })
 }
 

@@ -56,6 +56,7 @@ fn a_user_of_keycloak() {
                 ),
             ],
             scopes: vec!["openid".to_owned(), "roles".to_owned()],
+            ..Principal::anonymous()
         }
     );
     let untrusted = read(&claims, RoleTrust::Ignored).unwrap();
