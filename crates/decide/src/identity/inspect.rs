@@ -146,6 +146,7 @@ impl TokenCheck {
                 _ => Self::Principal,
             },
             R::IdToken(_) | R::NotAnAccessToken | R::KeycloakType(_) | R::Nobody => Self::Principal,
+            R::ProfileClaim { .. } | R::ProfileVersion { .. } | R::Scope { .. } => Self::Principal,
         }
     }
 }

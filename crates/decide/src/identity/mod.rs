@@ -12,9 +12,13 @@
 
 mod algorithm;
 mod cache;
+#[allow(dead_code, reason = "no setting chooses it yet")]
+mod capability;
 mod claims;
 mod credentials;
 mod ed25519;
+#[allow(dead_code, reason = "no setting chooses it yet")]
+mod entitlement;
 mod fetch;
 mod inspect;
 mod issuer;
@@ -25,7 +29,11 @@ mod keycloak;
 mod keys;
 mod oidc;
 mod refusal;
+#[allow(dead_code, reason = "no setting chooses it yet")]
+mod scitokens;
 mod settings;
+#[allow(dead_code, reason = "no setting chooses it yet")]
+mod wlcg;
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,7 +51,7 @@ pub use self::algorithm::Algorithm;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::keys::KeysWanted;
-pub use self::refusal::{ClaimFault, Part, Quoted, Refused, TokenRefusal};
+pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
 pub use self::settings::{IssuerSettings, Profile, validate};
 
 /// Bytes of verified tokens to keep, if nothing else is said.

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use model::PathRefusal;
+
 use super::algorithm::Algorithm;
 use super::credentials::MAX_TOKEN_BYTES;
 
@@ -150,6 +152,37 @@ pub enum TokenRefusal {
     /// Keycloak's claim `typ` says what the token is for; only `Bearer` is for us.
     #[error("a Keycloak token of type {0} is not an access token")]
     KeycloakType(Quoted),
+    /// The profile of the issuer demands more of a claim than JWT does.
+    #[error(
+        "claim `{name}` {fault}, which the profile of this issuer does not allow; the issuer must correct its tokens"
+    )]
+    ProfileClaim {
+        /// The claim.
+        name: &'static str,
+        /// What is wrong with it.
+        fault: ClaimFault,
+    },
+    /// The token follows another version of its profile than ours.
+    #[error(
+        "claim `{name}` is {found}, but only {known} is understood; the issuer must use another profile or version"
+    )]
+    ProfileVersion {
+        /// The claim that says the version.
+        name: &'static str,
+        /// What it says.
+        found: Quoted,
+        /// The versions that are understood.
+        known: &'static str,
+    },
+    /// A scope that grants something has no certain meaning: the whole token is refused, because what it was meant to
+    /// be limited to is unknown.
+    #[error("the scope {scope} {fault}, so the whole token is refused; the issuer must correct the scope")]
+    Scope {
+        /// The scope.
+        scope: Quoted,
+        /// What is wrong with it.
+        fault: ScopeFault,
+    },
     /// The token describes neither a user nor a client nor a robot.
     #[error(
         "the token is good, but describes neither a user (no `sid`, no `auth_time`) nor a client nor a robot"
@@ -187,6 +220,23 @@ pub enum ClaimFault {
     EdgeBlank,
     /// A time before 1970 or after the year 9999.
     OutOfRange,
+}
+
+/// What can be wrong with a scope that grants something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeFault {
+    /// A path is required (`/` for everything), and there is none.
+    #[error("has no path (`/` would be everything)")]
+    NoPath,
+    /// There is a path where none is defined, so that it cannot be told what it limits.
+    #[error("has a path where none is defined")]
+    StrayPath,
+    /// A path with a query, which no directory and no file has.
+    #[error("has a query in its path")]
+    Query,
+    /// The path could be read in several ways, or does not begin with a slash.
+    #[error("has no certain path: {0}")]
+    Path(PathRefusal),
 }
 
 /// A string that somebody else wrote: quoted, escaped, and cut to 100 characters.
