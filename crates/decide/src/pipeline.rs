@@ -47,7 +47,7 @@ impl Pipeline {
     /// Problems of the issuers' settings.
     pub fn start(rules: Rules, recorder: Box<dyn Recorder>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
         let headers = Arc::clone(&rules.identity_headers);
-        let identity = Identity::new(&rules.issuers, DEFAULT_CACHE_BYTES, fetching, move |principal| {
+        let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
             Persona::new(principal, &headers)
         })?;
         Ok(Self {

@@ -20,7 +20,7 @@ use cedar_policy::{
 use crate::routes::Action;
 use context::ContextUse;
 
-pub(crate) use context::Circumstances;
+pub(crate) use context::{Circumstances, query_parameter};
 pub(crate) use entities::uid;
 pub(crate) use load::load;
 pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::{Principal, PrincipalKind, Version};
 
-use crate::identity::{self, IssuerSettings};
+use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
@@ -16,7 +16,7 @@ use crate::settings::{CorsPreflight, MeshSettings, Settings, TcpRouteSettings};
 /// Compiled routes, policies and settings. Replaced whole or not at all.
 #[derive(Debug)]
 pub struct Rules {
-    pub(crate) issuers: Vec<IssuerSettings>,
+    pub(crate) identity: IdentitySettings,
     pub(crate) routes: RouteTable,
     pub(crate) tcp: Vec<TcpRouteSettings>,
     pub(crate) mesh: Option<MeshSettings>,
@@ -51,7 +51,7 @@ impl Rules {
     /// # Errors
     /// Every problem that was found, advice included. Advice alone is returned beside the rules.
     pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut problems = identity::validate(&settings.issuers);
+        let mut problems = identity::validate(&settings.identity);
         let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &mut problems);
@@ -69,7 +69,7 @@ impl Rules {
         ) {
             (Some(policies), Ok(anonymous), Ok(tcp_connect), Ok(preflight)) if !serious(&problems) => Ok((
                 Self {
-                    issuers: settings.issuers.clone(),
+                    identity: settings.identity.clone(),
                     routes,
                     tcp: settings.tcp.clone(),
                     mesh: settings.mesh.clone(),
@@ -140,7 +140,11 @@ fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
         ));
     }
     if let Some(mesh) = &settings.mesh
-        && settings.issuers.iter().any(|issuer| issuer.name == mesh.name)
+        && settings
+            .identity
+            .issuers
+            .iter()
+            .any(|issuer| issuer.name == mesh.name)
     {
         problems.push(Problem::setting(
             "/mesh/name",

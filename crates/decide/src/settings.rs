@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::identity::IssuerSettings;
+use crate::identity::IdentitySettings;
 use crate::routes::{EntitySettings, RouteSettings};
 
 /// The settings of the judgement.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct Settings {
-    /// Who issues the tokens that are believed. Without any, every request is anonymous.
-    #[serde(default)]
-    pub issuers: Vec<IssuerSettings>,
+    /// Whose credentials are believed.
+    #[serde(flatten)]
+    pub identity: IdentitySettings,
     /// Action groups: a name and its members, which are methods or named operations of routes.
     /// Default: `read` (GET, HEAD, OPTIONS) and `write` (POST, PUT, PATCH, DELETE).
     #[serde(default = "default_actions")]

@@ -26,7 +26,7 @@ mod principal;
 mod reply;
 mod route_edits;
 
-pub use capability::Capabilities;
+pub use capability::{Capabilities, Operation, Operations};
 pub use check::{Body, Check, HttpRequest, Metadata, NoMetadata, Pairs, Peer, Target, TcpConnection};
 pub use decide::{Decide, Malformed};
 pub use decision::{Contract, Decision, DecisionId, Denial, Permit, Reason, Verdict, Version};

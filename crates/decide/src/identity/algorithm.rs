@@ -1,10 +1,14 @@
-//! The five signature algorithms, and no others.
+//! The signature algorithms, and no others.
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, EcdsaVerificationAlgorithm, RsaParameters};
 
-/// A signature algorithm (RFC 7518 section 3.1, RFC 8037). All are asymmetric: a key that verifies cannot sign.
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
+///
+/// The symmetric ones are only for issuers whose secrets are in the configuration: no key that is published ever belongs
+/// to one of them.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
 )]
@@ -21,14 +25,25 @@ pub enum Algorithm {
     /// ECDSA on P-384 with SHA-384.
     #[serde(rename = "ES384")]
     Es384,
-    /// Ed25519; Ed448 is not supported.
-    #[serde(rename = "EdDSA")]
+    /// Ed25519, by its old name or as `Ed25519` (RFC 9864); Ed448 is not supported.
+    #[serde(rename = "EdDSA", alias = "Ed25519")]
     EdDsa,
+    /// HMAC with SHA-256.
+    #[serde(rename = "HS256")]
+    Hs256,
+    /// HMAC with SHA-384.
+    #[serde(rename = "HS384")]
+    Hs384,
+    /// HMAC with SHA-512.
+    #[serde(rename = "HS512")]
+    Hs512,
 }
 
 impl Algorithm {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Rs256, Self::Ps256, Self::Es256, Self::Es384, Self::EdDsa];
+    /// Those whose verifying key cannot sign.
+    pub const ASYMMETRIC: [Self; 5] = [Self::Rs256, Self::Ps256, Self::Es256, Self::Es384, Self::EdDsa];
+    /// Those whose verifying key is the signing key.
+    pub const SYMMETRIC: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
 
     /// The name in `alg`, compared exactly.
     pub fn as_str(self) -> &'static str {
@@ -38,12 +53,30 @@ impl Algorithm {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
         }
     }
 
     /// The algorithm of that exact name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|a| a.as_str() == name)
+        if name == "Ed25519" {
+            // RFC 9864 section 2.2: the same as `EdDSA` with this curve.
+            return Some(Self::EdDsa);
+        }
+        let all = Self::ASYMMETRIC.into_iter().chain(Self::SYMMETRIC);
+        all.into_iter().find(|a| a.as_str() == name)
+    }
+
+    /// The MAC of a symmetric algorithm.
+    pub(super) fn hmac(self) -> Option<hmac::Algorithm> {
+        match self {
+            Self::Hs256 => Some(hmac::HMAC_SHA256),
+            Self::Hs384 => Some(hmac::HMAC_SHA384),
+            Self::Hs512 => Some(hmac::HMAC_SHA512),
+            Self::Rs256 | Self::Ps256 | Self::Es256 | Self::Es384 | Self::EdDsa => None,
+        }
     }
 }
 

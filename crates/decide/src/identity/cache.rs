@@ -18,7 +18,7 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 const ENTRY_BYTES: usize = 2048;
 
 /// SHA-256 of a token.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Digest([u8; 32]);
 
 impl Digest {
@@ -30,6 +30,25 @@ impl Digest {
             *to = *from;
         }
         Self(bytes)
+    }
+
+    /// As 64 hexadecimal digits.
+    pub(super) fn from_hex(hex: &str) -> Option<Self> {
+        let digits: Vec<u8> = hex
+            .chars()
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect::<Option<_>>()?;
+        let bytes: Vec<u8> = digits
+            .chunks_exact(2)
+            .map(|pair| pair.iter().fold(0, |sum, d| sum * 16 + d))
+            .collect();
+        (digits.len() == 64).then_some(())?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The digest.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

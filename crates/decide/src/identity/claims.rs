@@ -15,21 +15,41 @@ pub(super) const MAX_ENTRIES: usize = 1000;
 /// 9999-12-31T23:59:59Z. What is larger is a mistake (milliseconds) or an attack on arithmetic.
 const MAX_TIME: f64 = 253_402_300_799.0;
 
+/// Claims that bind an ID token to a login (OpenID Connect Core sections 2 and 3.3.2.11); no access token has them.
+const ID_TOKEN_CLAIMS: [&str; 4] = ["nonce", "at_hash", "c_hash", "s_hash"];
+
 /// The claims of a token, with typed access.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claims<'c>(pub(super) &'c Map<String, Value>);
+
+/// What an issuer's settings demand of the registered claims.
+#[derive(Clone, Debug)]
+pub(super) struct Demands {
+    /// The names we go by, and that for everybody if the issuer has one.
+    pub(super) audiences: Vec<String>,
+    /// By how many seconds `exp` may have passed.
+    pub(super) expiry_leeway: f64,
+    /// By how many seconds `nbf` and `iat` may be in the future.
+    pub(super) start_leeway: f64,
+    /// Most seconds from `iat` to `exp`.
+    pub(super) max_lifetime: Option<u64>,
+}
 
 /// The registered claims, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Registered {
     /// `sub`.
     pub(super) subject: String,
+    /// `aud`.
+    pub(super) audiences: Vec<String>,
     /// `exp`, Unix seconds.
     pub(super) expires_at: f64,
     /// `iat`, Unix seconds.
     pub(super) issued_at: Option<f64>,
     /// `jti`.
     pub(super) token_id: Option<String>,
+    /// `scope`.
+    pub(super) scopes: Vec<String>,
 }
 
 impl Registered {
@@ -39,22 +59,19 @@ impl Registered {
     /// [`TokenRefusal`] naming the first claim that is not as it must be.
     pub(super) fn check(
         claims: Claims<'_>,
-        audiences: &[String],
-        leeway: f64,
+        demands: &Demands,
         now: SystemTime,
     ) -> Result<Self, TokenRefusal> {
         let now = unix_seconds(now);
+        let leeway = demands.expiry_leeway;
         if claims.0.contains_key("cnf") {
             return Err(TokenRefusal::SenderConstrained);
-        }
-        if claims.0.contains_key("act") {
-            return Err(TokenRefusal::Delegated);
         }
         let subject = claims.name("sub")?.ok_or(fault("sub", ClaimFault::Missing))?;
         if subject.trim() != subject {
             return Err(fault("sub", ClaimFault::EdgeBlank));
         }
-        check_audience(claims, audiences)?;
+        let audiences = check_audience(claims, &demands.audiences)?;
         let expires_at = claims.time("exp")?.ok_or(fault("exp", ClaimFault::Missing))?;
         if has_expired(expires_at, leeway, now) {
             return Err(TokenRefusal::Expired {
@@ -64,6 +81,7 @@ impl Registered {
             });
         }
         let (not_before, issued_at) = (claims.time("nbf")?, claims.time("iat")?);
+        let leeway = demands.start_leeway;
         for (name, time) in [("nbf", not_before), ("iat", issued_at)] {
             if let Some(time) = time.filter(|t| *t > now + leeway) {
                 return Err(TokenRefusal::NotYetValid {
@@ -76,12 +94,35 @@ impl Registered {
         if let Some(nbf) = not_before.filter(|nbf| *nbf > expires_at) {
             return Err(TokenRefusal::EndsBeforeItStarts { nbf, exp: expires_at });
         }
+        if let Some(limit) = demands.max_lifetime {
+            let issued_at = issued_at.ok_or(fault("iat", ClaimFault::Missing))?;
+            let lifetime = expires_at - issued_at;
+            if lifetime > limit as f64 {
+                return Err(TokenRefusal::LivesTooLong { lifetime, limit });
+            }
+        }
         Ok(Self {
             subject: subject.to_owned(),
+            audiences,
             expires_at,
             issued_at,
             token_id: claims.name("jti")?.map(str::to_owned),
+            scopes: claims.scopes()?,
         })
+    }
+}
+
+impl Registered {
+    /// Those of a credential that is no token and does not expire by itself.
+    pub(super) fn without_end(subject: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            audiences: Vec::new(),
+            expires_at: f64::INFINITY,
+            issued_at: None,
+            token_id: None,
+            scopes: Vec::new(),
+        }
     }
 }
 
@@ -98,8 +139,8 @@ pub(super) fn unix_seconds(time: SystemTime) -> f64 {
     }
 }
 
-/// `aud` must hold one of ours, exactly; one string, or an array of nothing but strings.
-fn check_audience(claims: Claims<'_>, ours: &[String]) -> Result<(), TokenRefusal> {
+/// All of `aud`, which must hold one of ours, exactly; one string, or an array of nothing but strings.
+fn check_audience(claims: Claims<'_>, ours: &[String]) -> Result<Vec<String>, TokenRefusal> {
     let named = match claims.0.get("aud") {
         Some(Value::String(one)) => vec![one.as_str()],
         Some(Value::Array(_)) => claims.strings("aud")?,
@@ -107,7 +148,7 @@ fn check_audience(claims: Claims<'_>, ours: &[String]) -> Result<(), TokenRefusa
         None => return Err(fault("aud", ClaimFault::Missing)),
     };
     if named.iter().any(|aud| ours.iter().any(|our| our == aud)) {
-        return Ok(());
+        return Ok(named.into_iter().map(str::to_owned).collect());
     }
     let shown: Vec<String> = named
         .iter()
@@ -131,6 +172,25 @@ impl<'c> Claims<'c> {
     pub(super) fn name(self, name: &'static str) -> Result<Option<&'c str>, TokenRefusal> {
         let text = self.text(name)?;
         text.map(|text| checked_name(name, text)).transpose()
+    }
+
+    /// The client: `client_id` (RFC 9068 section 2.2), else the older `azp`; where both are, they must agree.
+    pub(super) fn client(self) -> Result<Option<&'c str>, TokenRefusal> {
+        match (self.name("client_id")?, self.name("azp")?) {
+            (Some(client_id), Some(azp)) if client_id != azp => {
+                Err(fault("azp", ClaimFault::Not("the same as `client_id`")))
+            }
+            (client_id, azp) => Ok(client_id.or(azp)),
+        }
+    }
+
+    /// Refuses what has a claim that only ID tokens have.
+    pub(super) fn refuse_id_token(self) -> Result<(), TokenRefusal> {
+        let mut only = ID_TOKEN_CLAIMS.into_iter();
+        match only.find(|name| self.0.contains_key(*name)) {
+            Some(name) => Err(TokenRefusal::IdToken(name)),
+            None => Ok(()),
+        }
     }
 
     /// A NumericDate (RFC 7519 section 2): a number of seconds, possibly with a fraction.

@@ -1,9 +1,12 @@
-//! One attempt to get an issuer's keys over HTTP: discovery if need be, then the JWKS.
+//! One attempt to get an issuer's keys: over HTTP, after discovery if need be, or from a file.
 //!
 //! No redirects, no proxy from the environment, no decompression, bodies limited while they are read. Nothing in a
 //! token has any influence on what is fetched.
 
 use std::error::Error as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -23,8 +26,19 @@ const CONNECT: Duration = Duration::from_secs(2);
 pub(super) struct Source {
     /// The issuer, exactly as configured.
     pub(super) issuer: String,
-    /// Where its keys are; found by discovery if `None`.
-    pub(super) jwks_uri: Option<String>,
+    /// Where its keys are.
+    pub(super) place: Place,
+}
+
+/// Where keys are.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// Where the issuer's discovery document says.
+    Discovery,
+    /// At the first of these URLs that has a usable key set.
+    Urls(Vec<String>),
+    /// In this file.
+    File(PathBuf),
 }
 
 /// Why an attempt brought no keys.
@@ -40,6 +54,8 @@ pub(super) enum FetchFailure {
     TooLarge { url: String, limit: usize },
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    #[error("cannot read {}: {why}", path.display())]
+    File { path: PathBuf, why: String },
     #[error("the discovery document is not usable: {0}")]
     Discovery(String),
     #[error("the discovery document is that of issuer {0}")]
@@ -63,11 +79,11 @@ pub(super) fn client(source: &Source, patience: Duration) -> Result<Client, Fetc
             .connect_timeout(CONNECT)
             .timeout(patience)
     };
-    let plain = source
-        .jwks_uri
-        .as_ref()
-        .unwrap_or(&source.issuer)
-        .starts_with("http:");
+    let plain = match &source.place {
+        Place::Discovery => source.issuer.starts_with("http:"),
+        Place::Urls(urls) => urls.iter().all(|url| url.starts_with("http:")),
+        Place::File(_) => true,
+    };
     let client = match builder().build() {
         // An issuer on this very host needs no authorities; a container may have none.
         Err(_) if plain => builder().tls_certs_only([]).build(),
@@ -86,17 +102,64 @@ pub(super) async fn keys(
     patience: Duration,
 ) -> Result<(KeySet, Vec<Skipped>), FetchFailure> {
     let attempt = async {
-        let url = match &source.jwks_uri {
-            Some(configured) => acceptable(configured)?,
-            None => discover(client, &source.issuer).await?,
-        };
-        let document = get(client, url, jwks::MAX_BYTES).await?;
-        Ok(KeySet::parse(&document)?)
+        match &source.place {
+            Place::Discovery => {
+                let url = discover(client, &source.issuer).await?;
+                Ok(KeySet::parse(&get(client, url, jwks::MAX_BYTES).await?)?)
+            }
+            Place::Urls(urls) => first_of(client, urls, patience).await,
+            Place::File(path) => Ok(KeySet::parse(&read(path).await?)?),
+        }
     };
     match tokio::time::timeout(patience, attempt).await {
         Ok(outcome) => outcome,
         Err(_) => Err(FetchFailure::Timeout(patience)),
     }
+}
+
+/// The keys at the first URL that has some; each gets its share of `patience`. A published private key ends the search:
+/// no other copy of the keys is any better.
+async fn first_of(
+    client: &Client,
+    urls: &[String],
+    patience: Duration,
+) -> Result<(KeySet, Vec<Skipped>), FetchFailure> {
+    let share = patience / u32::try_from(urls.len().max(1)).unwrap_or(u32::MAX);
+    let mut failure = FetchFailure::Discovery("no URL is configured".to_owned());
+    for url in urls {
+        let attempt = async {
+            Ok(KeySet::parse(
+                &get(client, acceptable(url)?, jwks::MAX_BYTES).await?,
+            )?)
+        };
+        failure = match tokio::time::timeout(share, attempt).await {
+            Ok(Ok(keys)) => return Ok(keys),
+            Ok(Err(leaked @ FetchFailure::Jwks(JwksRefusal::PrivateKey(_)))) => return Err(leaked),
+            Ok(Err(other)) => other,
+            Err(_) => FetchFailure::Timeout(share),
+        };
+    }
+    Err(failure)
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, FetchFailure> {
+    let failed = |why: String| FetchFailure::File {
+        path: path.to_owned(),
+        why,
+    };
+    let owned = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut document = Vec::new();
+        let limit = jwks::MAX_BYTES as u64 + 1;
+        File::open(owned)?.take(limit).read_to_end(&mut document)?;
+        Ok::<_, std::io::Error>(document)
+    });
+    let document = read.await.map_err(|e| failed(e.to_string()))?;
+    let document = document.map_err(|e| failed(e.to_string()))?;
+    if document.len() > jwks::MAX_BYTES {
+        return Err(failed(format!("it has more than {} bytes", jwks::MAX_BYTES)));
+    }
+    Ok(document)
 }
 
 /// OpenID Connect Discovery 1.0, sections 4.1 and 4.3.

@@ -1,7 +1,6 @@
 //! A token explained: what it says, which checks it passes, and who it makes its bearer.
 //!
-//! Nothing is judged here. The verdict is that of [`Identity::identify_with_keys_at_hand`], asked with the header a
-//! request would have; the list of checks is read from the refusal, because verification stops at the first fault.
+//! Nothing is judged here. The verdict is that of the verifiers, as for any request; the list of checks is read from the refusal, because verification stops at the first fault.
 
 use std::time::SystemTime;
 
@@ -9,9 +8,10 @@ use model::{Headers, Principal};
 use serde_json::{Map, Value};
 
 use super::credentials;
+use super::credentials::Presented;
 use super::jws::{self, Jws};
 use super::refusal::{Part, Refused, TokenRefusal};
-use super::{Identified, Identity};
+use super::{Identified, Identity, Look};
 
 /// What there is to say about a credential. Has neither the token nor its signature.
 #[derive(Clone, Debug)]
@@ -42,11 +42,11 @@ pub enum Outcome {
 /// The checks of a bearer token. A [`TokenRefusal`] belongs to exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenCheck {
-    /// One bearer token, not too long, without foreign characters.
+    /// One token, not too long, nothing but visible ASCII.
     Credential,
     /// Three segments.
     Segments,
-    /// The JOSE header: strict JSON, a known algorithm, an access token's type, a key.
+    /// The JOSE header: strict JSON, a known algorithm, nothing that changes the meaning.
     Header,
     /// Signature and claims can be decoded; the claims are strict JSON.
     Encoding,
@@ -54,7 +54,11 @@ pub enum TokenCheck {
     Issuer,
     /// The issuer uses the algorithm.
     Algorithm,
-    /// Neither `cnf` nor `act`.
+    /// `typ` in the header is one of the issuer's.
+    Type,
+    /// The claims that the settings demand are there.
+    Required,
+    /// No `cnf`.
     Binding,
     /// `sub` is a name.
     Subject,
@@ -72,13 +76,15 @@ pub enum TokenCheck {
 
 impl TokenCheck {
     /// All of them, in the order of verification.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Credential,
         Self::Segments,
         Self::Header,
         Self::Encoding,
         Self::Issuer,
         Self::Algorithm,
+        Self::Type,
+        Self::Required,
         Self::Binding,
         Self::Subject,
         Self::Audience,
@@ -91,23 +97,22 @@ impl TokenCheck {
     /// A name for people and scripts, and what the check demands.
     pub fn describe(self) -> (&'static str, &'static str) {
         match self {
-            Self::Credential => ("credential", "one bearer token, only characters that a JWT has"),
+            Self::Credential => ("credential", "one token, only visible ASCII"),
             Self::Segments => ("segments", "header, claims and signature"),
             Self::Header => (
                 "header",
-                "strict JSON, a supported algorithm, an access token, a key id",
+                "strict JSON, a supported algorithm, nothing that changes the meaning",
             ),
             Self::Encoding => ("encoding", "canonical base64url, the claims are strict JSON"),
             Self::Issuer => ("issuer", "`iss` is exactly that of a configured issuer"),
             Self::Algorithm => ("algorithm", "the issuer uses the algorithm"),
-            Self::Binding => (
-                "binding",
-                "bound to no sender (`cnf`), delegated to nobody (`act`)",
-            ),
+            Self::Type => ("type", "`typ` of the header is one of the issuer's access tokens"),
+            Self::Required => ("required claims", "the claims that the settings demand are there"),
+            Self::Binding => ("binding", "bound to no sender (`cnf`)"),
             Self::Subject => ("subject", "`sub` is there and is a name"),
             Self::Audience => ("audience", "`aud` names one of ours"),
             Self::Times => ("times", "not expired (`exp`), and already valid (`nbf`, `iat`)"),
-            Self::TokenId => ("token id", "`jti`, where there is one, is a name"),
+            Self::TokenId => ("token id", "`jti` and `scope`, where they are, can be read"),
             Self::Signature => ("signature", "by a key that the issuer publishes"),
             Self::Principal => ("principal", "the issuer's profile can tell who it is"),
         }
@@ -117,26 +122,36 @@ impl TokenCheck {
     fn that_gave(refusal: &TokenRefusal) -> Self {
         use TokenRefusal as R;
         match refusal {
-            R::SeveralCredentials(_) | R::Scheme | R::NoToken | R::Character(_) | R::TooLong(_) => {
-                Self::Credential
-            }
+            R::SeveralCredentials(_)
+            | R::SeveralPlaces
+            | R::UnreadableQuery
+            | R::Scheme
+            | R::NoToken
+            | R::Character(_)
+            | R::TooLong(_) => Self::Credential,
             R::Segments(_) => Self::Segments,
+            R::Unknown(shape) => Self::that_gave(shape),
             R::Base64(Part::Header)
             | R::Json {
                 part: Part::Header, ..
             } => Self::Header,
-            R::Header { .. } | R::HeaderForbidden(_) | R::UnknownAlgorithm(_) | R::TokenType(_) => {
-                Self::Header
-            }
+            R::Header { .. } | R::HeaderForbidden(_) | R::UnknownAlgorithm(_) => Self::Header,
             R::Base64(_) | R::Json { .. } => Self::Encoding,
-            R::UnknownIssuer(_) => Self::Issuer,
+            R::UnknownIssuer(_) | R::WrongPlace => Self::Issuer,
+            R::TokenType(_) => Self::Type,
+            R::RequiredClaim(_) => Self::Required,
             R::AlgorithmNotAllowed(_) => Self::Algorithm,
-            R::SenderConstrained | R::Delegated => Self::Binding,
+            R::SenderConstrained => Self::Binding,
             R::Audience(_) => Self::Audience,
-            R::Expired { .. } | R::NotYetValid { .. } | R::EndsBeforeItStarts { .. } => Self::Times,
-            R::UnknownKey { .. } | R::KeyAlgorithm { .. } | R::KeysUnavailable(_) | R::Signature(_) => {
-                Self::Signature
-            }
+            R::Expired { .. }
+            | R::NotYetValid { .. }
+            | R::EndsBeforeItStarts { .. }
+            | R::LivesTooLong { .. } => Self::Times,
+            R::UnknownKey { .. }
+            | R::KeyAlgorithm { .. }
+            | R::KeysUnavailable(_)
+            | R::KidMissing(_)
+            | R::Signature(_) => Self::Signature,
             R::Claim { name, .. } => match *name {
                 "iss" => Self::Issuer,
                 "sub" => Self::Subject,
@@ -145,7 +160,15 @@ impl TokenCheck {
                 "jti" => Self::TokenId,
                 _ => Self::Principal,
             },
-            R::IdToken(_) | R::NotAnAccessToken | R::KeycloakType(_) | R::Nobody => Self::Principal,
+            R::IdToken(_)
+            | R::NotAnAccessToken
+            | R::KeycloakType(_)
+            | R::UnknownType { .. }
+            | R::ForeignActor
+            | R::ProfileClaim { .. }
+            | R::ProfileVersion { .. }
+            | R::Scope { .. }
+            | R::Nobody => Self::Principal,
         }
     }
 }
@@ -164,16 +187,26 @@ pub fn inspect(authorization: &[u8]) -> Inspection {
 }
 
 impl<D: Send + Sync + 'static> Identity<D> {
-    /// Verifies the value of an `Authorization` header at the time `now` with the keys at hand, and explains. Does no
-    /// IO; wait for [`Identity::first_attempts`] before.
+    /// Verifies the value of an `Authorization` header at the time `now` with the keys at hand, and explains; the places
+    /// where tokens of its issuer may be do not matter here. Does no IO; wait for [`Identity::first_attempts`] before.
     pub fn inspect(&self, authorization: &[u8], now: SystemTime) -> Inspection {
         let mut headers = Headers::default();
         headers.push("authorization", authorization);
-        let (refusal, principal) = match self.identify_with_keys_at_hand(&headers, now) {
-            Identified::Verified(verified) => (None, Some(verified.principal().clone())),
-            Identified::Refused(refused) => (Some(refused), None),
-            // One header was presented, and no keys are waited for: neither of them can be the answer.
-            Identified::Anonymous | Identified::NeedsKeys(_) => {
+        let look = match credentials::bearer(&headers) {
+            Ok(token) => self.judge(
+                &Presented {
+                    token: token.unwrap_or_default().into(),
+                    place: None,
+                },
+                now,
+            ),
+            Err(reason) => Look::refused(reason, None),
+        };
+        let (refusal, principal) = match look {
+            Look::Final(Identified::Verified(verified)) => (None, Some(verified.principal().clone())),
+            Look::Final(Identified::Refused(refused)) | Look::NoKey(refused, _) => (Some(refused), None),
+            // One token was presented, and no keys are waited for: neither of them can be the answer.
+            Look::Final(Identified::Anonymous | Identified::NeedsKeys(_)) => {
                 let reason = TokenRefusal::NoToken;
                 (Some(Refused { reason, issuer: None }), None)
             }

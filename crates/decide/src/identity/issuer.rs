@@ -1,44 +1,41 @@
 //! One issuer as a verifier: is this token mine, and if so, is it good?
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
-use model::Principal;
-use serde_json::Value;
+use model::{Principal, PrincipalKind};
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
+use super::actor::{self, ClientActs};
 use super::algorithm::Algorithm;
-use super::claims::{Claims, Registered, has_expired};
-use super::fetch::Source;
-use super::jwks::NotVerified;
-use super::jws::Jws;
-use super::keycloak::{self, RoleTrust};
-use super::keys::{IssuerKeys, KeysWanted};
-use super::oidc;
+use super::claims::{Claims, Demands, Registered, has_expired};
+use super::credentials::Place;
+use super::fetch::{self, Source};
+use super::jwks::{KeySet, NotVerified, VerifyingKey};
+use super::jws::{self, Jws};
+use super::keys::{Current, IssuerKeys, KeysWanted};
+use super::mapping::{self, ClaimMapping, ClaimPath, KindRule};
 use super::refusal::{Quoted, TokenRefusal};
-use super::settings::{IssuerSettings, Profile};
+use super::settings::{
+    ActorRule, AnyAudience, GroupHierarchy, IssuerSettings, KidRule, Profile, canonical_base,
+};
+use super::verifier::Answer;
+use super::{backstage, capability, entitlement, keycloak, oidc, roles, scitokens, wlcg};
 
-/// What a verifier says to a token.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// Not a token of this issuer; somebody else may know it.
-    NotMine,
-    /// It is good.
-    Verified(Box<Proven>),
-    /// It is mine and it is bad: nobody else is asked.
-    Refused(TokenRefusal),
-    /// The key is not there. With a [`KeysWanted`], a fetch may still bring it.
-    NoKey(TokenRefusal, Option<KeysWanted>),
-}
+/// How the settings write that a header has no `typ`.
+const ABSENT: &str = "absent";
 
-/// What a good token says. Only [`Issuer::answer`] makes one.
-#[derive(Debug)]
+/// What a good credential says. Only verifiers make one.
+#[derive(Clone, Debug)]
 pub(super) struct Proven {
     /// Who presents it.
     pub(super) principal: Principal,
     /// The registered claims.
     pub(super) registered: Registered,
-    /// The key that signed it.
-    pub(super) kid: String,
+    /// The key that signed it; `None` if it is not signed.
+    pub(super) kid: Option<String>,
     /// The generation of the key set that key is from.
     pub(super) generation: u64,
 }
@@ -50,50 +47,143 @@ pub(super) struct Issuer {
     pub(super) name: String,
     /// Its keys.
     pub(super) keys: IssuerKeys,
+    /// Where its tokens may be.
+    pub(super) places: Vec<Place>,
     url: String,
-    audiences: Vec<String>,
     algorithms: Vec<Algorithm>,
+    types: Types,
+    kid: KidRule,
+    demands: Demands,
+    required: Vec<ClaimPath>,
     profile: Profile,
+    mapping: ClaimMapping,
     roles: RoleTrust,
-    leeway: f64,
+    hierarchy: GroupHierarchy,
+    actor: ActorRule,
+    base_path: String,
+}
+
+/// What a profile reads of a verified token.
+#[derive(Debug)]
+pub(super) struct Reading<'c> {
+    /// The claims, each where the profile looks for it.
+    pub(super) claims: Claims<'c>,
+    /// The registered ones.
+    pub(super) registered: &'c Registered,
+    /// The issuer's short name.
+    pub(super) issuer: &'c str,
+    /// What the header says of the purpose.
+    pub(super) purpose: Purpose,
+    /// How the kind is found.
+    pub(super) kind: KindRule,
+    /// What capabilities are relative to; empty for the root.
+    pub(super) base_path: &'c str,
+}
+
+/// What the `typ` of a header says the token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// An access token (`at+jwt`, RFC 9068 section 2.1, or a type that the settings name).
+    Access,
+    /// `JWT`, or nothing: any kind of token.
+    Unsaid,
+}
+
+/// The values of `typ` that an issuer's access tokens may have, `absent` for none.
+#[derive(Debug)]
+struct Types(Vec<String>);
+
+/// Whether the roles in a token count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RoleTrust {
+    /// They do.
+    Trusted,
+    /// They are checked and dropped.
+    Ignored,
 }
 
 impl Issuer {
     /// An issuer by its (validated) settings; fetching begins at once.
     pub(super) fn new(settings: &IssuerSettings, fetching: &Handle) -> Self {
-        let source = Source {
-            issuer: settings.issuer.clone(),
-            jwks_uri: settings.jwks_uri.clone(),
+        let place = match (settings.jwks_uris(), &settings.jwks_file) {
+            (Some(urls), _) => fetch::Place::Urls(urls),
+            (None, Some(path)) => fetch::Place::File(path.clone()),
+            (None, None) => fetch::Place::Discovery,
         };
-        Self::with_keys(
-            settings,
-            IssuerKeys::start(&settings.name, source, settings.pace(), fetching),
-        )
+        let keys = if settings.hmac_secrets.is_empty() {
+            let source = Source {
+                issuer: settings.issuer.clone(),
+                place,
+            };
+            IssuerKeys::start(&settings.name, source, settings.pace(), fetching)
+        } else {
+            let secrets = settings.hmac_secrets.iter().map(|s| s.expose_secret().as_bytes());
+            IssuerKeys::fixed(&settings.name, KeySet::shared(secrets, &settings.algorithms()))
+        };
+        Self::with_keys(settings, keys)
     }
 
     pub(super) fn with_keys(settings: &IssuerSettings, keys: IssuerKeys) -> Self {
+        let any = match settings.profile {
+            Profile::Keycloak | Profile::Oidc | Profile::Backstage => None,
+            Profile::Wlcg => Some(wlcg::ANY_AUDIENCE),
+            Profile::Scitokens => Some(scitokens::ANY_AUDIENCE),
+        };
+        let any = any.filter(|_| settings.any_audience != Some(AnyAudience::Refuse));
+        let wlcg = settings.profile == Profile::Wlcg;
+        // The profile tolerates no clock skew at the end of a token's life (WLCG 1.1 and later, section 4.3.1).
+        let expiry_leeway = settings.leeway_seconds.unwrap_or(if wlcg { 0 } else { 30 });
+        let types = match (&settings.types, settings.profile) {
+            (Some(types), _) => types.iter().map(|typ| jws::media_type(typ)).collect(),
+            (None, Profile::Backstage) => vec![backstage::USER_TYPE.to_owned()],
+            (None, _) => ["at+jwt", "jwt", ABSENT].map(str::to_owned).into(),
+        };
+        let kid = match (settings.kid, settings.hmac_secrets.is_empty()) {
+            (rule, true) => rule,
+            // A shared secret has no name.
+            (_, false) => KidRule::Optional,
+        };
+        let base_path = settings.base_path.as_deref().and_then(canonical_base);
         Self {
             name: settings.name.clone(),
             keys,
+            places: settings.credentials.clone(),
             url: settings.issuer.clone(),
-            audiences: settings.audiences.clone(),
-            algorithms: settings.algorithms.clone(),
+            algorithms: settings.algorithms(),
+            types: Types(types),
+            kid,
+            demands: Demands {
+                audiences: settings
+                    .audiences
+                    .iter()
+                    .cloned()
+                    .chain(any.map(str::to_owned))
+                    .collect(),
+                expiry_leeway: expiry_leeway as f64,
+                start_leeway: settings.leeway_seconds.unwrap_or(30) as f64,
+                max_lifetime: settings.max_lifetime_seconds.or(wlcg.then_some(6 * 3600)),
+            },
+            required: settings.required_claims.clone(),
             profile: settings.profile,
+            mapping: settings.claims.clone(),
             roles: if settings.trust_roles {
                 RoleTrust::Trusted
             } else {
                 RoleTrust::Ignored
             },
-            leeway: settings.leeway_seconds as f64,
+            hierarchy: settings.group_hierarchy,
+            actor: settings.actor,
+            base_path: base_path.unwrap_or_default().to_owned(),
         }
     }
 
-    /// Judges a token. Who is asked is decided by `iss` alone, compared exactly.
+    /// True for a token that says it is of this issuer: by `iss` alone, compared exactly.
+    pub(super) fn issued(&self, jws: &Jws<'_>) -> bool {
+        matches!(jws.claims.get("iss"), Some(Value::String(iss)) if *iss == self.url)
+    }
+
+    /// Judges a token of this issuer.
     pub(super) fn answer(&self, jws: &Jws<'_>, now: SystemTime) -> Answer {
-        match jws.claims.get("iss") {
-            Some(Value::String(iss)) if *iss == self.url => {}
-            _ => return Answer::NotMine,
-        }
         match self.judge(jws, now) {
             Ok(proven) => Answer::Verified(Box::new(proven)),
             Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
@@ -107,25 +197,84 @@ impl Issuer {
         if !self.algorithms.contains(&jws.algorithm) {
             return Err(TokenRefusal::AlgorithmNotAllowed(jws.algorithm).into());
         }
-        let claims = Claims(&jws.claims);
-        let registered = Registered::check(claims, &self.audiences, self.leeway, now)?;
-        let generation = self.check_signature(jws)?;
-        let principal = match self.profile {
-            Profile::Keycloak => keycloak::principal(claims, &registered, &self.name, self.roles)?,
-            Profile::Oidc => oidc::principal(claims, &registered, &self.name, jws.purpose)?,
-        };
+        let purpose = self.types.purpose(jws.typ.as_deref())?;
+        if jws.kid.is_none() && self.kid == KidRule::Required {
+            return Err(TokenRefusal::KidMissing("`kid` of the issuer is `required`").into());
+        }
+        mapping::check_required(Claims(&jws.claims), &self.required)?;
+        let mapped = self.mapping.apply(&jws.claims, self.profile);
+        let claims = Claims(&mapped);
+        let registered = Registered::check(claims, &self.demands, now)?;
+        let (kid, generation) = self.check_signature(jws)?;
+        let principal = self.principal(&jws.claims, &registered, purpose)?;
         Ok(Proven {
             principal,
             registered,
-            kid: jws.kid.clone(),
+            kid: Some(kid),
             generation,
         })
     }
 
-    /// The generation of the keys with which the signature was found good.
-    fn check_signature(&self, jws: &Jws<'_>) -> Result<u64, Stop> {
+    /// Who a verified token speaks of: as the profile reads it, then what is the same for all profiles.
+    pub(super) fn principal(
+        &self,
+        raw: &Map<String, Value>,
+        registered: &Registered,
+        purpose: Purpose,
+    ) -> Result<Principal, TokenRefusal> {
+        let mapped = self.mapping.apply(raw, self.profile);
+        let claims = Claims(&mapped);
+        let reading = Reading {
+            claims,
+            registered,
+            issuer: &self.name,
+            purpose,
+            kind: self.mapping.kind(raw)?,
+            base_path: &self.base_path,
+        };
+        let mut principal = match self.profile {
+            Profile::Keycloak => keycloak::principal(&reading)?,
+            Profile::Oidc => oidc::principal(&reading)?,
+            Profile::Wlcg => wlcg::principal(&reading)?,
+            Profile::Scitokens => scitokens::principal(&reading)?,
+            Profile::Backstage => backstage::user(&reading)?,
+        };
+        let roles = roles::roles(claims)?;
+        let entitled = entitlement::groups(&self.mapping.entitlements(raw)?);
+        if self.hierarchy == GroupHierarchy::Nested {
+            principal.groups = with_parents(principal.groups);
+        }
+        principal.groups.extend(entitled);
+        if self.roles == RoleTrust::Trusted {
+            principal.roles = roles;
+        }
+        if principal.kind == PrincipalKind::Client {
+            // A client belongs to no group and holds no roles, whatever its token says.
+            principal.groups.clear();
+            principal.roles.clear();
+        }
+        let by_capabilities = matches!(self.profile, Profile::Wlcg | Profile::Scitokens);
+        if by_capabilities && capability::outweigh_groups(&principal.scopes) {
+            principal.groups.clear();
+        }
+        let acts = match (self.actor, self.profile) {
+            (ActorRule::Azp, _) => ClientActs::Yes,
+            (ActorRule::Delegated, Profile::Keycloak) => keycloak::client_acts(claims)?,
+            (ActorRule::Delegated, _) => ClientActs::No,
+        };
+        principal.actors = actor::actors(
+            claims,
+            (&self.name, &self.url),
+            principal.kind,
+            principal.client.as_deref(),
+            acts,
+        )?;
+        Ok(principal)
+    }
+
+    /// The key with which the signature was found good, and the generation of the keys.
+    fn check_signature(&self, jws: &Jws<'_>) -> Result<(String, u64), Stop> {
         let seen = self.keys.attempts();
-        let kid = || Quoted::new(&jws.kid);
         let Some(current) = self.keys.current() else {
             let why = match self.keys.last_failure() {
                 Some(failure) => failure.to_string(),
@@ -136,29 +285,100 @@ impl Issuer {
                 self.keys.want(seen),
             ));
         };
-        let Some(key) = current.keys.get(&jws.kid) else {
+        let Some(kid) = &jws.kid else {
+            return Ok((self.check_without_kid(jws, &current)?, current.generation));
+        };
+        if current.keys.are_secrets() {
+            // The name is the issuer's business: secrets have none.
+            return Ok((self.check_without_kid(jws, &current)?, current.generation));
+        }
+        let Some(key) = current.keys.get(kid) else {
             let unknown = TokenRefusal::UnknownKey {
-                kid: kid(),
+                kid: Quoted::new(kid),
                 known: current.keys.names(),
             };
             return Err(Stop::NoKey(unknown, self.keys.want(seen)));
         };
-        match key.verify(jws.algorithm, jws.signed.as_bytes(), &jws.signature) {
-            Ok(()) => Ok(current.generation),
-            Err(NotVerified::Signature) => Err(TokenRefusal::Signature(kid()).into()),
-            Err(NotVerified::Algorithm) => Err(TokenRefusal::KeyAlgorithm {
-                kid: kid(),
-                algorithm: jws.algorithm,
-            }
-            .into()),
+        verify(jws, kid, key)?;
+        Ok((kid.clone(), current.generation))
+    }
+
+    /// A token without `kid`: the only key for its algorithm, or any of the secrets. Trying all published keys would make
+    /// junk as costly as that.
+    fn check_without_kid(&self, jws: &Jws<'_>, current: &Current) -> Result<String, TokenRefusal> {
+        let keys: Vec<_> = current.keys.of_algorithm(jws.algorithm).collect();
+        if keys.len() > 1 && !current.keys.are_secrets() {
+            let several = "its issuer has several keys for the algorithm";
+            return Err(TokenRefusal::KidMissing(several));
         }
+        let mut refusal = TokenRefusal::KidMissing("its issuer has no key for the algorithm");
+        for (kid, key) in keys {
+            match verify(jws, kid, key) {
+                Ok(()) => return Ok(kid.to_owned()),
+                Err(why) => refusal = why,
+            }
+        }
+        Err(refusal)
     }
 
     /// True while a verdict about a token of this issuer still holds: the token has not expired, the keys are the
     /// same and not too old. Takes no lock.
-    pub(super) fn still_holds(&self, expires_at: f64, generation: u64, now: f64) -> bool {
-        !has_expired(expires_at, self.leeway, now) && self.keys.is_current(generation)
+    pub(super) fn still_holds(&self, proven: &Proven, now: f64) -> bool {
+        !has_expired(proven.registered.expires_at, self.demands.expiry_leeway, now)
+            && self.keys.is_current(proven.generation)
     }
+}
+
+impl Reading<'_> {
+    /// Somebody of that kind, with what all profiles read alike.
+    pub(super) fn somebody(&self, kind: PrincipalKind) -> Principal {
+        Principal {
+            audiences: self.registered.audiences.clone(),
+            scopes: self.registered.scopes.clone(),
+            ..Principal::new(kind, self.issuer, &self.registered.subject)
+        }
+    }
+}
+
+impl Types {
+    fn purpose(&self, typ: Option<&str>) -> Result<Purpose, TokenRefusal> {
+        let named = typ.unwrap_or(ABSENT);
+        if typ == Some(ABSENT) || !self.0.iter().any(|known| known == named) {
+            return Err(TokenRefusal::TokenType(Quoted::new(named)));
+        }
+        Ok(match named {
+            ABSENT | "jwt" => Purpose::Unsaid,
+            _ => Purpose::Access,
+        })
+    }
+}
+
+fn verify(jws: &Jws<'_>, kid: &str, key: &VerifyingKey) -> Result<(), TokenRefusal> {
+    let kid = || Quoted::new(kid);
+    match key.verify(jws.algorithm, jws.signed.as_bytes(), &jws.signature) {
+        Ok(()) => Ok(()),
+        Err(NotVerified::Signature) => Err(TokenRefusal::Signature(kid())),
+        Err(NotVerified::Algorithm) => Err(TokenRefusal::KeyAlgorithm {
+            kid: kid(),
+            algorithm: jws.algorithm,
+        }),
+    }
+}
+
+/// Every group with those that it is in: `a/b/c` with `a/b` and `a`.
+fn with_parents(groups: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::with_capacity(groups.len());
+    for group in &groups {
+        let ends = [group.len()]
+            .into_iter()
+            .chain(group.rmatch_indices('/').map(|(at, _)| at));
+        let names = ends
+            .filter_map(|end| group.get(..end))
+            .filter(|name| !name.is_empty());
+        all.extend(names.filter(|name| seen.insert(*name)).map(str::to_owned));
+    }
+    all
 }
 
 /// Why judging ended early.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{ED25519, EcdsaVerificationAlgorithm, ParsedPublicKey, RsaParameters};
 use base64::Engine as _;
@@ -26,11 +27,20 @@ pub(super) const MAX_KEYS: usize = 100;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct KeySet(HashMap<String, VerifyingKey>);
 
-/// A public key and what it may verify.
+/// A key and what it may verify.
 #[derive(Debug)]
 pub(super) struct VerifyingKey {
     /// One algorithm, or both RSA algorithms for an RSA key that does not name its own.
-    usable: Vec<(Algorithm, ParsedPublicKey)>,
+    usable: Vec<(Algorithm, Material)>,
+}
+
+/// What verifies.
+#[derive(Debug)]
+enum Material {
+    /// Published by an issuer.
+    Public(ParsedPublicKey),
+    /// A shared secret out of the configuration; never out of a JWKS.
+    Shared(hmac::Key),
 }
 
 /// Why a key did not verify a signature.
@@ -148,6 +158,38 @@ impl KeySet {
         Ok((Self(keys), skipped))
     }
 
+    /// The keys of shared secrets, for these algorithms; named `secret-1` and so on.
+    pub(super) fn shared<'s>(secrets: impl Iterator<Item = &'s [u8]>, algorithms: &[Algorithm]) -> Self {
+        let key = |secret: &[u8]| {
+            let usable = algorithms.iter().filter_map(|algorithm| {
+                let key = hmac::Key::new(algorithm.hmac()?, secret);
+                Some((*algorithm, Material::Shared(key)))
+            });
+            VerifyingKey {
+                usable: usable.collect(),
+            }
+        };
+        Self(
+            secrets
+                .enumerate()
+                .map(|(index, secret)| (format!("secret-{}", index + 1), key(secret)))
+                .collect(),
+        )
+    }
+
+    /// True for [`KeySet::shared`].
+    pub(super) fn are_secrets(&self) -> bool {
+        let shared = |(_, key): &(Algorithm, Material)| matches!(key, Material::Shared(_));
+        self.0.values().any(|key| key.usable.iter().any(shared))
+    }
+
+    /// The keys that a token without `kid` may be signed by, with their names.
+    pub(super) fn of_algorithm(&self, algorithm: Algorithm) -> impl Iterator<Item = (&str, &VerifyingKey)> {
+        let fits = move |key: &VerifyingKey| key.usable.iter().any(|(a, _)| *a == algorithm);
+        let keys = self.0.iter().filter(move |(_, key)| fits(key));
+        keys.map(|(kid, key)| (kid.as_str(), key))
+    }
+
     /// The key of exactly that name.
     pub(super) fn get(&self, kid: &str) -> Option<&VerifyingKey> {
         self.0.get(kid)
@@ -187,16 +229,27 @@ impl VerifyingKey {
             .iter()
             .find(|(a, _)| *a == algorithm)
             .ok_or(NotVerified::Algorithm)?;
-        // Refuses signatures of any other length than the key's, and ASN.1.
-        key.verify_sig(message, signature)
-            .map_err(|_| NotVerified::Signature)
+        let verified = match key {
+            // Refuses signatures of any other length than the key's, and ASN.1.
+            Material::Public(key) => key.verify_sig(message, signature),
+            // In constant time, and the whole tag only.
+            Material::Shared(key) => hmac::verify(key, message, signature),
+        };
+        verified.map_err(|_| NotVerified::Signature)
     }
 }
 
 impl PartialEq for VerifyingKey {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |(algorithm, key): &'_ (Algorithm, ParsedPublicKey)| (*algorithm, key.as_ref().to_vec());
-        self.usable.iter().map(parts).eq(other.usable.iter().map(parts))
+        let same = |(a, b): (&(Algorithm, Material), &(Algorithm, Material))| {
+            a.0 == b.0
+                && match (&a.1, &b.1) {
+                    (Material::Public(a), Material::Public(b)) => a.as_ref() == b.as_ref(),
+                    // Secrets are never compared: they come from the configuration, once.
+                    _ => false,
+                }
+        };
+        self.usable.len() == other.usable.len() && self.usable.iter().zip(&other.usable).all(same)
     }
 }
 
@@ -248,6 +301,10 @@ fn key(entry: &Value) -> Result<(&str, VerifyingKey), Flaw> {
     if usable.is_empty() {
         return Err(Flaw::ForeignAlgorithm);
     }
+    let usable = usable
+        .into_iter()
+        .map(|(algorithm, key)| (algorithm, Material::Public(key)))
+        .collect();
     Ok((kid, VerifyingKey { usable }))
 }
 

@@ -20,25 +20,16 @@ const FORBIDDEN: [&str; 5] = ["crit", "b64", "zip", "enc", "cty"];
 pub(super) struct Jws<'t> {
     /// `alg`.
     pub(super) algorithm: Algorithm,
-    /// `kid`.
-    pub(super) kid: String,
-    /// What `typ` says of its purpose.
-    pub(super) purpose: Purpose,
+    /// `kid`; what of it is necessary is the issuer's to say.
+    pub(super) kid: Option<String>,
+    /// `typ` as [`media_type`] has it.
+    pub(super) typ: Option<String>,
     /// What the signature is over: header and payload as sent, with the dot between them.
     pub(super) signed: &'t str,
     /// The signature, decoded.
     pub(super) signature: Vec<u8>,
     /// The claims, as somebody claims them.
     pub(super) claims: Map<String, Value>,
-}
-
-/// What the `typ` of a header says the token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// `at+jwt`: an access token (RFC 9068 section 2.1).
-    Access,
-    /// `JWT`, or nothing: any kind of token.
-    Unsaid,
 }
 
 impl<'t> Jws<'t> {
@@ -61,11 +52,11 @@ impl<'t> Jws<'t> {
             .and_then(|rest| rest.strip_suffix('.'));
         let signed = signed.ok_or(TokenRefusal::Segments(3))?;
         let header = object(header, Part::Header)?;
-        let (algorithm, kid, purpose) = believable(&header)?;
+        let (algorithm, kid, typ) = believable(&header)?;
         Ok(Self {
             algorithm,
             kid,
-            purpose,
+            typ,
             signed,
             signature: decode(signature, Part::Signature)?,
             claims: object(payload, Part::Payload)?,
@@ -73,8 +64,10 @@ impl<'t> Jws<'t> {
     }
 }
 
-/// Checks a JOSE header and takes out what is needed of it.
-fn believable(header: &Map<String, Value>) -> Result<(Algorithm, String, Purpose), TokenRefusal> {
+/// Checks a JOSE header and takes out what is needed of it: `alg`, `kid`, `typ`.
+fn believable(
+    header: &Map<String, Value>,
+) -> Result<(Algorithm, Option<String>, Option<String>), TokenRefusal> {
     if let Some(name) = FORBIDDEN.into_iter().find(|name| header.contains_key(*name)) {
         return Err(TokenRefusal::HeaderForbidden(name));
     }
@@ -85,9 +78,9 @@ fn believable(header: &Map<String, Value>) -> Result<(Algorithm, String, Purpose
         });
     };
     let algorithm = Algorithm::named(alg).ok_or_else(|| TokenRefusal::UnknownAlgorithm(Quoted::new(alg)))?;
-    let purpose = match header.get("typ") {
-        None => Purpose::Unsaid,
-        Some(Value::String(typ)) => purpose(typ).ok_or_else(|| TokenRefusal::TokenType(Quoted::new(typ)))?,
+    let typ = match header.get("typ") {
+        None => None,
+        Some(Value::String(typ)) => Some(media_type(typ)),
         Some(_) => {
             return Err(TokenRefusal::Header {
                 name: "typ",
@@ -95,25 +88,40 @@ fn believable(header: &Map<String, Value>) -> Result<(Algorithm, String, Purpose
             });
         }
     };
-    match header.get("kid") {
-        Some(Value::String(kid)) if (1..=MAX_KID_BYTES).contains(&kid.len()) => {
-            Ok((algorithm, kid.clone(), purpose))
+    let kid = match header.get("kid") {
+        None => None,
+        Some(Value::String(kid)) if (1..=MAX_KID_BYTES).contains(&kid.len()) => Some(kid.clone()),
+        Some(_) => {
+            return Err(TokenRefusal::Header {
+                name: "kid",
+                expected: "a string of 1 to 256 bytes",
+            });
         }
-        _ => Err(TokenRefusal::Header {
-            name: "kid",
-            expected: "a string of 1 to 256 bytes",
-        }),
+    };
+    Ok((algorithm, kid, typ))
+}
+
+/// Media types compare without regard to case, `application/` implied (RFC 7515 section 4.1.9).
+pub(super) fn media_type(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    match typ.strip_prefix("application/") {
+        Some(bare) => bare.to_owned(),
+        None => typ,
     }
 }
 
-/// Media types compare without regard to case, `application/` implied. Everything else is a token of another kind.
-fn purpose(typ: &str) -> Option<Purpose> {
-    let typ = typ.to_ascii_lowercase();
-    match typ.strip_prefix("application/").unwrap_or(&typ) {
-        "at+jwt" => Some(Purpose::Access),
-        "jwt" => Some(Purpose::Unsaid),
-        _ => None,
-    }
+/// True if it is the shape that made [`Jws::parse`] refuse: this never was a JWT, and somebody else may know it. What has
+/// a JOSE header is a JWT, good or bad.
+pub(super) fn is_no_jwt(refusal: &TokenRefusal) -> bool {
+    matches!(
+        refusal,
+        TokenRefusal::Segments(_)
+            | TokenRefusal::Base64(Part::Header)
+            | TokenRefusal::Json {
+                part: Part::Header,
+                ..
+            }
+    )
 }
 
 /// The JSON object that a segment is.

@@ -3,25 +3,14 @@
 //! Keycloak marks none of them; this goes by what only one of them has. What fits none is refused.
 
 use model::{Principal, PrincipalKind};
-use serde_json::Value;
 
-use super::claims::{Claims, MAX_ENTRIES, Registered, checked_name, fault, strings};
+use super::actor::ClientActs;
+use super::claims::{Claims, Registered, checked_name, fault};
+use super::issuer::Reading;
 use super::refusal::{ClaimFault, Quoted, TokenRefusal};
 
 /// What Keycloak puts before the client id to name a service account.
 const SERVICE_ACCOUNT: &str = "service-account-";
-
-/// Roles per client.
-type Roles = Vec<(String, Vec<String>)>;
-
-/// Whether the roles in a token count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RoleTrust {
-    /// `resource_access` becomes roles.
-    Trusted,
-    /// It is checked and dropped.
-    Ignored,
-}
 
 /// The claims that tell the kinds apart, checked for their types.
 struct Marks<'c> {
@@ -36,38 +25,60 @@ struct Marks<'c> {
     logged_in: bool,
 }
 
-/// Makes the principal of a verified token from the issuer of that short name.
+/// Makes the principal of a verified token.
 ///
 /// # Errors
 /// [`TokenRefusal`] for tokens that are not access tokens, have claims of the wrong type, or speak of nobody we know.
-pub(super) fn principal(
-    claims: Claims<'_>,
-    registered: &Registered,
-    issuer: &str,
-    trust: RoleTrust,
-) -> Result<Principal, TokenRefusal> {
+pub(super) fn principal(reading: &Reading<'_>) -> Result<Principal, TokenRefusal> {
+    let claims = reading.claims;
     match claims.text("typ")? {
         Some("Bearer") => {}
         Some(other) => return Err(TokenRefusal::KeycloakType(Quoted::new(other))),
         None => return Err(fault("typ", ClaimFault::Missing)),
     }
-    let marks = Marks::read(claims, registered)?;
+    let marks = Marks::read(claims, reading.registered)?;
     let groups = groups(claims)?;
-    let roles = roles(claims)?;
-    let kind = marks.kind()?;
-    let (groups, roles) = match (kind, trust) {
-        (PrincipalKind::Client | PrincipalKind::Anonymous, _) => (Vec::new(), Vec::new()),
-        (_, RoleTrust::Ignored) => (groups, Vec::new()),
-        (_, RoleTrust::Trusted) => (groups, roles),
-    };
+    let kind = reading.kind.decide(|| marks.kind())?;
     Ok(Principal {
         name: marks.name.map(str::to_owned),
         client: marks.azp.or(marks.client_ids.first().copied()).map(str::to_owned),
         groups,
-        roles,
-        scopes: claims.scopes()?,
-        ..Principal::new(kind, issuer, &registered.subject)
+        ..reading.somebody(kind)
     })
+}
+
+/// Whether the client acts for the user: it does with a token that it exchanged for the user's, or made from an offline
+/// token while the user is away. Such tokens carry the user's own identity and only `azp` tells.
+///
+/// # Errors
+/// [`TokenRefusal`] for claims of the wrong type.
+pub(super) fn client_acts(claims: Claims<'_>) -> Result<ClientActs, TokenRefusal> {
+    let jti = JtiPrefix::of(claims.name("jti")?);
+    let exchanged = jti.as_ref().is_some_and(|jti| jti.grant == "te");
+    let offline = jti.as_ref().is_some_and(|jti| jti.session == "of");
+    // Before Keycloak 26.2 nothing else tells.
+    let scope = claims.scopes()?.iter().any(|scope| scope == "offline_access");
+    Ok(if exchanged || offline || scope {
+        ClientActs::Yes
+    } else {
+        ClientActs::No
+    })
+}
+
+/// What Keycloak 26.2 and later puts before the colon of `jti`: two letters each for session, token and grant.
+struct JtiPrefix<'c> {
+    session: &'c str,
+    grant: &'c str,
+}
+
+impl<'c> JtiPrefix<'c> {
+    fn of(token_id: Option<&'c str>) -> Option<Self> {
+        let (prefix, _) = token_id?.split_once(':')?;
+        Some(Self {
+            session: prefix.get(..2)?,
+            grant: prefix.get(4..)?,
+        })
+    }
 }
 
 impl<'c> Marks<'c> {
@@ -105,19 +116,16 @@ impl<'c> Marks<'c> {
         let named = name
             .strip_prefix(SERVICE_ACCOUNT)
             .is_some_and(|client| client == azp.to_lowercase());
-        named && (self.client_ids.contains(&azp) || self.grant() == Some("cc") || !self.logged_in)
+        named
+            && (self.client_ids.contains(&azp)
+                || JtiPrefix::of(self.token_id).is_some_and(|jti| jti.grant == "cc")
+                || !self.logged_in)
     }
 
     /// The subject is the client, whatever of the token names the client, and nobody logged in.
     fn is_client(&self) -> bool {
         let mut clients = self.client_ids.iter().copied().chain(self.azp).peekable();
         !self.logged_in && clients.peek().is_some() && clients.all(|client| client == self.subject)
-    }
-
-    /// The grant in `jti` (Keycloak 26.2 and later): two letters each for session, token and grant, then a colon.
-    fn grant(&self) -> Option<&'c str> {
-        let (prefix, _) = self.token_id?.split_once(':')?;
-        prefix.get(4..)
     }
 }
 
@@ -129,38 +137,6 @@ fn groups(claims: Claims<'_>) -> Result<Vec<String>, TokenRefusal> {
         checked_name("groups", group).map(str::to_owned)
     };
     named.into_iter().map(bare).collect()
-}
-
-/// `{"resource_access": {"<client>": {"roles": ["<role>"]}}}`. Other members of a client are ignored.
-fn roles(claims: Claims<'_>) -> Result<Roles, TokenRefusal> {
-    const NAME: &str = "resource_access";
-    let clients = match claims.0.get(NAME) {
-        None => return Ok(Vec::new()),
-        Some(Value::Object(clients)) => clients,
-        Some(_) => return Err(fault(NAME, ClaimFault::Not("an object"))),
-    };
-    let mut all = Vec::new();
-    let mut count = 0;
-    for (client, access) in clients {
-        let access = access
-            .as_object()
-            .ok_or(fault(NAME, ClaimFault::Not("an object of objects")))?;
-        let named = access
-            .get("roles")
-            .map_or(Ok(Vec::new()), |value| strings(NAME, value))?;
-        count += named.len();
-        let roles = named
-            .into_iter()
-            .map(|role| checked_name(NAME, role).map(str::to_owned));
-        all.push((
-            checked_name(NAME, client)?.to_owned(),
-            roles.collect::<Result<_, _>>()?,
-        ));
-    }
-    if all.len() > MAX_ENTRIES || count > MAX_ENTRIES {
-        return Err(fault(NAME, ClaimFault::TooMany));
-    }
-    Ok(all)
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub(super) struct IssuerKeys {
     /// The number of the attempt that somebody waits for.
     wanted: watch::Sender<u64>,
     pace: Pace,
-    task: AbortHandle,
+    /// None for keys that never change.
+    task: Option<AbortHandle>,
 }
 
 #[derive(Debug)]
@@ -105,7 +106,25 @@ impl IssuerKeys {
             shared,
             wanted,
             pace,
-            task: fetching.spawn(task.run()).abort_handle(),
+            task: Some(fetching.spawn(task.run()).abort_handle()),
+        }
+    }
+
+    /// Keys out of the configuration: they are there from the start, and nothing is ever fetched.
+    pub(super) fn fixed(name: &str, keys: KeySet) -> Self {
+        let (shared, wanted) = Shared::new(Phase::CoolingDown);
+        shared.take(name, Instant::now(), Ok((keys, Vec::new())));
+        shared.attempts.send_modify(|attempts| attempts.finished = 1);
+        Self {
+            shared,
+            wanted,
+            pace: Pace {
+                refresh: Duration::MAX,
+                cool_down: Duration::MAX,
+                max_stale: Duration::MAX,
+                patience: Duration::ZERO,
+            },
+            task: None,
         }
     }
 
@@ -176,7 +195,9 @@ impl IssuerKeys {
 
 impl Drop for IssuerKeys {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 

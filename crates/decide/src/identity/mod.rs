@@ -1,4 +1,4 @@
-//! Who is asking: bearer JWTs of the configured OpenID Connect issuers, verified.
+//! Who is asking: tokens of the configured issuers and static tokens, verified.
 //!
 //! Two steps. The warm one ([`Identity::identify`]) finds the token in the cache or verifies it with the keys at hand;
 //! it does no IO and never blocks. Only when a key is missing and could still come, it answers
@@ -10,11 +10,15 @@
 //! Not here: revocation (the caller asks the house, by [`Verified::token_id`], subject and [`Verified::issued_at`]),
 //! tokens the house issues, and what the principal may do.
 
+mod actor;
 mod algorithm;
+mod backstage;
 mod cache;
+mod capability;
 mod claims;
 mod credentials;
 mod ed25519;
+mod entitlement;
 mod fetch;
 mod inspect;
 mod issuer;
@@ -23,9 +27,15 @@ mod jwks;
 mod jws;
 mod keycloak;
 mod keys;
+mod mapping;
 mod oidc;
 mod refusal;
+mod roles;
+mod scitokens;
 mod settings;
+mod static_token;
+mod verifier;
+mod wlcg;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,23 +45,29 @@ use model::{Headers, Principal};
 use tokio::runtime::Handle;
 
 use self::cache::{Digest, TokenCache};
-use self::issuer::{Answer, Issuer, Proven};
+use self::credentials::{Place, Presented};
+use self::issuer::{Issuer, Proven};
 use self::jws::Jws;
+use self::verifier::{Answer, Question, Verifier};
 use crate::problem::Problem;
 
 pub use self::algorithm::Algorithm;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::keys::KeysWanted;
-pub use self::refusal::{ClaimFault, Part, Quoted, Refused, TokenRefusal};
-pub use self::settings::{IssuerSettings, Profile, validate};
+pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
+pub use self::settings::{IssuerSettings, Profile};
+pub use self::static_token::{StaticToken, StaticTokenSettings};
+pub use self::verifier::{IdentitySettings, validate};
 
 /// Bytes of verified tokens to keep, if nothing else is said.
 pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// All issuers, their keys, and the tokens verified lately. `D` is what the caller derives once per verified token.
+/// All verifiers, their keys, and the tokens verified lately. `D` is what the caller derives once per verified token.
 pub struct Identity<D> {
-    issuers: Vec<Issuer>,
+    verifiers: Vec<Verifier>,
+    /// Every place in which some verifier's credentials may be.
+    places: Vec<Place>,
     verified: TokenCache<D>,
     derive: Box<dyn Fn(&Principal) -> D + Send + Sync>,
 }
@@ -73,7 +89,7 @@ pub enum Identified<D> {
 #[derive(Debug)]
 pub struct Verified<D> {
     proven: Proven,
-    issuer: usize,
+    verifier: usize,
     derived: D,
 }
 
@@ -99,7 +115,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
     /// # Errors
     /// All [`Problem`]s of the settings, see [`validate`].
     pub fn new(
-        settings: &[IssuerSettings],
+        settings: &IdentitySettings,
         cache_bytes: u64,
         fetching: &Handle,
         derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
@@ -108,25 +124,32 @@ impl<D: Send + Sync + 'static> Identity<D> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let issuers = settings.iter().map(|s| Issuer::new(s, fetching)).collect();
-        Ok(Self::with_issuers(issuers, cache_bytes, derive))
+        let verifiers = Verifier::all(settings, fetching);
+        Ok(Self::with_verifiers(verifiers, cache_bytes, derive))
     }
 
-    fn with_issuers(
-        issuers: Vec<Issuer>,
+    fn with_verifiers(
+        verifiers: Vec<Verifier>,
         cache_bytes: u64,
         derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
     ) -> Self {
+        let mut places: Vec<Place> = Vec::new();
+        for place in verifiers.iter().flat_map(Verifier::places) {
+            if !places.contains(place) {
+                places.push(place.clone());
+            }
+        }
         Self {
-            issuers,
+            verifiers,
+            places,
             verified: TokenCache::new(cache_bytes),
             derive: Box::new(derive),
         }
     }
 
-    /// Who presents these headers at the time `now`. Does no IO and never waits.
-    pub fn identify(&self, headers: &Headers<'_>, now: SystemTime) -> Identified<D> {
-        match self.look(headers, now) {
+    /// Who presents these headers and this query at the time `now`. Does no IO and never waits.
+    pub fn identify(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime) -> Identified<D> {
+        match self.look(headers, query, now) {
             Look::Final(identified) => identified,
             Look::NoKey(_, Some(wanted)) => Identified::NeedsKeys(wanted),
             Look::NoKey(refused, None) => Identified::Refused(refused),
@@ -135,8 +158,13 @@ impl<D: Send + Sync + 'static> Identity<D> {
 
     /// The same after waiting for keys: what cannot be verified with the keys at hand is refused, never
     /// [`Identified::NeedsKeys`].
-    pub fn identify_with_keys_at_hand(&self, headers: &Headers<'_>, now: SystemTime) -> Identified<D> {
-        match self.look(headers, now) {
+    pub fn identify_with_keys_at_hand(
+        &self,
+        headers: &Headers<'_>,
+        query: Option<&str>,
+        now: SystemTime,
+    ) -> Identified<D> {
+        match self.look(headers, query, now) {
             Look::Final(identified) => identified,
             Look::NoKey(refused, _) => Identified::Refused(refused),
         }
@@ -144,68 +172,93 @@ impl<D: Send + Sync + 'static> Identity<D> {
 
     /// Waits until the keys of every issuer were fetched once, or could not be.
     pub async fn first_attempts(&self) {
-        for issuer in &self.issuers {
+        for issuer in self.issuers() {
             issuer.keys.first_attempt().wait().await;
         }
     }
 
     /// How the keys of each issuer are, in the order of the settings.
     pub fn status(&self) -> Vec<IssuerStatus> {
-        self.issuers.iter().map(status).collect()
+        self.issuers().map(status).collect()
     }
 
-    fn look(&self, headers: &Headers<'_>, now: SystemTime) -> Look<D> {
-        let token = match credentials::bearer(headers) {
-            Ok(Some(token)) => token,
+    fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.verifiers.iter().filter_map(Verifier::issuer)
+    }
+
+    fn look(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime) -> Look<D> {
+        let presented = match credentials::find(headers, query, &self.places) {
+            Ok(Some(presented)) => presented,
             Ok(None) => return Look::Final(Identified::Anonymous),
             Err(reason) => return Look::refused(reason, None),
         };
-        let digest = Digest::of(token);
+        self.judge(&presented, now)
+    }
+
+    fn judge(&self, presented: &Presented<'_, '_>, now: SystemTime) -> Look<D> {
+        let digest = Digest::of(&presented.token);
         let cached = self
             .verified
             .get(&digest)
-            .filter(|verified| self.still_holds(verified, now));
+            .filter(|verified| self.still_holds(verified, presented.place, now));
         match cached {
             Some(verified) => Look::Final(Identified::Verified(verified)),
-            None => self.verify(token, digest, now),
+            None => self.verify(presented, digest, now),
         }
     }
 
-    /// Asks every issuer; the first that knows the token decides.
-    fn verify(&self, token: &str, digest: Digest, now: SystemTime) -> Look<D> {
-        let jws = match Jws::parse(token) {
-            Ok(jws) => jws,
-            Err(reason) => return Look::refused(reason, None),
+    /// Asks every verifier; the first that knows the token decides.
+    fn verify(&self, presented: &Presented<'_, '_>, digest: Digest, now: SystemTime) -> Look<D> {
+        let question = Question {
+            digest,
+            jws: Jws::parse(&presented.token),
+            presented,
+            now,
         };
-        for (index, issuer) in self.issuers.iter().enumerate() {
-            match issuer.answer(&jws, now) {
+        for (index, verifier) in self.verifiers.iter().enumerate() {
+            match verifier.answer(&question) {
                 Answer::NotMine => {}
-                Answer::Refused(reason) => return Look::refused(reason, Some(issuer)),
+                Answer::Refused(reason) => return Look::refused(reason, verifier.name()),
                 Answer::NoKey(reason, wanted) => {
-                    let issuer = Some(issuer.name.clone());
+                    let issuer = verifier.name().map(str::to_owned);
                     return Look::NoKey(Refused { reason, issuer }, wanted);
                 }
                 Answer::Verified(proven) => {
                     let derived = (self.derive)(&proven.principal);
                     let verified = Arc::new(Verified {
                         proven: *proven,
-                        issuer: index,
+                        verifier: index,
                         derived,
                     });
-                    self.verified.put(digest, token, &verified);
+                    self.verified.put(digest, &presented.token, &verified);
                     return Look::Final(Identified::Verified(verified));
                 }
             }
         }
-        Look::refused(nobodys(&jws), None)
+        Look::refused(self.nobodys(question.jws), None)
     }
 
-    /// True while a verdict from the cache still counts: never beyond `exp`, never after a change of keys.
-    fn still_holds(&self, verified: &Verified<D>, now: SystemTime) -> bool {
+    /// The refusal of a token that nobody knows.
+    fn nobodys(&self, jws: Result<Jws<'_>, TokenRefusal>) -> TokenRefusal {
+        let only_jwts = self.verifiers.iter().all(|verifier| verifier.issuer().is_some());
+        match jws {
+            Ok(jws) => match claims::Claims(&jws.claims).name("iss") {
+                Ok(Some(iss)) => TokenRefusal::UnknownIssuer(Quoted::new(iss)),
+                Ok(None) => claims::fault("iss", ClaimFault::Missing),
+                Err(reason) => reason,
+            },
+            Err(shape) if !only_jwts && jws::is_no_jwt(&shape) => TokenRefusal::Unknown(Box::new(shape)),
+            Err(shape) => shape,
+        }
+    }
+
+    /// True while a verdict from the cache still counts: in no other place than before, never beyond `exp`, never after a
+    /// change of keys.
+    fn still_holds(&self, verified: &Verified<D>, place: Option<&Place>, now: SystemTime) -> bool {
         let now = claims::unix_seconds(now);
-        self.issuers
-            .get(verified.issuer)
-            .is_some_and(|issuer| issuer.still_holds(verified.expires_at(), verified.proven.generation, now))
+        self.verifiers
+            .get(verified.verifier)
+            .is_some_and(|verifier| verifier.takes_from(place) && verifier.still_holds(&verified.proven, now))
     }
 }
 
@@ -220,7 +273,8 @@ impl<D> Verified<D> {
         &self.derived
     }
 
-    /// `exp`, in Unix seconds. The token is good until then, plus the issuer's leeway.
+    /// `exp`, in Unix seconds; infinite for credentials that do not expire. The token is good until then, plus the issuer's
+    /// leeway.
     pub fn expires_at(&self) -> f64 {
         self.proven.registered.expires_at
     }
@@ -235,21 +289,16 @@ impl<D> Verified<D> {
         self.proven.registered.token_id.as_deref()
     }
 
-    /// `kid`, the key that signed it.
-    pub fn key_id(&self) -> &str {
-        &self.proven.kid
-    }
-
-    /// The index of its issuer in the settings.
-    pub fn issuer_index(&self) -> usize {
-        self.issuer
+    /// `kid`, the key that signed it, if it is signed.
+    pub fn key_id(&self) -> Option<&str> {
+        self.proven.kid.as_deref()
     }
 }
 
 impl<D> fmt::Debug for Identity<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
-            .field("issuers", &self.issuers)
+            .field("verifiers", &self.verifiers)
             .finish_non_exhaustive()
     }
 }
@@ -262,20 +311,11 @@ enum Look<D> {
 }
 
 impl<D> Look<D> {
-    fn refused(reason: TokenRefusal, issuer: Option<&Issuer>) -> Self {
+    fn refused(reason: TokenRefusal, issuer: Option<&str>) -> Self {
         Self::Final(Identified::Refused(Refused {
             reason,
-            issuer: issuer.map(|i| i.name.clone()),
+            issuer: issuer.map(str::to_owned),
         }))
-    }
-}
-
-/// The refusal of a token that no issuer owns.
-fn nobodys(jws: &Jws<'_>) -> TokenRefusal {
-    match claims::Claims(&jws.claims).name("iss") {
-        Ok(Some(iss)) => TokenRefusal::UnknownIssuer(Quoted::new(iss)),
-        Ok(None) => claims::fault("iss", ClaimFault::Missing),
-        Err(reason) => reason,
     }
 }
 

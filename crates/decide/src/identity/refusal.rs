@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use model::PathRefusal;
+
 use super::algorithm::Algorithm;
 use super::credentials::MAX_TOKEN_BYTES;
 
@@ -22,18 +24,30 @@ pub enum TokenRefusal {
     /// Several `Authorization` headers (RFC 6750 section 2): which one counts would be a guess.
     #[error("{0} Authorization headers were sent; only one can be believed")]
     SeveralCredentials(usize),
+    /// Credentials in several places that are looked at, or one twice.
+    #[error("several credentials were sent, and only one can be believed: send one, in one place")]
+    SeveralPlaces,
+    /// The query of the request, where a token may be, can be read in more than one way.
+    #[error("the query may have a token and can be read in more than one way")]
+    UnreadableQuery,
     /// Another scheme than `Bearer`, or none.
     #[error("the Authorization header does not use the Bearer scheme")]
     Scheme,
     /// `Bearer` and nothing behind it.
     #[error("there is no token behind the Bearer scheme")]
     NoToken,
-    /// A character outside the compact serialisation: a comma, a blank, padding.
-    #[error("the token has the byte 0x{0:02X}, which no JWT has")]
+    /// A blank, a control character, or one that is not ASCII.
+    #[error("the token has the byte 0x{0:02X}, which no token has")]
     Character(u8),
     /// Longer than any token that is worth reading.
     #[error("the token has {0} bytes (limit {MAX_TOKEN_BYTES})")]
     TooLong(usize),
+    /// It may be good, but not where it was: the settings of its issuer name other places.
+    #[error("the token is not where tokens of its issuer may be (see `credentials` of that issuer)")]
+    WrongPlace,
+    /// No JWT, and nobody else knows it.
+    #[error("the token is not a JWT ({0}), and nothing else that is configured knows it")]
+    Unknown(Box<TokenRefusal>),
     /// Not a compact JWS (RFC 7515 section 7.1).
     #[error("the token has {0} segments, a signed JWT has 3")]
     Segments(usize),
@@ -62,8 +76,8 @@ pub enum TokenRefusal {
     /// `alg` is none of ours; `none` and every HMAC are among the others.
     #[error("the algorithm {0} is not supported")]
     UnknownAlgorithm(Quoted),
-    /// `typ` names another kind of JWT (RFC 8725 section 3.11).
-    #[error("a token of type {0} is not an access token")]
+    /// `typ` names another kind of JWT (RFC 8725 section 3.11), or none where one is demanded.
+    #[error("a token of type {0} is not an access token of this issuer")]
     TokenType(Quoted),
     /// `iss` is not the exact name of a configured issuer.
     #[error("no issuer {0} is configured")]
@@ -135,9 +149,31 @@ pub enum TokenRefusal {
     /// `cnf` (RFC 7800): the token is worth nothing without a proof of possession that we do not check.
     #[error("the token is bound to its sender (`cnf`) and cannot be used as a bearer token")]
     SenderConstrained,
-    /// `act` (RFC 8693 section 4.1): somebody acts for the subject, and the actor would have to be asked about, too.
-    #[error("the token was delegated (`act`), which is not supported")]
-    Delegated,
+    /// `act.iss` (RFC 8693 section 4.1) is not the token's own issuer: whom its subject means would be a guess.
+    #[error("the actor in `act` is somebody of another issuer")]
+    ForeignActor,
+    /// A claim that the settings demand.
+    #[error("claim {0:?} is missing; `required_claims` of the issuer demands it")]
+    RequiredClaim(String),
+    /// From `iat` to `exp` is longer than `max_lifetime_seconds`.
+    #[error("the token lives for {lifetime:.0} s, longer than the {limit} s that this issuer's tokens may")]
+    LivesTooLong {
+        /// Seconds from `iat` to `exp`.
+        lifetime: f64,
+        /// Seconds.
+        limit: u64,
+    },
+    /// The header has no `kid`, and the issuer's settings or keys demand one.
+    #[error("the token names no key (`kid`), and {0}")]
+    KidMissing(&'static str),
+    /// The claim that tells users, clients and robots apart does not say it.
+    #[error("the claim {claim:?} says {} and `claims.type` does not know what that is", value.as_ref().map_or("nothing".to_owned(), ToString::to_string))]
+    UnknownType {
+        /// The configured path.
+        claim: String,
+        /// What stands there.
+        value: Option<Quoted>,
+    },
     /// A claim that only ID tokens have (OpenID Connect Core section 2): it says who logged in, to the client alone.
     #[error("this is an ID token (it has `{0}`), not an access token; the client must send its access token")]
     IdToken(&'static str),
@@ -150,6 +186,37 @@ pub enum TokenRefusal {
     /// Keycloak's claim `typ` says what the token is for; only `Bearer` is for us.
     #[error("a Keycloak token of type {0} is not an access token")]
     KeycloakType(Quoted),
+    /// The profile of the issuer demands more of a claim than JWT does.
+    #[error(
+        "claim `{name}` {fault}, which the profile of this issuer does not allow; the issuer must correct its tokens"
+    )]
+    ProfileClaim {
+        /// The claim.
+        name: &'static str,
+        /// What is wrong with it.
+        fault: ClaimFault,
+    },
+    /// The token follows another version of its profile than ours.
+    #[error(
+        "claim `{name}` is {found}, but only {known} is understood; the issuer must use another profile or version"
+    )]
+    ProfileVersion {
+        /// The claim that says the version.
+        name: &'static str,
+        /// What it says.
+        found: Quoted,
+        /// The versions that are understood.
+        known: &'static str,
+    },
+    /// A scope that grants something has no certain meaning: the whole token is refused, because what it was meant to
+    /// be limited to is unknown.
+    #[error("the scope {scope} {fault}, so the whole token is refused; the issuer must correct the scope")]
+    Scope {
+        /// The scope.
+        scope: Quoted,
+        /// What is wrong with it.
+        fault: ScopeFault,
+    },
     /// The token describes neither a user nor a client nor a robot.
     #[error(
         "the token is good, but describes neither a user (no `sid`, no `auth_time`) nor a client nor a robot"
@@ -187,6 +254,23 @@ pub enum ClaimFault {
     EdgeBlank,
     /// A time before 1970 or after the year 9999.
     OutOfRange,
+}
+
+/// What can be wrong with a scope that grants something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeFault {
+    /// A path is required (`/` for everything), and there is none.
+    #[error("has no path (`/` would be everything)")]
+    NoPath,
+    /// There is a path where none is defined, so that it cannot be told what it limits.
+    #[error("has a path where none is defined")]
+    StrayPath,
+    /// A path with a query, which no directory and no file has.
+    #[error("has a query in its path")]
+    Query,
+    /// The path could be read in several ways, or does not begin with a slash.
+    #[error("has no certain path: {0}")]
+    Path(PathRefusal),
 }
 
 /// A string that somebody else wrote: quoted, escaped, and cut to 100 characters.

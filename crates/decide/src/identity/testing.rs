@@ -9,9 +9,14 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use model::Principal;
 use serde_json::{Map, Value, json};
 
 use super::algorithm::Algorithm;
+use super::claims::{Claims, Registered};
+use super::issuer::{Issuer, Purpose};
+use super::jwks::KeySet;
+use super::refusal::TokenRefusal;
 use super::settings::IssuerSettings;
 
 /// When all tests happen.
@@ -54,6 +59,7 @@ impl TestKey {
                 Secret::Ec(EcdsaKeyPair::generate(&signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap())
             }
             Algorithm::EdDsa => Secret::Ed(Ed25519KeyPair::generate().unwrap()),
+            symmetric => panic!("{symmetric} has no key pair"),
         };
         Self {
             kid,
@@ -189,6 +195,39 @@ pub(super) fn document(keys: &[Value]) -> Vec<u8> {
 
 pub(super) fn settings(name: &str, issuer: &str) -> IssuerSettings {
     serde_json::from_value(json!({"name": name, "issuer": issuer, "audiences": [OURS]})).unwrap()
+}
+
+/// The principal that an issuer of these settings, called `main`, makes of an access token with these claims.
+pub(super) fn principal(changes: Value, subject: &str, claims: &Value) -> Result<Principal, TokenRefusal> {
+    principal_of(Purpose::Access, changes, subject, claims)
+}
+
+pub(super) fn principal_of(
+    purpose: Purpose,
+    changes: Value,
+    subject: &str,
+    claims: &Value,
+) -> Result<Principal, TokenRefusal> {
+    let mut settings = json!({"name": "main", "issuer": ISSUER_A, "audiences": [OURS]});
+    for (name, value) in changes.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    let settings: IssuerSettings = serde_json::from_value(settings).unwrap();
+    let issuer = Issuer::with_keys(&settings, super::keys::tests::holding(KeySet::default()));
+    let registered = registered(subject, claims)?;
+    issuer.principal(claims.as_object().unwrap(), &registered, purpose)
+}
+
+/// What was checked of claims that have a subject, and perhaps `jti`, `iat` and `scope`.
+fn registered(subject: &str, claims: &Value) -> Result<Registered, TokenRefusal> {
+    let claims = Claims(claims.as_object().unwrap());
+    Ok(Registered {
+        token_id: claims.name("jti")?.map(str::to_owned),
+        issued_at: claims.time("iat")?,
+        scopes: claims.scopes()?,
+        expires_at: 0.0,
+        ..Registered::without_end(subject)
+    })
 }
 
 /// A token in the making; by default a good one of issuer A for a user.

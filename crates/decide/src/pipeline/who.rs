@@ -22,13 +22,13 @@ pub(super) enum Who {
 
 impl Pipeline {
     pub(super) fn identify(&self, check: &Check<'_>, waited: Waited, now: SystemTime) -> Result<Who, Stop> {
-        let headers = match &check.target {
-            Target::Http(request) => &request.headers,
+        let (headers, query) = match &check.target {
+            Target::Http(request) => (&request.headers, request.query),
             Target::Tcp(_) => return self.peer(check.peer.principal),
         };
         let identified = match waited {
-            Waited::No => self.identity.identify(headers, now),
-            Waited::Yes => self.identity.identify_with_keys_at_hand(headers, now),
+            Waited::No => self.identity.identify(headers, query, now),
+            Waited::Yes => self.identity.identify_with_keys_at_hand(headers, query, now),
         };
         match identified {
             Identified::Anonymous => Ok(Who::Anonymous),
@@ -112,7 +112,7 @@ impl Who {
 
     pub(super) fn key_id(&self) -> Option<&str> {
         match self {
-            Self::Bearer(verified) => Some(verified.key_id()),
+            Self::Bearer(verified) => verified.key_id(),
             Self::Anonymous | Self::Peer(_) => None,
         }
     }

@@ -198,7 +198,7 @@ fn record(names: &[String], value: impl Fn(&str) -> Result<Option<String>, Strin
 
 /// The one value of a query parameter, percent-decoded once and `+` read as a blank. A query that two parsers could
 /// read differently is an error: several values, `;` (which some take for `&`), escapes that are not well-formed.
-fn query_parameter(query: &str, name: &str) -> Result<Option<String>, String> {
+pub(crate) fn query_parameter(query: &str, name: &str) -> Result<Option<String>, String> {
     if query.contains(';') {
         return Err("the query has a `;`".to_owned());
     }

@@ -122,8 +122,8 @@ fn verify(config: PathBuf, authorization: &[u8], now: SystemTime) -> Result<Insp
     let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
     runtime.block_on(async {
         let handle = tokio::runtime::Handle::current();
-        let issuers = &loaded.config.settings.issuers;
-        let identity = Identity::new(issuers, DEFAULT_CACHE_BYTES, &handle, |_| ())
+        let settings = &loaded.config.settings.identity;
+        let identity = Identity::new(settings, DEFAULT_CACHE_BYTES, &handle, |_| ())
             .map_err(|problems| Failure::Message(format!("{problems:?}")))?;
         let _ = tokio::time::timeout(Duration::from_secs(10), identity.first_attempts()).await;
         Ok(identity.inspect(authorization, now))

@@ -61,7 +61,7 @@ impl Validate {
             "\nvalid. policies: {}, routes: {}, issuers: {}, version: {}",
             rules.policies().count(),
             rows.len(),
-            loaded.config.settings.issuers.len(),
+            loaded.config.settings.identity.issuers.len(),
             rules.version()
         );
         say(&table);

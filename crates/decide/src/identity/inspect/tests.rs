@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::refusal::{ClaimFault, Quoted, ScopeFault};
 use super::super::testing::*;
 use super::super::tests::ours;
 use super::*;
@@ -54,7 +55,7 @@ fn the_first_fault_in_the_order_of_verification_is_the_one_that_is_told() {
         ("exp", json!(NOW - 60), TokenCheck::Times),
         ("aud", json!("others"), TokenCheck::Audience),
         ("sub", json!(""), TokenCheck::Subject),
-        ("act", json!({}), TokenCheck::Binding),
+        ("cnf", json!({}), TokenCheck::Binding),
     ] {
         faulty = faulty.claim(name, value);
         check(&forge(&faulty), expected);
@@ -68,9 +69,40 @@ fn the_first_fault_in_the_order_of_verification_is_the_one_that_is_told() {
     check(&bearer(&format!("{}.A", faulty.unsigned())), TokenCheck::Header);
     check(&bearer(&faulty.unsigned()), TokenCheck::Segments);
     check(
-        &bearer(&format!("{}!", faulty.unsigned())),
+        &bearer(&format!("{} !", faulty.unsigned())),
         TokenCheck::Credential,
     );
+}
+
+#[test]
+fn what_a_profile_refuses_is_told_as_such() {
+    for (refusal, text) in [
+        (
+            TokenRefusal::ProfileClaim {
+                name: "jti",
+                fault: ClaimFault::Missing,
+            },
+            "claim `jti` is missing, which the profile",
+        ),
+        (
+            TokenRefusal::ProfileVersion {
+                name: "wlcg.ver",
+                found: Quoted::new("2.0"),
+                known: "`1.<number>`",
+            },
+            "claim `wlcg.ver` is \"2.0\", but only `1.<number>`",
+        ),
+        (
+            TokenRefusal::Scope {
+                scope: Quoted::new("storage.read"),
+                fault: ScopeFault::NoPath,
+            },
+            "the scope \"storage.read\" has no path (`/` would be everything), so the whole token",
+        ),
+    ] {
+        assert_eq!(TokenCheck::that_gave(&refusal), TokenCheck::Principal);
+        assert!(refusal.to_string().starts_with(text), "{refusal}");
+    }
 }
 
 #[test]

@@ -8,10 +8,12 @@ use tokio::runtime::Runtime;
 
 use self::origin::{DISCOVERY, JWKS, Origin, ok, status};
 use super::*;
+use crate::identity::fetch::Place;
 use crate::identity::issuer::Issuer;
 use crate::identity::refusal::TokenRefusal;
 use crate::identity::testing::*;
-use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity, IssuerSettings};
+use crate::identity::verifier::Verifier;
+use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity, IdentitySettings, IssuerSettings};
 
 mod fetching;
 mod origin;
@@ -36,7 +38,7 @@ pub(in crate::identity) fn holding(keys: KeySet) -> IssuerKeys {
         shared,
         wanted,
         pace: PACE,
-        task: RUNTIME.spawn(async {}).abort_handle(),
+        task: None,
     }
 }
 
@@ -77,18 +79,15 @@ fn identity(origin: &Origin, pace: Pace) -> Identity<()> {
     let settings = settings("main", &origin.url());
     let source = Source {
         issuer: settings.issuer.clone(),
-        jwks_uri: None,
+        place: Place::Discovery,
     };
     let keys = IssuerKeys::start("main", source, pace, RUNTIME.handle());
-    Identity::with_issuers(
-        vec![Issuer::with_keys(&settings, keys)],
-        DEFAULT_CACHE_BYTES,
-        |_| (),
-    )
+    let issuer = Verifier::Issuer(Box::new(Issuer::with_keys(&settings, keys)));
+    Identity::with_verifiers(vec![issuer], DEFAULT_CACHE_BYTES, |_| ())
 }
 
 fn keys_of(identity: &Identity<()>) -> &IssuerKeys {
-    &identity.issuers[0].keys
+    &identity.issuers().next().unwrap().keys
 }
 
 fn mint(origin: &Origin, key: &'static TestKey) -> Token {
@@ -99,7 +98,7 @@ fn ask(identity: &Identity<()>, token: &Token) -> Identified<()> {
     let value = format!("Bearer {}", token.mint());
     let mut headers = Headers::default();
     headers.push("authorization", value.as_bytes());
-    identity.identify(&headers, now())
+    identity.identify(&headers, None, now())
 }
 
 /// Asks, waits if need be, and asks once more.
@@ -107,10 +106,10 @@ async fn ask_and_wait(identity: &Identity<()>, token: &Token) -> Result<(), Toke
     let value = format!("Bearer {}", token.mint());
     let mut headers = Headers::default();
     headers.push("authorization", value.as_bytes());
-    let answer = match identity.identify(&headers, now()) {
+    let answer = match identity.identify(&headers, None, now()) {
         Identified::NeedsKeys(wanted) => {
             wanted.wait().await;
-            identity.identify_with_keys_at_hand(&headers, now())
+            identity.identify_with_keys_at_hand(&headers, None, now())
         }
         answer => answer,
     };
@@ -178,12 +177,11 @@ fn settings_are_all_it_takes() {
         let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
         let mut settings = settings("main", &origin.url());
         let start = |s: &IssuerSettings| {
-            Identity::new(
-                std::slice::from_ref(s),
-                DEFAULT_CACHE_BYTES,
-                RUNTIME.handle(),
-                |_| (),
-            )
+            let settings = IdentitySettings {
+                issuers: vec![s.clone()],
+                ..IdentitySettings::default()
+            };
+            Identity::new(&settings, DEFAULT_CACHE_BYTES, RUNTIME.handle(), |_| ())
         };
         let identity = start(&settings).unwrap();
         let found = ask_and_wait(&identity, &mint(&origin, &KEYS.a_rsa)).await;

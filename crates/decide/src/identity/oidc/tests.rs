@@ -1,6 +1,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::identity::claims::fault;
+use crate::identity::refusal::ClaimFault;
+use crate::identity::testing;
 
 /// Kind, client, groups and scopes of the principal of an `at+jwt`, or the refusal.
 fn read(claims: &Value) -> Result<String, TokenRefusal> {
@@ -8,13 +11,8 @@ fn read(claims: &Value) -> Result<String, TokenRefusal> {
 }
 
 fn read_as(purpose: Purpose, claims: &Value) -> Result<String, TokenRefusal> {
-    let registered = Registered {
-        subject: "s-1".to_owned(),
-        expires_at: 0.0,
-        issued_at: None,
-        token_id: None,
-    };
-    principal(Claims(claims.as_object().unwrap()), &registered, "main", purpose).map(|who| {
+    let settings = json!({"profile": "oidc"});
+    testing::principal_of(purpose, settings, "s-1", claims).map(|who| {
         assert_eq!((who.id.as_str(), who.issuer.as_str()), ("main/s-1", "main"));
         assert!(who.roles.is_empty());
         format!(

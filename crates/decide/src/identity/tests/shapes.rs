@@ -256,9 +256,13 @@ fn encodings_and_segments() {
         (
             "b64-pad",
             with(0, &|s| format!("{s}=")),
-            refused!(R::Character(b'=')),
+            refused!(R::Base64(Part::Header)),
         ),
-        ("b64-pad-sig", format!("{minted}=="), refused!(R::Character(b'='))),
+        (
+            "b64-pad-sig",
+            format!("{minted}=="),
+            refused!(R::Base64(Part::Signature)),
+        ),
         (
             "b64-trailing-bits",
             with(2, &loose),
@@ -274,11 +278,7 @@ fn encodings_and_segments() {
             with(0, &|s| format!("{} {}", &s[..4], &s[4..])),
             refused!(R::Character(b' ')),
         ),
-        (
-            "b64-pct",
-            minted.replace('.', "%2E"),
-            refused!(R::Character(b'%')),
-        ),
+        ("b64-pct", minted.replace('.', "%2E"), refused!(R::Segments(1))),
         (
             "b64-len1",
             with(0, &|s| format!("{s}{}", &"AAAA"[..(5 - s.len() % 4) % 4])),
@@ -292,7 +292,7 @@ fn encodings_and_segments() {
         (
             "base64 instead of base64url",
             with(2, &|s| format!("+{}", &s[1..])),
-            refused!(R::Character(b'+')),
+            refused!(R::Base64(Part::Signature)),
         ),
         ("seg-0", String::new(), refused!(R::NoToken)),
         ("seg-1", segments[0].to_owned(), refused!(R::Segments(1))),

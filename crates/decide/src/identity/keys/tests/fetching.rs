@@ -7,7 +7,7 @@ use super::*;
 fn client() -> reqwest::Client {
     let source = Source {
         issuer: "http://localhost".to_owned(),
-        jwks_uri: None,
+        place: Place::Discovery,
     };
     fetch::client(&source, PACE.patience).unwrap()
 }
@@ -153,7 +153,7 @@ fn what_is_fetched_is_not_trusted() {
             let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
             let source = Source {
                 issuer: origin.url(),
-                jwks_uri: None,
+                place: Place::Discovery,
             };
             assert!(
                 fetch::keys(&client, &source, PACE.patience).await.is_ok(),
@@ -182,7 +182,7 @@ fn an_issuer_that_does_not_answer_costs_its_patience_and_no_more() {
         origin.close_gate();
         let source = Source {
             issuer: origin.url(),
-            jwks_uri: None,
+            place: Place::Discovery,
         };
         let patience = Duration::from_millis(50);
         let failure = fetch::keys(&client, &source, patience).await.unwrap_err();
@@ -191,7 +191,7 @@ fn an_issuer_that_does_not_answer_costs_its_patience_and_no_more() {
         let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let down = Source {
             issuer: format!("http://{refused}"),
-            jwks_uri: None,
+            place: Place::Discovery,
         };
         let failure = fetch::keys(&client, &down, PACE.patience)
             .await
@@ -208,7 +208,7 @@ fn a_configured_jwks_uri_needs_no_discovery_and_a_slash_no_second_one() {
         let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
         let configured = Source {
             issuer: "https://somewhere.test".to_owned(),
-            jwks_uri: Some(format!("{}{JWKS}", origin.url())),
+            place: Place::Urls(vec![format!("{}{JWKS}", origin.url())]),
         };
         assert!(fetch::keys(&client, &configured, PACE.patience).await.is_ok());
         assert_eq!((origin.hits(DISCOVERY), origin.hits(JWKS)), (0, 1));
@@ -217,7 +217,7 @@ fn a_configured_jwks_uri_needs_no_discovery_and_a_slash_no_second_one() {
         origin.page(DISCOVERY, ok(document.to_string()));
         let slash = Source {
             issuer,
-            jwks_uri: None,
+            place: Place::Discovery,
         };
         assert!(fetch::keys(&client, &slash, PACE.patience).await.is_ok());
     });
