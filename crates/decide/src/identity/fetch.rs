@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use super::json;
@@ -17,6 +17,9 @@ use super::settings::acceptable_url;
 
 const MAX_DISCOVERY_BYTES: usize = 256 * 1024;
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long an unused connection is kept: less than the 5 s after which common servers close theirs, so that a request
+/// is not sent into a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Where the keys of one issuer are.
 #[derive(Clone, Debug)]
@@ -55,22 +58,26 @@ pub(super) enum FetchFailure {
 /// # Errors
 /// [`FetchFailure::Client`], when the system has no certificate authorities and the issuer needs some.
 pub(super) fn client(source: &Source, patience: Duration) -> Result<Client, FetchFailure> {
+    client_for(source.jwks_uri.as_ref().unwrap_or(&source.issuer), patience)
+}
+
+/// A client for requests to the host of `url`.
+///
+/// # Errors
+/// [`FetchFailure::Client`], when the system has no certificate authorities and the URL needs some.
+pub(super) fn client_for(url: &str, patience: Duration) -> Result<Client, FetchFailure> {
     let builder = || {
         Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .referer(false)
             .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
             .timeout(patience)
     };
-    let plain = source
-        .jwks_uri
-        .as_ref()
-        .unwrap_or(&source.issuer)
-        .starts_with("http:");
     let client = match builder().build() {
-        // An issuer on this very host needs no authorities; a container may have none.
-        Err(_) if plain => builder().tls_certs_only([]).build(),
+        // A peer on this very host needs no authorities; a container may have none.
+        Err(_) if url.starts_with("http:") => builder().tls_certs_only([]).build(),
         built => built,
     };
     client.map_err(|e| FetchFailure::Client(causes(&e)))
@@ -135,12 +142,23 @@ fn acceptable(text: &str) -> Result<Url, FetchFailure> {
 
 async fn get(client: &Client, url: Url, limit: usize) -> Result<Vec<u8>, FetchFailure> {
     let shown = url.to_string();
+    body(client.get(url), shown, limit).await
+}
+
+/// Sends a request for JSON to the URL `shown` and reads the answer, at most `limit` bytes.
+///
+/// # Errors
+/// [`FetchFailure`] about the exchange. Nothing of the request is in it but the URL.
+pub(super) async fn body(
+    request: RequestBuilder,
+    shown: String,
+    limit: usize,
+) -> Result<Vec<u8>, FetchFailure> {
     let transport = |e: reqwest::Error| FetchFailure::Transport {
         url: shown.clone(),
         why: causes(&e.without_url()),
     };
-    let mut response: Response = client
-        .get(url)
+    let mut response: Response = request
         .header("accept", "application/json")
         .send()
         .await

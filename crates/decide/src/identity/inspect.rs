@@ -64,7 +64,7 @@ pub enum TokenCheck {
     Times,
     /// `jti`.
     TokenId,
-    /// The signature is by a key the issuer publishes.
+    /// The signature is by a key the issuer publishes; for an opaque token, its introspection endpoint says it is active.
     Signature,
     /// The issuer's profile can tell who it is.
     Principal,
@@ -137,6 +137,8 @@ impl TokenCheck {
             R::UnknownKey { .. } | R::KeyAlgorithm { .. } | R::KeysUnavailable(_) | R::Signature(_) => {
                 Self::Signature
             }
+            // In place of a signature, the endpoint vouches for an opaque token.
+            R::IntrospectionUnavailable(_) | R::Inactive => Self::Signature,
             R::Claim { name, .. } => match *name {
                 "iss" => Self::Issuer,
                 "sub" => Self::Subject,

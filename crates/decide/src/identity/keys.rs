@@ -295,7 +295,7 @@ impl Task {
 }
 
 /// A factor between 0.9 and 1, so that many servers do not ask an issuer at the same moment.
-fn spread() -> f64 {
+pub(super) fn spread() -> f64 {
     let mut byte = [0];
     // Without randomness they do.
     let _ = aws_lc_rs::rand::fill(&mut byte);
