@@ -139,7 +139,7 @@ fn check(settings: &IntrospectionSettings, problem: &mut impl FnMut(&str, &str, 
         problem(
             "token_prefix",
             "no bearer token begins so (RFC 6750 section 2.1)",
-            "for example `glpat-`; leave it out if the tokens have nothing in common",
+            "for example `pat-`; leave it out if the tokens have nothing in common",
         );
     }
     for (field, value, most) in [

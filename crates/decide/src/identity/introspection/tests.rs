@@ -327,9 +327,9 @@ fn an_answer_ends_with_the_token() {
     run(async {
         let server = Server::new().await;
         let introspector = introspector(&server, json!({}));
-        server.answer("t", active(seconds_from_now(0.5)));
+        server.answer("t", active(seconds_from_now(1.0)));
         assert_active(&ask_and_wait(&introspector, "t").await);
-        tokio::time::sleep(Duration::from_millis(550)).await;
+        tokio::time::sleep(Duration::from_millis(1050)).await;
         server.answer("t", ok(r#"{"active":false}"#));
         assert_eq!(ask_and_wait(&introspector, "t").await, Outcome::Inactive);
         assert_eq!(introspector.shared.answers.counts(), (0, 1));

@@ -104,7 +104,7 @@ fn an_answer_vouches_or_it_does_not() {
     run(async {
         for (id, raw, expected, pauses) in rows {
             let server = Server::new().await;
-            let introspector = introspector(&server, json!({"timeout_seconds": 1}));
+            let introspector = introspector(&server, json!({}));
             server.answer("t", raw);
             match (ask_and_wait(&introspector, "t").await, expected) {
                 (Outcome::Inactive, None) => {}
