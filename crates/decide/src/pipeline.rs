@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use self::answer::{Stop, answer, deny};
 use self::who::Who;
 use crate::client_ip::client_ip;
-use crate::identity::{DEFAULT_CACHE_BYTES, Identity, IssuerStatus, KeysWanted};
+use crate::identity::{Awaited, DEFAULT_CACHE_BYTES, Identity, IssuerStatus};
 use crate::policy::Circumstances;
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
@@ -100,15 +100,15 @@ impl Pipeline {
         answer(judgement, who, &persona.edits, what.route)
     }
 
-    /// Walks once; `Err` when keys must be waited for first.
-    fn walk(&self, check: &Check<'_>, waited: Waited, started: Instant) -> Result<Decision, KeysWanted> {
+    /// Walks once; `Err` when something must be waited for first.
+    fn walk(&self, check: &Check<'_>, waited: Waited, started: Instant) -> Result<Decision, Awaited> {
         let mut story = Story::default();
         let verdict = self.judge(check, waited, &mut story);
         let version = self.rules.version.clone();
         let decision = match verdict {
             Ok((permit, policies)) => Decision::allow(permit, policies, version),
             Err(Stop::Denied(denial, policies)) => Decision::deny(denial, policies, version),
-            Err(Stop::Keys(wanted)) => return Err(wanted),
+            Err(Stop::Wait(wanted)) => return Err(wanted),
         };
         self.record(Some(check), &story, &decision, check.contract, started);
         Ok(decision)
@@ -140,7 +140,7 @@ impl Pipeline {
     }
 }
 
-/// Whether keys were waited for already.
+/// Whether was waited already.
 #[derive(Clone, Copy)]
 enum Waited {
     No,
@@ -166,7 +166,7 @@ impl Decide for Pipeline {
         match (in_time, self.walk(check, Waited::Yes, started)) {
             (_, Ok(decision)) => decision,
             (_, Err(_)) => {
-                let log = "keys were waited for twice".to_owned();
+                let log = "it was waited twice".to_owned();
                 let denial = deny(
                     403,
                     Reason::Internal,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use super::json;
@@ -20,6 +20,9 @@ use super::settings::acceptable_url;
 
 const MAX_DISCOVERY_BYTES: usize = 256 * 1024;
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long an unused connection is kept: less than the 5 s after which common servers close theirs, so that a request
+/// is not sent into a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(4);
 
 /// Where the keys of one issuer are.
 #[derive(Clone, Debug)]
@@ -71,22 +74,44 @@ pub(super) enum FetchFailure {
 /// # Errors
 /// [`FetchFailure::Client`], when the system has no certificate authorities and the issuer needs some.
 pub(super) fn client(source: &Source, patience: Duration) -> Result<Client, FetchFailure> {
+    let plain = match &source.place {
+        Place::Discovery => source.issuer.starts_with("http:"),
+        Place::Urls(urls) => urls.iter().all(|url| url.starts_with("http:")),
+        Place::File(_) => true,
+    };
+    let authorities = if plain {
+        Authorities::Dispensable
+    } else {
+        Authorities::Needed
+    };
+    client_for(authorities, patience)
+}
+
+/// Whether certificate authorities are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Authorities {
+    /// For `https`.
+    Needed,
+    /// For plain http on this very host: a container may have none.
+    Dispensable,
+}
+
+/// A client that sends to where it is told and nowhere else.
+///
+/// # Errors
+/// [`FetchFailure::Client`], when the system has no certificate authorities and some are needed.
+pub(super) fn client_for(authorities: Authorities, patience: Duration) -> Result<Client, FetchFailure> {
     let builder = || {
         Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .referer(false)
             .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
             .timeout(patience)
     };
-    let plain = match &source.place {
-        Place::Discovery => source.issuer.starts_with("http:"),
-        Place::Urls(urls) => urls.iter().all(|url| url.starts_with("http:")),
-        Place::File(_) => true,
-    };
     let client = match builder().build() {
-        // An issuer on this very host needs no authorities; a container may have none.
-        Err(_) if plain => builder().tls_certs_only([]).build(),
+        Err(_) if authorities == Authorities::Dispensable => builder().tls_certs_only([]).build(),
         built => built,
     };
     client.map_err(|e| FetchFailure::Client(causes(&e)))
@@ -198,12 +223,23 @@ fn acceptable(text: &str) -> Result<Url, FetchFailure> {
 
 async fn get(client: &Client, url: Url, limit: usize) -> Result<Vec<u8>, FetchFailure> {
     let shown = url.to_string();
+    body(client.get(url), shown, limit).await
+}
+
+/// Sends a request for JSON to the URL `shown` and reads the answer, at most `limit` bytes.
+///
+/// # Errors
+/// [`FetchFailure`] about the exchange. Nothing of the request is in it but the URL.
+pub(super) async fn body(
+    request: RequestBuilder,
+    shown: String,
+    limit: usize,
+) -> Result<Vec<u8>, FetchFailure> {
     let transport = |e: reqwest::Error| FetchFailure::Transport {
         url: shown.clone(),
         why: causes(&e.without_url()),
     };
-    let mut response: Response = client
-        .get(url)
+    let mut response: Response = request
         .header("accept", "application/json")
         .send()
         .await

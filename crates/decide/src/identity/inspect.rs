@@ -68,7 +68,7 @@ pub enum TokenCheck {
     Times,
     /// `jti`.
     TokenId,
-    /// The signature is by a key the issuer publishes.
+    /// The signature is by a key the issuer publishes; for an opaque token, its introspection endpoint says it is active.
     Signature,
     /// The issuer's profile can tell who it is.
     Principal,
@@ -152,6 +152,8 @@ impl TokenCheck {
             | R::KeysUnavailable(_)
             | R::KidMissing(_)
             | R::Signature(_) => Self::Signature,
+            // In place of a signature, the endpoint vouches for an opaque token.
+            R::IntrospectionUnavailable(_) | R::Inactive => Self::Signature,
             R::Claim { name, .. } => match *name {
                 "iss" => Self::Issuer,
                 "sub" => Self::Subject,
@@ -204,9 +206,9 @@ impl<D: Send + Sync + 'static> Identity<D> {
         };
         let (refusal, principal) = match look {
             Look::Final(Identified::Verified(verified)) => (None, Some(verified.principal().clone())),
-            Look::Final(Identified::Refused(refused)) | Look::NoKey(refused, _) => (Some(refused), None),
+            Look::Final(Identified::Refused(refused)) | Look::NotYet(refused, _) => (Some(refused), None),
             // One token was presented, and no keys are waited for: neither of them can be the answer.
-            Look::Final(Identified::Anonymous | Identified::NeedsKeys(_)) => {
+            Look::Final(Identified::Anonymous | Identified::NotYet(_)) => {
                 let reason = TokenRefusal::NoToken;
                 (Some(Refused { reason, issuer: None }), None)
             }

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::actor::{self, ClientActs};
 use super::algorithm::Algorithm;
+use super::awaited::Awaited;
 use super::claims::{Claims, Demands, Registered, has_expired};
 use super::credentials::Place;
 use super::fetch::{self, Source};
@@ -187,7 +188,7 @@ impl Issuer {
         match self.judge(jws, now) {
             Ok(proven) => Answer::Verified(Box::new(proven)),
             Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
-            Err(Stop::NoKey(refusal, wanted)) => Answer::NoKey(refusal, wanted),
+            Err(Stop::NoKey(refusal, wanted)) => Answer::NotYet(refusal, wanted.map(Awaited::from)),
         }
     }
 

@@ -40,7 +40,7 @@ enum Material {
     /// Published by an issuer.
     Public(ParsedPublicKey),
     /// A shared secret out of the configuration; never out of a JWKS.
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
 }
 
 /// Why a key did not verify a signature.
@@ -163,7 +163,7 @@ impl KeySet {
         let key = |secret: &[u8]| {
             let usable = algorithms.iter().filter_map(|algorithm| {
                 let key = hmac::Key::new(algorithm.hmac()?, secret);
-                Some((*algorithm, Material::Shared(key)))
+                Some((*algorithm, Material::Shared(Box::new(key))))
             });
             VerifyingKey {
                 usable: usable.collect(),

@@ -75,7 +75,7 @@ enum Phase {
 
 /// A fetch under way (or about to begin) that may bring the keys a token needs.
 #[derive(Debug)]
-pub struct KeysWanted {
+pub(super) struct KeysWanted {
     attempts: watch::Receiver<Attempts>,
     after: u64,
     patience: Duration,
@@ -83,8 +83,8 @@ pub struct KeysWanted {
 
 impl KeysWanted {
     /// Waits until the fetch has ended, well or not; at most about as long as a fetch may take. Needs a runtime with
-    /// time enabled. Afterwards ask again with `identify_with_keys_at_hand`.
-    pub async fn wait(mut self) {
+    /// time enabled. Afterwards ask again with `identify_at_hand`.
+    pub(super) async fn wait(mut self) {
         let ended = self.attempts.wait_for(|attempts| attempts.finished > self.after);
         // Either way the next look at the keys decides.
         let _ = tokio::time::timeout(self.patience, ended).await;
@@ -316,7 +316,7 @@ impl Task {
 }
 
 /// A factor between 0.9 and 1, so that many servers do not ask an issuer at the same moment.
-fn spread() -> f64 {
+pub(super) fn spread() -> f64 {
     let mut byte = [0];
     // Without randomness they do.
     let _ = aws_lc_rs::rand::fill(&mut byte);

@@ -2,7 +2,7 @@
 //!
 //! Two steps. The warm one ([`Identity::identify`]) finds the token in the cache or verifies it with the keys at hand;
 //! it does no IO and never blocks. Only when a key is missing and could still come, it answers
-//! [`Identified::NeedsKeys`], and the caller may wait and ask again.
+//! [`Identified::NotYet`], and the caller may wait and ask again.
 //!
 //! A [`Verified`] is the proof that a token was verified: nothing outside this module can make one. A credential that
 //! is refused stays refused, it never becomes [`Identified::Anonymous`].
@@ -12,6 +12,7 @@
 
 mod actor;
 mod algorithm;
+mod awaited;
 mod backstage;
 mod cache;
 mod capability;
@@ -21,6 +22,7 @@ mod ed25519;
 mod entitlement;
 mod fetch;
 mod inspect;
+mod introspection;
 mod issuer;
 mod json;
 mod jwks;
@@ -52,9 +54,10 @@ use self::verifier::{Answer, Question, Verifier};
 use crate::problem::Problem;
 
 pub use self::algorithm::Algorithm;
+pub use self::awaited::Awaited;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
-pub use self::keys::KeysWanted;
+pub use self::introspection::IntrospectionSettings;
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
 pub use self::settings::{IssuerSettings, Profile};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
@@ -81,8 +84,8 @@ pub enum Identified<D> {
     Verified(Arc<Verified<D>>),
     /// A credential was presented and is not believed.
     Refused(Refused),
-    /// Not known yet: a key must be fetched first. Wait, then use [`Identity::identify_with_keys_at_hand`].
-    NeedsKeys(KeysWanted),
+    /// Not known yet: a key must be fetched first, or somebody be asked. Wait, then use [`Identity::identify_at_hand`].
+    NotYet(Awaited),
 }
 
 /// A verified token: the proof, and what was derived from it.
@@ -151,14 +154,14 @@ impl<D: Send + Sync + 'static> Identity<D> {
     pub fn identify(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime) -> Identified<D> {
         match self.look(headers, query, now) {
             Look::Final(identified) => identified,
-            Look::NoKey(_, Some(wanted)) => Identified::NeedsKeys(wanted),
-            Look::NoKey(refused, None) => Identified::Refused(refused),
+            Look::NotYet(_, Some(wanted)) => Identified::NotYet(wanted),
+            Look::NotYet(refused, None) => Identified::Refused(refused),
         }
     }
 
-    /// The same after waiting for keys: what cannot be verified with the keys at hand is refused, never
-    /// [`Identified::NeedsKeys`].
-    pub fn identify_with_keys_at_hand(
+    /// The same after waiting: what cannot be verified with what is at hand is refused, never
+    /// [`Identified::NotYet`].
+    pub fn identify_at_hand(
         &self,
         headers: &Headers<'_>,
         query: Option<&str>,
@@ -166,7 +169,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
     ) -> Identified<D> {
         match self.look(headers, query, now) {
             Look::Final(identified) => identified,
-            Look::NoKey(refused, _) => Identified::Refused(refused),
+            Look::NotYet(refused, _) => Identified::Refused(refused),
         }
     }
 
@@ -219,9 +222,9 @@ impl<D: Send + Sync + 'static> Identity<D> {
             match verifier.answer(&question) {
                 Answer::NotMine => {}
                 Answer::Refused(reason) => return Look::refused(reason, verifier.name()),
-                Answer::NoKey(reason, wanted) => {
+                Answer::NotYet(reason, wanted) => {
                     let issuer = verifier.name().map(str::to_owned);
-                    return Look::NoKey(Refused { reason, issuer }, wanted);
+                    return Look::NotYet(Refused { reason, issuer }, wanted);
                 }
                 Answer::Verified(proven) => {
                     let derived = (self.derive)(&proven.principal);
@@ -306,8 +309,8 @@ impl<D> fmt::Debug for Identity<D> {
 /// What one look at the headers gives.
 enum Look<D> {
     Final(Identified<D>),
-    /// Refused as things stand; with a [`KeysWanted`], waiting may change that.
-    NoKey(Refused, Option<KeysWanted>),
+    /// Refused as things stand; with an [`Awaited`], waiting may change that.
+    NotYet(Refused, Option<Awaited>),
 }
 
 impl<D> Look<D> {

@@ -104,6 +104,14 @@ pub enum TokenRefusal {
     /// There are no keys, or they are older than `max_stale_seconds`.
     #[error("the keys are not at hand: {0}")]
     KeysUnavailable(String),
+    /// The introspection endpoint gave no answer that could be used.
+    #[error("the introspection endpoint could not be asked about the token: {0}")]
+    IntrospectionUnavailable(String),
+    /// The introspection endpoint does not vouch for the token (RFC 7662 section 2.2).
+    #[error(
+        "the introspection endpoint says that the token is not active: it has expired, was revoked, or is not its own"
+    )]
+    Inactive,
     /// The signature is not one by that key over these bytes.
     #[error("the signature does not verify with key {0}")]
     Signature(Quoted),
@@ -297,9 +305,13 @@ impl fmt::Debug for Quoted {
 }
 
 impl Refused {
-    /// True if it is not the credential that is at fault: the keys that could verify it are missing.
+    /// True if it is not the credential that is at fault: the keys that could verify it are missing, or the endpoint
+    /// that knows it does not answer.
     pub fn is_for_want_of_keys(&self) -> bool {
-        matches!(self.reason, TokenRefusal::KeysUnavailable(_))
+        matches!(
+            self.reason,
+            TokenRefusal::KeysUnavailable(_) | TokenRefusal::IntrospectionUnavailable(_)
+        )
     }
 }
 

@@ -209,7 +209,7 @@ fn transport() {
             Identified::Anonymous => "anonymous".to_owned(),
             Identified::Verified(v) => v.principal().id.clone(),
             Identified::Refused(_) => "refused".to_owned(),
-            Identified::NeedsKeys(_) => "needs keys".to_owned(),
+            Identified::NotYet(_) => "needs keys".to_owned(),
         };
         assert_eq!(got, expected, "{id}");
     };

@@ -9,11 +9,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
+use super::awaited::Awaited;
 use super::cache::Digest;
 use super::credentials::{Place, Presented};
+use super::introspection::{self, IntrospectionSettings, Introspector};
 use super::issuer::{Issuer, Proven};
-use super::jws::Jws;
-use super::keys::KeysWanted;
+use super::jws::{self, Jws};
 use super::refusal::TokenRefusal;
 use super::settings::{self, IssuerSettings};
 use super::static_token::{self, StaticTokenSettings, StaticTokens};
@@ -28,6 +29,9 @@ pub struct IdentitySettings {
     /// Opaque tokens that the configuration itself knows.
     #[serde(default)]
     pub static_tokens: Option<StaticTokenSettings>,
+    /// Authorization servers that are asked about opaque tokens (RFC 7662).
+    #[serde(default)]
+    pub introspection: Vec<IntrospectionSettings>,
 }
 
 /// A credential, and what everybody who is asked needs of it.
@@ -51,8 +55,8 @@ pub(super) enum Answer {
     Verified(Box<Proven>),
     /// It is mine and it is bad: nobody else is asked.
     Refused(TokenRefusal),
-    /// The key is not there. With a [`KeysWanted`], a fetch may still bring it.
-    NoKey(TokenRefusal, Option<KeysWanted>),
+    /// It cannot be checked as things stand. With an [`Awaited`], waiting may change that.
+    NotYet(TokenRefusal, Option<Awaited>),
 }
 
 /// Somebody who can tell whose a credential is.
@@ -62,6 +66,15 @@ pub(super) enum Verifier {
     Static(StaticTokens, Vec<Proven>),
     /// An issuer of JWTs.
     Issuer(Box<Issuer>),
+    /// An endpoint that knows opaque tokens.
+    Introspection(Box<Introspector>),
+}
+
+impl Question<'_> {
+    /// True for what has a JOSE header and cannot be read all the same.
+    pub(super) fn is_unreadable_jwt(&self) -> bool {
+        self.jws.as_ref().is_err_and(|refusal| !jws::is_no_jwt(refusal))
+    }
 }
 
 impl Verifier {
@@ -75,7 +88,11 @@ impl Verifier {
             .issuers
             .iter()
             .map(|settings| Self::Issuer(Box::new(Issuer::new(settings, fetching))));
-        statics.chain(issuers).collect()
+        let endpoints = settings
+            .introspection
+            .iter()
+            .map(|settings| Self::Introspection(Box::new(Introspector::start(settings, fetching))));
+        statics.chain(issuers).chain(endpoints).collect()
     }
 
     /// Asks.
@@ -94,6 +111,8 @@ impl Verifier {
                 Ok(jws) if issuer.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
                 _ => Answer::NotMine,
             },
+            Self::Introspection(endpoint) if here => endpoint.answer(question),
+            Self::Introspection(_) => Answer::NotMine,
         }
     }
 
@@ -102,6 +121,7 @@ impl Verifier {
         match self {
             Self::Static(tokens, _) => &tokens.places,
             Self::Issuer(issuer) => &issuer.places,
+            Self::Introspection(endpoint) => &endpoint.settings.credentials,
         }
     }
 
@@ -112,14 +132,18 @@ impl Verifier {
 
     /// The short name for the log.
     pub(super) fn name(&self) -> Option<&str> {
-        self.issuer().map(|issuer| issuer.name.as_str())
+        match self {
+            Self::Issuer(issuer) => Some(&issuer.name),
+            Self::Introspection(endpoint) => Some(&endpoint.settings.name),
+            Self::Static(..) => None,
+        }
     }
 
     /// The issuer, if it is one.
     pub(super) fn issuer(&self) -> Option<&Issuer> {
         match self {
             Self::Issuer(issuer) => Some(issuer),
-            Self::Static(..) => None,
+            Self::Static(..) | Self::Introspection(_) => None,
         }
     }
 
@@ -128,6 +152,7 @@ impl Verifier {
         match self {
             Self::Static(..) => true,
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
+            Self::Introspection(_) => now < proven.registered.expires_at,
         }
     }
 }
@@ -144,6 +169,12 @@ pub fn validate(settings: &IdentitySettings) -> Vec<Problem> {
         problems.extend(static_token::validate(tokens));
         if !names.insert(&tokens.name) {
             problems.push(taken("/static_tokens/name", &tokens.name));
+        }
+    }
+    problems.extend(introspection::validate(&settings.introspection));
+    for (index, endpoint) in settings.introspection.iter().enumerate() {
+        if names.contains(endpoint.name.as_str()) {
+            problems.push(taken(&format!("/introspection/{index}/name"), &endpoint.name));
         }
     }
     problems

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Denial, HeaderEdits, Permit, PrincipalKind, Reason, RouteEdits};
 
 use super::who::Who;
-use crate::identity::KeysWanted;
+use crate::identity::Awaited;
 use crate::policy::{ForbidAnswer, Judgement};
 use crate::routes::{DenyAnswer, Route};
 
@@ -18,7 +18,7 @@ const CHALLENGE_INVALID: &str = "Bearer realm=\"portcullis\", error=\"invalid_to
 /// Why the walk ended before a yes.
 pub(super) enum Stop {
     Denied(Denial, Vec<Arc<str>>),
-    Keys(KeysWanted),
+    Wait(Awaited),
 }
 
 /// Turns what the policies say into a yes or a no. The only place that grants a permit.

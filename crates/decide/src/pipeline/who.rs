@@ -28,12 +28,12 @@ impl Pipeline {
         };
         let identified = match waited {
             Waited::No => self.identity.identify(headers, query, now),
-            Waited::Yes => self.identity.identify_with_keys_at_hand(headers, query, now),
+            Waited::Yes => self.identity.identify_at_hand(headers, query, now),
         };
         match identified {
             Identified::Anonymous => Ok(Who::Anonymous),
             Identified::Verified(verified) => Ok(Who::Bearer(verified)),
-            Identified::NeedsKeys(wanted) => Err(Stop::Keys(wanted)),
+            Identified::NotYet(wanted) => Err(Stop::Wait(wanted)),
             Identified::Refused(refused) => {
                 let log = refused.to_string();
                 if refused.is_for_want_of_keys() {

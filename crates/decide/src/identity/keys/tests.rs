@@ -107,16 +107,16 @@ async fn ask_and_wait(identity: &Identity<()>, token: &Token) -> Result<(), Toke
     let mut headers = Headers::default();
     headers.push("authorization", value.as_bytes());
     let answer = match identity.identify(&headers, None, now()) {
-        Identified::NeedsKeys(wanted) => {
+        Identified::NotYet(wanted) => {
             wanted.wait().await;
-            identity.identify_with_keys_at_hand(&headers, None, now())
+            identity.identify_at_hand(&headers, None, now())
         }
         answer => answer,
     };
     match answer {
         Identified::Verified(_) => Ok(()),
         Identified::Refused(refused) => Err(refused.reason),
-        Identified::Anonymous | Identified::NeedsKeys(_) => panic!("{answer:?}"),
+        Identified::Anonymous | Identified::NotYet(_) => panic!("{answer:?}"),
     }
 }
 
@@ -205,7 +205,7 @@ fn a_stampede_costs_one_fetch() {
                 &identity,
                 &mint(&origin, &KEYS.a_ec).head("kid", format!("random-{n}")),
             ) {
-                Identified::NeedsKeys(wanted) => waiting.push(wanted.wait()),
+                Identified::NotYet(wanted) => waiting.push(wanted.wait()),
                 answer => panic!("{answer:?}"),
             }
         }
@@ -237,10 +237,10 @@ fn while_cooling_down_unknown_keys_are_refused_at_once() {
         );
         let forged = |n: usize| mint(&origin, &KEYS.a_ec).head("kid", format!("random-{n}"));
         // Before the first keys everybody waits for the same fetch.
-        let Identified::NeedsKeys(first) = ask(&identity, &forged(0)) else {
+        let Identified::NotYet(first) = ask(&identity, &forged(0)) else {
             panic!("no wait")
         };
-        let Identified::NeedsKeys(honest) = ask(&identity, &mint(&origin, &KEYS.a_rsa)) else {
+        let Identified::NotYet(honest) = ask(&identity, &mint(&origin, &KEYS.a_rsa)) else {
             panic!("no wait")
         };
         origin.open_gate();
