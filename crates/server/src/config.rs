@@ -22,9 +22,10 @@ pub use schema::json_schema;
 ///
 /// Any text can take values from the environment: `${NAME}`, or `${NAME:-default}` where the default counts if the
 /// variable is unset or empty; `$${` stands for `${` itself. Instead of a value there can be `$env: NAME` (the variable),
-/// `$file: path` (the text of a file, without line breaks at its end) or `$include: file.yaml#member.member` (a value of a
-/// YAML or JSON file). Files are at most 1 MiB, and their paths are relative to the configuration file. What has no value
-/// is an error, and no message shows a value that came from elsewhere.
+/// `$file: path` (the text of a file, without line breaks at its end) or `$include: file.yaml#member.member` (a value of
+/// a YAML or JSON file). The text of a reference may stand for a number, `true` or `false`. Files are at most 1 MiB, and
+/// their paths are relative to the configuration file. What has no value is an error, and no message shows a value that
+/// came from elsewhere.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(title = "Portcullis configuration")]
 pub struct Config {
@@ -224,7 +225,8 @@ fn read_settings(
 ) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
     let mut problems = document.resolve(folder, &|name| std::env::var(name));
     let mut known = document.value().clone();
-    for problem in schema::check(document.value()) {
+    schema::convert(&mut known, document.references().replaced());
+    for problem in schema::check(&known) {
         let follows = document.references().explains(&problem);
         match &problem.at {
             Place::Name(pointer) => remove(&mut known, pointer),

@@ -130,6 +130,9 @@ impl Walk<'_> {
                 "write `${NAME}` or `${NAME:-default}`, and `$${` for a `${` that is meant as it stands",
             )
         })?;
+        if parts.iter().any(|part| matches!(part, Part::Variable { .. })) {
+            self.references.replaced_at(pointer);
+        }
         let (mut whole, mut missing, mut hidden) = (String::new(), Vec::new(), false);
         for part in parts {
             match part {
@@ -194,12 +197,14 @@ impl Walk<'_> {
                     without_value(&named, &error, &help)
                 })?;
                 self.references.hide(pointer, &value, &shown);
+                self.references.replaced_at(pointer);
                 Ok(Value::String(value))
             }
             "$file" => {
                 let value = read(&file.folder.join(&named))?;
                 let value = without_line_breaks(value);
                 self.references.hide(pointer, &value, &shown);
+                self.references.replaced_at(pointer);
                 Ok(Value::String(value))
             }
             "$include" => {

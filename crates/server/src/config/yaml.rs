@@ -25,7 +25,6 @@ impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document")
             .field("name", &self.name)
-            .field("text", &self.text)
             .finish_non_exhaustive()
     }
 }
@@ -41,6 +40,9 @@ struct Place {
 
 /// Byte offset and length.
 type Span = (usize, usize);
+
+/// What to do about `[${NAME}]`: YAML takes the bracket for one of its own.
+const UNQUOTED: &str = "between `[` and `]` or `{` and `}`, a reference needs quotes: \"${NAME}\"";
 
 impl Document {
     /// Reads a document.
@@ -157,11 +159,14 @@ fn read(text: &str) -> Result<(Value, Place), Syntax> {
                     Some(_) => span_of(&location).0,
                     None => offset_of(text, &location),
                 });
+            let offset = at.unwrap_or_default();
             let (message, help) = syntax_message(&error.to_string());
+            let before = text.get(..offset).unwrap_or_default();
+            let is_reference = before.ends_with('$') || before.ends_with("${");
             Err(Syntax {
-                offset: at.unwrap_or_default(),
+                offset,
                 message,
-                help,
+                help: if is_reference { UNQUOTED } else { help },
             })
         }
     }

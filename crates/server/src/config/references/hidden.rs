@@ -13,6 +13,7 @@ const SHORT: usize = 4;
 pub(in crate::config) struct References {
     /// The longest first.
     hidden: Vec<Hidden>,
+    replaced: Vec<String>,
     failed: Vec<String>,
     included: Vec<(String, String)>,
 }
@@ -62,6 +63,16 @@ impl References {
         }
     }
 
+    /// Notes a text in which references were replaced.
+    pub(super) fn replaced_at(&mut self, pointer: &str) {
+        self.replaced.push(pointer.to_owned());
+    }
+
+    /// The JSON pointers of all texts in which references were replaced.
+    pub(in crate::config) fn replaced(&self) -> &[String] {
+        &self.replaced
+    }
+
     /// Notes a reference without a value.
     pub(super) fn failed(&mut self, pointer: &str) {
         self.failed.push(pointer.to_owned());
@@ -74,9 +85,12 @@ impl References {
             .any(|failed| is_within(pointer, failed) || is_within(failed, pointer))
     }
 
-    /// Whether the problem only says that a reference has no value, which was said already.
+    /// Whether the problem is with a value that a reference does not have, which was said already.
     pub(in crate::config) fn explains(&self, problem: &Problem) -> bool {
-        place(problem).is_some_and(|at| self.failed.iter().any(|failed| is_within(at, failed)))
+        match &problem.at {
+            Place::Setting(at) => self.failed.iter().any(|failed| is_within(at, failed)),
+            Place::Name(_) | Place::Source { .. } => false,
+        }
     }
 
     /// The problem, with references instead of their values.

@@ -367,5 +367,44 @@ fn a_reference_without_a_value_explains_the_problems_at_its_place() {
         let problem = Problem::setting(pointer, "wrong", "");
         assert_eq!(references.explains(&problem), explained, "{pointer}");
         assert_eq!(references.failed_near(pointer), near, "{pointer}");
+        // A name that is wrong is wrong with every value.
+        assert!(
+            !references.explains(&Problem::name(pointer, "wrong", "")),
+            "{pointer}"
+        );
+    }
+}
+
+#[test]
+fn what_a_variable_says_becomes_what_the_setting_is() {
+    let text = r#"{"policies": {"schema": [], "files": []}, "threads": "T", "grace_seconds": "T", "cors_preflight": "T"}"#;
+    for (value, threads) in [
+        ("4", json!(4)),
+        ("-1", json!(-1)),
+        ("4.0", json!("4.0")),
+        ("0x4", json!("0x4")),
+        ("", json!("")),
+        ("four", json!("four")),
+        ("true", json!("true")),
+    ] {
+        let mut config: Value =
+            serde_json::from_str(&text.replace("\"T\"", &json!(value).to_string())).expect("JSON");
+        crate::config::schema::convert(
+            &mut config,
+            &["/threads".to_owned(), "/cors_preflight".to_owned()],
+        );
+        assert_eq!(config["threads"], threads, "{value}");
+        // What stands there as a text, and what may be a text, stays one.
+        assert_eq!(config["grace_seconds"], value);
+        assert_eq!(config["cors_preflight"], value);
+    }
+    for (value, expected) in [
+        ("true", json!(true)),
+        ("false", json!(false)),
+        ("yes", json!("yes")),
+    ] {
+        let mut config = json!({ "issuers": [{ "trust_roles": value }] });
+        crate::config::schema::convert(&mut config, &["/issuers/0/trust_roles".to_owned()]);
+        assert_eq!(config["issuers"][0]["trust_roles"], expected);
     }
 }
