@@ -1,5 +1,7 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
+mod paths;
+mod references;
 mod report;
 mod schema;
 mod yaml;
@@ -17,6 +19,13 @@ pub use report::Invalid;
 pub use schema::json_schema;
 
 /// The configuration of `portcullis serve`.
+///
+/// Any text can take values from the environment: `${NAME}`, or `${NAME:-default}` where the default counts if the
+/// variable is unset or empty; `$${` stands for `${` itself. Instead of a value there can be `$env: NAME` (the variable),
+/// `$file: path` (the text of a file, without line breaks at its end) or `$include: file.yaml#member.member` (a value of
+/// a YAML or JSON file). The text of a reference may stand for a number, `true` or `false`. Files are at most 1 MiB, and
+/// their paths are relative to the configuration file. What has no value is an error, and no message shows a value that
+/// came from elsewhere.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(title = "Portcullis configuration")]
 pub struct Config {
@@ -180,38 +189,56 @@ pub fn load(path: &Path) -> Result<Loaded, Invalid> {
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, mut problems) = read_settings(document)?;
+    let (document, config, mut problems) = read_settings(document, folder)?;
     let before = problems.len();
     let mut read = |key, extension, paths| read_files(key, extension, paths, folder, &mut problems);
     let schema = read("schema", "cedarschema", &config.policies.schema);
     let policies = read("files", "cedar", &config.policies.files);
     let sources = Sources { schema, policies };
-    if problems.len() > before {
+    let unread = problems.split_off(before);
+    if !unread.is_empty() || document.references().failed_near("/policies") {
         // What the missing file would have declared must not be reported as well.
+        problems.extend(
+            unread
+                .into_iter()
+                .filter(|problem| !document.references().explains(problem)),
+        );
         return Err(Invalid::new(document, sources, problems));
     }
     compile(document, config, sources, problems)
 }
 
-/// The same with the sources at hand instead of in files.
+/// The same with the sources at hand instead of in files; other relative paths begin at the current folder.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, problems) = read_settings(document)?;
+    let (document, config, problems) = read_settings(document, Path::new(""))?;
     compile(document, config, sources, problems)
 }
 
 /// The settings, with the unknown ones left out and reported: everything else can be looked at all the same.
-fn read_settings(document: yaml::Document) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
-    let mut problems = schema::check(document.value());
+fn read_settings(
+    mut document: yaml::Document,
+    folder: &Path,
+) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
+    let mut problems = document.resolve(folder, &|name| std::env::var(name));
     let mut known = document.value().clone();
-    for problem in &problems {
-        if let Place::Name(pointer) = &problem.at {
-            remove(&mut known, pointer);
+    schema::convert(&mut known, document.references().replaced());
+    for problem in schema::check(&known) {
+        let follows = document.references().explains(&problem);
+        match &problem.at {
+            Place::Name(pointer) => remove(&mut known, pointer),
+            // The empty text in place of a value that is missing.
+            Place::Setting(pointer) if follows => remove(&mut known, pointer),
+            Place::Setting(_) | Place::Source { .. } => {}
+        }
+        if !follows {
+            problems.push(problem);
         }
     }
+    paths::begin_at(folder, &mut known);
     match serde_json::from_value(known) {
         Ok(config) => Ok((document, config, problems)),
         Err(error) => {
@@ -250,7 +277,8 @@ fn compile(
             advice: Invalid::new(document, sources, advice),
         }),
         Ok((_, found)) | Err(found) => {
-            problems.extend(found);
+            let references = document.references();
+            problems.extend(found.into_iter().filter(|problem| !references.explains(problem)));
             Err(Invalid::new(document, sources, problems))
         }
     }

@@ -29,8 +29,13 @@ pub(super) struct Syntax {
 }
 
 impl Invalid {
-    /// Puts errors first, and each in the order of the texts: the configuration, schema files, policy files.
-    pub(super) fn new(document: Document, sources: Sources, mut problems: Vec<Problem>) -> Self {
+    /// Puts errors first, and each in the order of the texts: the configuration, schema files, policy files. Values that
+    /// came from a reference are hidden.
+    pub(super) fn new(document: Document, sources: Sources, problems: Vec<Problem>) -> Self {
+        let mut problems: Vec<Problem> = problems
+            .into_iter()
+            .map(|problem| document.references().hide_in(problem))
+            .collect();
         problems.sort_by_cached_key(|problem| {
             let (file, start) = match &problem.at {
                 Place::Setting(pointer) => (0, document.locate(pointer).0),

@@ -25,11 +25,7 @@ pub fn json_schema() -> Value {
 /// Everything in `value` that the schema does not allow.
 pub(super) fn check(value: &Value) -> Vec<Problem> {
     let schema = json_schema();
-    let validator = jsonschema::options()
-        .with_format(ADDRESS, |text: &str| text.parse::<SocketAddr>().is_ok())
-        .should_validate_formats(true)
-        .build(&schema);
-    let validator = match validator {
+    let validator = match validator(&schema) {
         Ok(validator) => validator,
         Err(error) => {
             return vec![Problem::setting(
@@ -46,6 +42,73 @@ pub(super) fn check(value: &Value) -> Vec<Problem> {
     problems.sort_by_key(ToString::to_string);
     problems.dedup();
     problems
+}
+
+/// Makes numbers and booleans of the texts at these JSON pointers where the schema wants them: an environment variable
+/// can only be a text.
+pub(super) fn convert(value: &mut Value, pointers: &[String]) {
+    let schema = json_schema();
+    let Some(validator) = validator(&schema).ok().filter(|_| !pointers.is_empty()) else {
+        return; // `check` reports the broken schema.
+    };
+    let converted: Vec<(String, Value)> = validator
+        .iter_errors(value)
+        .filter(|error| {
+            pointers
+                .iter()
+                .any(|known| known == error.instance_path().as_str())
+        })
+        .filter_map(|error| {
+            let ValidationErrorKind::Type { kind } = error.kind() else {
+                return None;
+            };
+            let text = error.instance().as_str()?;
+            let typed = wanted(kind).iter().find_map(|kind| typed(text, kind))?;
+            Some((error.instance_path().as_str().to_owned(), typed))
+        })
+        .collect();
+    for (pointer, typed) in converted {
+        if let Some(place) = value.pointer_mut(&pointer) {
+            *place = typed;
+        }
+    }
+}
+
+/// The text as a value of one of JSON Schema's types.
+fn typed(text: &str, kind: &str) -> Option<Value> {
+    match kind {
+        "integer" => text
+            .parse::<u64>()
+            .map(Value::from)
+            .or_else(|_| text.parse::<i64>().map(Value::from))
+            .ok(),
+        "number" => text
+            .parse::<f64>()
+            .ok()
+            .filter(|n| n.is_finite())
+            .map(Value::from),
+        "boolean" => text.parse::<bool>().map(Value::from).ok(),
+        _ => None,
+    }
+}
+
+fn validator(schema: &Value) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
+    jsonschema::options()
+        .with_format(ADDRESS, |text: &str| text.parse::<SocketAddr>().is_ok())
+        .should_validate_formats(true)
+        .build(schema)
+}
+
+fn wanted(kind: &TypeKind) -> Vec<String> {
+    let kinds: Vec<String> = match kind {
+        TypeKind::Single(kind) => vec![kind.to_string()],
+        TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect(),
+    };
+    kinds
+        .iter()
+        .map(|kind| kind.trim_matches('"').to_owned())
+        .filter(|kind| kind != "null")
+        .collect()
 }
 
 fn describe(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Problem> {
@@ -80,16 +143,8 @@ fn describe(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Prob
             problem(format!("`{name}` is missing"), format!("`{name}`: {help}"))
         }
         ValidationErrorKind::Type { kind } => {
-            let wanted: Vec<String> = match kind {
-                TypeKind::Single(kind) => vec![kind.to_string()],
-                TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect(),
-            };
-            let wanted: Vec<&str> = wanted
-                .iter()
-                .map(|kind| kind.trim_matches('"'))
-                .filter(|kind| *kind != "null")
-                .map(in_words)
-                .collect();
+            let wanted = wanted(kind);
+            let wanted: Vec<&str> = wanted.iter().map(|kind| in_words(kind)).collect();
             problem(
                 format!(
                     "this should be {}, and is {}",

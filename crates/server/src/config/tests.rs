@@ -119,6 +119,9 @@ fn what_is_no_yaml_is_said_with_its_place() {
         ("a: 1\n  b: 2", "this is not YAML", "t.yaml:2:"),
         ("a: \"x", "this is not YAML", "t.yaml:1:"),
         ("a: *nobody", "this is not YAML", "t.yaml:1:"),
+        ("a: [${B}]", "a reference needs quotes: \"${NAME}\"", "t.yaml:1:"),
+        ("a: { b: ${B} }", "a reference needs quotes", "t.yaml:1:"),
+        ("a: [x, a${B}c]", "a reference needs quotes", "t.yaml:1:"),
     ] {
         let shown = Document::parse("t.yaml", text).expect_err(text).to_string();
         assert!(
@@ -284,6 +287,25 @@ fn an_unknown_setting_hides_nothing_else() {
         assert!(
             problems.iter().any(|p| p == expected),
             "{expected}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn debug_output_has_no_value_of_a_reference() {
+    let mut document = Document::parse("t.yaml", "a: ${A}\nb: { $env: A }").expect("YAML");
+    let problems = document.resolve(std::path::Path::new(""), &|_| Ok("s3cr3t".to_owned()));
+    assert_eq!(problems, []);
+    assert_eq!(*document.value(), json!({ "a": "s3cr3t", "b": "s3cr3t" }));
+    let invalid = super::Invalid::new(
+        document,
+        decide::policy::Sources::default(),
+        vec![decide::problem::Problem::setting("/a", "`s3cr3t` is wrong", "")],
+    );
+    for printed in [format!("{invalid:?}"), invalid.to_string()] {
+        assert!(
+            printed.contains("${A}") && !printed.contains("s3cr3t"),
+            "{printed}"
         );
     }
 }

@@ -1,20 +1,32 @@
 //! YAML with the place of every value, so that a problem found later can point to it.
 
 use std::fmt;
+use std::path::Path;
 
+use decide::problem::Problem;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::references::{self, Environment, References};
 use super::report::{Invalid, Syntax};
 
 /// A YAML document: its text, its value, and where each part of it stands.
-#[derive(Debug)]
 pub(super) struct Document {
     name: String,
     text: String,
     value: Value,
     root: Option<Place>,
+    references: References,
+}
+
+/// The value can have secrets in it.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a value stands (byte offset and length), and where its members do.
@@ -29,40 +41,31 @@ struct Place {
 /// Byte offset and length.
 type Span = (usize, usize);
 
+/// What to do about `[${NAME}]`: YAML takes the bracket for one of its own.
+const UNQUOTED: &str = "between `[` and `]` or `{` and `}`, a reference needs quotes: \"${NAME}\"";
+
 impl Document {
     /// Reads a document.
     ///
     /// # Errors
     /// The syntax error, at its place.
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, Invalid> {
-        // Only `true` and `false` are booleans: `decision_log: off` is a word, as in every YAML since 2009.
-        let options = serde_saphyr::options! { strict_booleans: true };
-        match serde_saphyr::from_str_with_options::<Node>(text, options) {
-            Ok(node) => {
-                let (value, root) = node.split(text);
-                Ok(Self {
-                    name: name.to_owned(),
-                    text: text.to_owned(),
-                    value,
-                    root: Some(root),
-                })
-            }
-            Err(error) => {
-                let at = error
-                    .location()
-                    .map(|location| match location.span().byte_offset() {
-                        Some(_) => span_of(&location).0,
-                        None => offset_of(text, &location),
-                    });
-                let (message, help) = syntax_message(&error.to_string());
-                let problem = Syntax {
-                    offset: at.unwrap_or_default(),
-                    message,
-                    help,
-                };
-                Err(Invalid::syntax(Self::unread(name, text), problem))
-            }
+        match read(text) {
+            Ok((value, root)) => Ok(Self {
+                value,
+                root: Some(root),
+                ..Self::unread(name, text)
+            }),
+            Err(problem) => Err(Invalid::syntax(Self::unread(name, text), problem)),
         }
+    }
+
+    /// Replaces the references in the value; paths begin at `folder`. Says which of them have no value.
+    pub(super) fn resolve(&mut self, folder: &Path, environment: Environment<'_>) -> Vec<Problem> {
+        let resolved = references::resolve(std::mem::take(&mut self.value), folder, environment);
+        self.value = resolved.value;
+        self.references = resolved.references;
+        resolved.problems
     }
 
     /// A document that could not be read.
@@ -72,6 +75,7 @@ impl Document {
             text: text.to_owned(),
             value: Value::Null,
             root: None,
+            references: References::default(),
         }
     }
 
@@ -85,9 +89,14 @@ impl Document {
         &self.text
     }
 
-    /// The value, as JSON has it.
+    /// The value, as JSON has it. It has secrets in it once references are replaced.
     pub(super) fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// The references that were replaced.
+    pub(super) fn references(&self) -> &References {
+        &self.references
     }
 
     /// Byte offset and length of the value that a JSON pointer names, or of the nearest part around it that exists;
@@ -120,6 +129,46 @@ impl Document {
     fn first_line(&self, start: usize, end: usize) -> Span {
         let text = self.text.get(start..end).unwrap_or_default();
         (start, text.lines().next().unwrap_or_default().trim_end().len())
+    }
+}
+
+/// The value of another file.
+///
+/// # Errors
+/// Line and column (from 1) of what is not YAML.
+pub(super) fn value(text: &str) -> Result<Value, (usize, usize)> {
+    match read(text) {
+        Ok((value, _)) => Ok(value),
+        Err(Syntax { offset, .. }) => {
+            let before = text.get(..offset).unwrap_or(text);
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            Err((before.matches('\n').count() + 1, line.chars().count() + 1))
+        }
+    }
+}
+
+fn read(text: &str) -> Result<(Value, Place), Syntax> {
+    // Only `true` and `false` are booleans: `decision_log: off` is a word, as in every YAML since 2009.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    match serde_saphyr::from_str_with_options::<Node>(text, options) {
+        Ok(node) => Ok(node.split(text)),
+        Err(error) => {
+            let at = error
+                .location()
+                .map(|location| match location.span().byte_offset() {
+                    Some(_) => span_of(&location).0,
+                    None => offset_of(text, &location),
+                });
+            let offset = at.unwrap_or_default();
+            let (message, help) = syntax_message(&error.to_string());
+            let before = text.get(..offset).unwrap_or_default();
+            let is_reference = before.ends_with('$') || before.ends_with("${");
+            Err(Syntax {
+                offset,
+                message,
+                help: if is_reference { UNQUOTED } else { help },
+            })
+        }
     }
 }
 
