@@ -212,4 +212,13 @@ mod tests {
         let key = parse(format!("{}=a", "k".repeat(5000)).as_bytes());
         assert_eq!(key, Err(unknown(&"k".repeat(MAX_QUOTED_KEY))));
     }
+    #[test]
+    fn whatever_is_sent_is_read_or_refused() {
+        bolero::check!().for_each(|header: &[u8]| {
+            if let Ok(element) = parse(header) {
+                let names = element.uris.iter().chain(&element.dns_names);
+                assert!(names.map(String::len).sum::<usize>() <= header.len());
+            }
+        });
+    }
 }
