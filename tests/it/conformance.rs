@@ -30,6 +30,7 @@ const ROUTES: &str = r#"
   - { path: /inside, methods: [GET], resource: { type: Catalogue, id: inside } }
   - { path: /upload, methods: [POST], resource: { type: Catalogue, id: upload } }
   - { path: /admin, methods: [GET], resource: { type: Catalogue, id: admin } }
+  - { path: /certificates, methods: [GET], resource: { type: Catalogue, id: certificates } }
   - path: /cookies
     methods: [GET]
     resource: { type: Catalogue, id: cookies }
@@ -45,7 +46,7 @@ expose:
   headers: [tier]
   body: [name]
 tcp: [{ destination_port: 5432, resource: { type: Catalogue, id: database } }]
-mesh: { name: mesh, trust_domains: [td.test] }
+client_certificates: { name: mesh, trust_domains: [td.test], forwarded_from: [10.0.0.0/8] }
 "#;
 
 const POLICIES: &str = r#"
@@ -75,6 +76,14 @@ forbid (principal, action, resource == Catalogue::"admin");
 @id("database-for-a")
 permit (principal is Robot, action == Action::"tcp.connect", resource == Catalogue::"database")
 when { principal.subject == "spiffe://td.test/ns/x/sa/a" };
+
+@id("certificates-for-a")
+permit (principal is Robot, action == Action::"GET", resource == Catalogue::"certificates")
+when { principal.issuer == "mesh" && principal.subject == "spiffe://td.test/ns/x/sa/a" };
+
+@id("certificates-through-a")
+permit (principal is User, action == Action::"GET", resource == Catalogue::"certificates")
+when { context has peer && context.peer == "spiffe://td.test/ns/x/sa/a" };
 "#;
 
 /// The default configuration with what the cases need, and `more` settings.

@@ -3,6 +3,7 @@
 //! Each test starts its own house, its own Envoy and its own upstream, so it may break any of them.
 
 mod bodies;
+mod certificates;
 mod context;
 mod deploy;
 mod fail_open;

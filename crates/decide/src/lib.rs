@@ -13,6 +13,7 @@
     )
 )]
 
+mod certificate;
 mod client_ip;
 pub mod identity;
 mod identity_headers;
@@ -25,10 +26,10 @@ mod rules;
 mod settings;
 mod status;
 
+pub use certificate::ClientCertificateSettings;
 pub use pipeline::Pipeline;
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{
-    CorsPreflight, Expose, IdentityValue, MeshSettings, MetadataPath, Settings, TcpRouteSettings,
-    default_actions,
+    CorsPreflight, Expose, IdentityValue, MetadataPath, Settings, TcpRouteSettings, default_actions,
 };

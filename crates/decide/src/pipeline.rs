@@ -92,6 +92,7 @@ impl Pipeline {
             client_ip: story.client_ip,
             now,
             token_age: who.token_age(now),
+            client_certificates: self.rules.client_certificates.as_ref(),
         };
         let judgement =
             self.rules

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model::{Principal, PrincipalKind, Version};
+use model::{Principal, Version};
 
+use crate::certificate::ClientCertificates;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, MeshSettings, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, Settings, TcpRouteSettings};
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Rules {
     pub(crate) identity: IdentitySettings,
     pub(crate) routes: RouteTable,
     pub(crate) tcp: Vec<TcpRouteSettings>,
-    pub(crate) mesh: Option<MeshSettings>,
+    pub(crate) client_certificates: Option<ClientCertificates>,
     pub(crate) policies: Policies,
     pub(crate) identity_headers: Arc<IdentityHeaders>,
     pub(crate) anonymous: Persona,
@@ -55,6 +56,9 @@ impl Rules {
         let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &mut problems);
+        let client_certificates = settings.client_certificates.as_ref().map(|certificates| {
+            ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
+        });
         check_tcp(settings, &mut problems);
         let policies = policy::load(settings, &actions, sources, &mut problems);
         if let Some(policies) = &policies {
@@ -72,7 +76,7 @@ impl Rules {
                     identity: settings.identity.clone(),
                     routes,
                     tcp: settings.tcp.clone(),
-                    mesh: settings.mesh.clone(),
+                    client_certificates,
                     policies,
                     identity_headers,
                     anonymous,
@@ -127,32 +131,11 @@ fn version(settings: &Settings, sources: &Sources) -> Version {
 }
 
 fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
-    if !settings.tcp.is_empty()
-        && settings
-            .mesh
-            .as_ref()
-            .is_none_or(|mesh| mesh.trust_domains.is_empty())
-    {
+    if !settings.tcp.is_empty() && settings.client_certificates.is_none() {
         problems.push(Problem::setting(
             "/tcp",
-            "a TCP connection is judged by its peer, and no `mesh.trust_domains` says whose peers are believed",
-            "add `mesh: {name: mesh, trust_domains: [cluster.local]}`",
-        ));
-    }
-    if let Some(mesh) = &settings.mesh
-        && settings
-            .identity
-            .issuers
-            .iter()
-            .any(|issuer| issuer.name == mesh.name)
-    {
-        problems.push(Problem::setting(
-            "/mesh/name",
-            format!(
-                "an issuer is called `{}` too, and principals of the two could not be told apart",
-                mesh.name
-            ),
-            "choose another name",
+            "a TCP connection is judged by its peer, and no `client_certificates` says whose peers are believed",
+            "add `client_certificates: {name: mesh, trust_domains: [cluster.local]}`",
         ));
     }
 }
@@ -189,13 +172,4 @@ fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<
             .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()));
         check(format!("/tcp/{index}/resource"), sample);
     }
-}
-
-/// A principal of the mesh.
-pub(crate) fn mesh_principal(mesh: &MeshSettings, peer: &str) -> Option<Principal> {
-    let trust_domain = peer.strip_prefix("spiffe://")?.split('/').next()?;
-    if !mesh.trust_domains.iter().any(|known| known == trust_domain) {
-        return None;
-    }
-    Some(Principal::new(PrincipalKind::Robot, &mesh.name, peer))
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::certificate::ClientCertificateSettings;
 use crate::identity::IdentitySettings;
 use crate::routes::{EntitySettings, RouteSettings};
 
@@ -27,9 +28,9 @@ pub struct Settings {
     /// certificate; the action is `tcp.connect`.
     #[serde(default)]
     pub tcp: Vec<TcpRouteSettings>,
-    /// How the peer of a TCP connection becomes a principal. Needed with `tcp`.
+    /// Whose client certificates are believed, verified by the proxy or by one in front of it. Needed with `tcp`.
     #[serde(default)]
-    pub mesh: Option<MeshSettings>,
+    pub client_certificates: Option<ClientCertificateSettings>,
     /// Parts of the request that policies may look at, as optional attributes of `context`.
     #[serde(default)]
     pub expose: Expose,
@@ -56,16 +57,6 @@ pub struct TcpRouteSettings {
     pub destination_port: Option<u16>,
     /// The entity that a connection asks for; its id is taken as it stands.
     pub resource: EntitySettings,
-}
-
-/// A service mesh whose proxies verified the peer's certificate.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MeshSettings {
-    /// The short name in principal ids: `Robot::"<name>/spiffe://…"`.
-    pub name: String,
-    /// The SPIFFE trust domains that are believed, without `spiffe://`. Example: `cluster.local`
-    pub trust_domains: Vec<String>,
 }
 
 /// What policies may look at beyond method, host and path.

@@ -154,6 +154,68 @@ async fn case_06_a_tcp_connection_is_judged_by_its_peer() {
     }
 }
 
+/// Where the request comes from, what it says in `x-forwarded-client-cert`, whose token it has; code and reason.
+#[tokio::test]
+async fn a_client_certificate_is_a_credential() {
+    let house = house().await;
+    let a = "spiffe://td.test/ns/x/sa/a";
+    let forwarded = "Hash=0a;Subject=\"CN=a, O=x\";URI=spiffe://td.test/ns/x/sa/a";
+    let two = "URI=spiffe://td.test/ns/x/sa/a,URI=spiffe://td.test/ns/x/sa/a";
+    let alice = bearer(&people::alice(&house.issuer).token);
+    let expired = bearer(&people::expired(&house.issuer).token);
+    for (address, principal, header, token, expected, reason) in [
+        ("9.9.9.9", a, None, None, 0, "permitted"),
+        (
+            "9.9.9.9",
+            "spiffe://td.test/ns/x/sa/b",
+            None,
+            None,
+            7,
+            "no_permit",
+        ),
+        (
+            "9.9.9.9",
+            "spiffe://other.test/ns/x/sa/a",
+            None,
+            None,
+            16,
+            "credential_missing",
+        ),
+        ("9.9.9.9", "", None, None, 16, "credential_missing"),
+        ("9.9.9.9", "", Some(forwarded), None, 16, "credential_refused"),
+        ("9.9.9.9", a, Some(forwarded), None, 16, "credential_refused"),
+        ("10.1.2.3", "", Some(forwarded), None, 0, "permitted"),
+        ("10.1.2.3", "", Some(two), None, 16, "credential_refused"),
+        ("10.1.2.3", a, None, None, 16, "credential_missing"),
+        // With a token the certificate is no more than a circumstance.
+        ("9.9.9.9", a, None, Some(&alice), 0, "permitted"),
+        ("9.9.9.9", "", None, Some(&alice), 7, "no_permit"),
+        (
+            "9.9.9.9",
+            "spiffe://td.test/ns/x/sa/b",
+            None,
+            Some(&alice),
+            7,
+            "no_permit",
+        ),
+        ("10.1.2.3", "", Some(forwarded), Some(&alice), 7, "no_permit"),
+        ("9.9.9.9", a, None, Some(&expired), 16, "credential_refused"),
+    ] {
+        let headers = header.map(|value| ("x-forwarded-client-cert", value));
+        let token = token.map(|token| ("authorization", token.as_str()));
+        let headers: Vec<_> = headers.into_iter().chain(token).collect();
+        let mut request = http("GET", "/certificates", &headers);
+        if let Some(attributes) = &mut request.attributes {
+            attributes.source = Some(peer(address, 50_000, principal));
+        }
+        let answer = ask(&house, request).await;
+        let record = record(&house, &answer);
+        let row = format!("{address} {principal} {headers:?}: {record:#}");
+        assert_eq!(code(&answer), expected, "{row}");
+        assert_eq!(record["reason"], reason, "{row}");
+    }
+}
+
 #[tokio::test]
 async fn case_07_raw_headers_say_the_same_as_headers() {
     let house = house().await;

@@ -59,6 +59,7 @@ pub use self::credentials::MAX_TOKEN_BYTES;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::introspection::IntrospectionSettings;
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
+pub(crate) use self::settings::short_name;
 pub use self::settings::{IssuerSettings, Profile};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
 pub use self::verifier::{IdentitySettings, validate};

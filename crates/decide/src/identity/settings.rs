@@ -13,7 +13,8 @@ use super::algorithm::Algorithm;
 use super::credentials::Place;
 use super::mapping::{ClaimMapping, ClaimPath};
 
-pub(super) use self::validate::{acceptable_url, canonical_base, short_name, validate};
+pub(crate) use self::validate::short_name;
+pub(super) use self::validate::{acceptable_url, canonical_base, validate};
 
 /// An issuer of JWTs whose access tokens are accepted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

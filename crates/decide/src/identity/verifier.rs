@@ -34,6 +34,16 @@ pub struct IdentitySettings {
     pub introspection: Vec<IntrospectionSettings>,
 }
 
+impl IdentitySettings {
+    /// The short names of all who vouch for principals.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let issuers = self.issuers.iter().map(|issuer| issuer.name.as_str());
+        let endpoints = self.introspection.iter().map(|endpoint| endpoint.name.as_str());
+        let tokens = self.static_tokens.iter().map(|tokens| tokens.name.as_str());
+        issuers.chain(endpoints).chain(tokens).collect()
+    }
+}
+
 /// A credential, and what everybody who is asked needs of it.
 pub(super) struct Question<'q> {
     /// The credential.

@@ -72,12 +72,16 @@ fn stage(policies: &str, settings: Settings) -> Stage {
 
 impl Stage {
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Decision {
+        self.ask_from(Peer::default(), method, path, headers)
+    }
+
+    fn ask_from(&self, peer: Peer<'_>, method: &str, path: &str, headers: &[(&str, &str)]) -> Decision {
         let (path, query) = RequestPath::parse_target(path.as_bytes(), Decoding::Raw).unwrap();
         let mut all = Headers::default();
         for (name, value) in headers {
             all.push(name, value.as_bytes());
         }
-        self.decide(Target::Http(HttpRequest {
+        let target = Target::Http(HttpRequest {
             method,
             scheme: "https",
             host: Host::parse("api.example.test").unwrap(),
@@ -85,14 +89,15 @@ impl Stage {
             query,
             headers: all,
             body: Body::Absent,
-        }))
+        });
+        self.decide(peer, target)
     }
 
-    fn decide(&self, target: Target<'_>) -> Decision {
+    fn decide<'a>(&self, peer: Peer<'a>, target: Target<'a>) -> Decision {
         let check = Check {
             contract: Contract::Direct,
             target,
-            peer: Peer::default(),
+            peer,
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: None,
@@ -202,7 +207,8 @@ fn what_is_asked_for_must_be_in_the_table() {
         destination_port: Some(443),
         sni: "api.example.test",
     };
-    assert_eq!(stage.decide(Target::Tcp(connection)).reason(), Reason::NoRoute);
+    let decision = stage.decide(Peer::default(), Target::Tcp(connection));
+    assert_eq!(decision.reason(), Reason::NoRoute);
 }
 
 #[test]
@@ -222,6 +228,147 @@ fn a_refused_credential_never_becomes_anonymous() {
             (401, Reason::CredentialRefused),
             "{credential:?}"
         );
+    }
+}
+
+const GATEWAY: &str = "spiffe://td.test/ns/in/sa/gw";
+const FORWARDED: &str = "x-forwarded-client-cert";
+
+fn with_certificates(forwarded_from: &[&str]) -> Settings {
+    let settings = serde_json::json!({
+        "name": "mesh", "trust_domains": ["td.test"], "dns_names": ["*.grid.test"],
+        "forwarded_from": forwarded_from,
+    });
+    Settings {
+        client_certificates: serde_json::from_value(settings).unwrap(),
+        ..Settings::default()
+    }
+}
+
+/// Who asks, as the record has it, by the peer, the header and a token.
+#[test]
+fn a_client_certificate_says_who_asks_without_a_token() {
+    let peer = |address: &str, principal| Peer {
+        address: address.parse().ok(),
+        principal,
+    };
+    let a = "spiffe://td.test/a";
+    let plain = || stage(PERMIT_ALL, Settings::default());
+    let mesh = || stage(PERMIT_ALL, with_certificates(&[]));
+    let behind_gateway = || stage(PERMIT_ALL, with_certificates(&["10.0.0.0/8", GATEWAY]));
+    let permitted = |who: &str| format!("permitted {who} permitted by all");
+    let robot = |id: &str| permitted(&format!("Robot::\"mesh/{id}\""));
+    let anonymous = || permitted("Anonymous");
+    let refused = |why: &str| format!("credential_refused unknown {why}");
+    let forwarded = |value| (FORWARDED, value);
+    let element = forwarded("Hash=0a;Subject=\"CN=b\";URI=spiffe://td.test/b");
+    let two = forwarded("URI=spiffe://td.test/b,URI=spiffe://td.test/c");
+    let token = ("authorization", "Bearer x");
+    for (stage, peer, headers, expected) in [
+        (plain(), peer("9.9.9.9", a), &[][..], anonymous()),
+        (plain(), peer("9.9.9.9", a), &[element], anonymous()),
+        (mesh(), peer("9.9.9.9", a), &[], robot(a)),
+        (
+            mesh(),
+            peer("9.9.9.9", "SE1.grid.test"),
+            &[],
+            robot("se1.grid.test"),
+        ),
+        (mesh(), peer("9.9.9.9", ""), &[], anonymous()),
+        (mesh(), peer("9.9.9.9", "spiffe://other.test/a"), &[], anonymous()),
+        (mesh(), peer("9.9.9.9", "CN=a"), &[], anonymous()),
+        // A token decides, and a bad one is not made good by a certificate.
+        (mesh(), peer("9.9.9.9", a), &[token], refused("")),
+        (
+            behind_gateway(),
+            peer("9.9.9.9", GATEWAY),
+            &[element, token],
+            refused(""),
+        ),
+        // Without forwarders nobody is believed, whatever they say of themselves.
+        (mesh(), peer("9.9.9.9", ""), &[element], anonymous()),
+        (mesh(), peer("10.1.2.3", a), &[element], robot(a)),
+        (mesh(), peer("9.9.9.9", a), &[two, two], robot(a)),
+        (
+            behind_gateway(),
+            peer("10.1.2.3", ""),
+            &[element],
+            robot("spiffe://td.test/b"),
+        ),
+        (
+            behind_gateway(),
+            peer("9.9.9.9", GATEWAY),
+            &[element],
+            robot("spiffe://td.test/b"),
+        ),
+        (behind_gateway(), peer("9.9.9.9", GATEWAY), &[], anonymous()),
+        (behind_gateway(), peer("9.9.9.9", a), &[], robot(a)),
+        (
+            behind_gateway(),
+            peer("9.9.9.9", a),
+            &[element],
+            refused(
+                "x-forwarded-client-cert came from 9.9.9.9 with the certificate of \"spiffe://td.test/a\"",
+            ),
+        ),
+        (
+            behind_gateway(),
+            peer("9.9.9.9", ""),
+            &[element],
+            refused("x-forwarded-client-cert came from 9.9.9.9 without a certificate"),
+        ),
+        (
+            behind_gateway(),
+            peer("9.9.9.9", GATEWAY),
+            &[two],
+            refused("x-forwarded-client-cert has several elements"),
+        ),
+        (
+            behind_gateway(),
+            peer("9.9.9.9", GATEWAY),
+            &[element, element],
+            refused("x-forwarded-client-cert is there 2 times"),
+        ),
+        (
+            behind_gateway(),
+            peer("9.9.9.9", GATEWAY),
+            &[forwarded("URI=spiffe://other.test/b")],
+            refused("the forwarded certificate has no SPIFFE id or DNS name that is believed"),
+        ),
+    ] {
+        let decision = stage.ask_from(peer, "GET", "/pages/one", headers);
+        let row = format!("{peer:?} {headers:?}");
+        let status = if expected.starts_with("permitted") {
+            200
+        } else {
+            401
+        };
+        assert_eq!(told(&decision).0, status, "{row}");
+        let records = stage.records.0.lock().unwrap();
+        assert!(records.concat().starts_with(&expected), "{row}: {records:?}");
+    }
+}
+
+/// Policies see the peer that is believed, and no other, whoever asks.
+#[test]
+fn policies_see_the_peer() {
+    let policy = format!(
+        "@id(\"inside\") permit(principal, action, resource) when {{ context has peer && context.peer == \"{GATEWAY}\" }};"
+    );
+    for (settings, principal, status) in [
+        (with_certificates(&[GATEWAY]), GATEWAY, 200),
+        (with_certificates(&[]), GATEWAY, 200),
+        (with_certificates(&[]), "spiffe://td.test/ns/in/sa/gw2", 403),
+        (with_certificates(&[]), "", 401),
+        (Settings::default(), GATEWAY, 401),
+    ] {
+        let stage = stage(&policy, settings);
+        let peer = Peer {
+            address: None,
+            principal,
+        };
+        let decision = stage.ask_from(peer, "GET", "/pages/one", &[]);
+        assert_eq!(told(&decision).0, status, "{principal:?}");
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use model::{Check, Principal, PrincipalKind, Reason, Target};
+use model::{Check, Headers, Peer, Principal, PrincipalKind, Reason, Target};
 
 use super::answer::{Stop, deny, internal, refused};
 use super::{Pipeline, Waited};
 use crate::identity::{Identified, Verified};
-use crate::rules::{Persona, Rules, mesh_principal};
+use crate::rules::{Persona, Rules};
 
 /// The verified bearer with what the pipeline derived from it.
 pub(super) type Bearer = Arc<Verified<Result<Persona, String>>>;
@@ -24,14 +24,14 @@ impl Pipeline {
     pub(super) fn identify(&self, check: &Check<'_>, waited: Waited, now: SystemTime) -> Result<Who, Stop> {
         let (headers, query) = match &check.target {
             Target::Http(request) => (&request.headers, request.query),
-            Target::Tcp(_) => return self.peer(check.peer.principal),
+            Target::Tcp(_) => return self.connection(check.peer),
         };
         let identified = match waited {
             Waited::No => self.identity.identify(headers, query, now),
             Waited::Yes => self.identity.identify_at_hand(headers, query, now),
         };
         match identified {
-            Identified::Anonymous => Ok(Who::Anonymous),
+            Identified::Anonymous => self.certificate(headers, check.peer),
             Identified::Verified(verified) => Ok(Who::Bearer(verified)),
             Identified::NotYet(wanted) => Err(Stop::Wait(wanted)),
             Identified::Refused(refused) => {
@@ -46,18 +46,31 @@ impl Pipeline {
         }
     }
 
-    fn peer(&self, peer: &str) -> Result<Who, Stop> {
-        if peer.is_empty() {
-            return Ok(Who::Anonymous);
+    /// Who asks for a TCP connection.
+    fn connection(&self, peer: Peer<'_>) -> Result<Who, Stop> {
+        let certificates = self.rules.client_certificates.as_ref();
+        match certificates.map(|certificates| certificates.of_connection(peer)) {
+            Some(Ok(principal)) => self.peer(principal),
+            None if peer.principal.is_empty() => Ok(Who::Anonymous),
+            None => Err(unknown_peer("no `client_certificates` are configured".to_owned())),
+            Some(Err(refusal)) => Err(unknown_peer(refusal.to_string())),
         }
-        let principal = self
-            .rules
-            .mesh
-            .as_ref()
-            .and_then(|mesh| mesh_principal(mesh, peer));
+    }
+
+    /// Who asks for an HTTP request without a token.
+    fn certificate(&self, headers: &Headers<'_>, peer: Peer<'_>) -> Result<Who, Stop> {
+        let Some(certificates) = &self.rules.client_certificates else {
+            return Ok(Who::Anonymous);
+        };
+        match certificates.of_request(headers, peer) {
+            Ok(principal) => self.peer(principal),
+            Err(refusal) => Err(refused(refusal.to_string())),
+        }
+    }
+
+    fn peer(&self, principal: Option<Principal>) -> Result<Who, Stop> {
         let Some(principal) = principal else {
-            let log = format!("the peer {peer:?} is of none of the trust domains in `mesh`");
-            return Err(deny(403, Reason::CredentialRefused, "the peer is not known", log).into());
+            return Ok(Who::Anonymous);
         };
         let persona = Persona::new(&principal, &self.rules.identity_headers).map_err(internal)?;
         Ok(Who::Peer(Box::new((principal, persona))))
@@ -124,4 +137,8 @@ impl Who {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
         Some((now - verified.issued_at()?) as i64)
     }
+}
+
+fn unknown_peer(log: String) -> Stop {
+    deny(403, Reason::CredentialRefused, "the peer is not known", log).into()
 }

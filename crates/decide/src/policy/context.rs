@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::body;
 use super::entities::PrincipalEntity;
+use crate::certificate::ClientCertificates;
 use crate::settings::Expose;
 
 /// What a question depends on besides principal, action and resource.
@@ -23,6 +24,8 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub now: SystemTime,
     /// Seconds since the credential was issued, if it says when.
     pub token_age: Option<i64>,
+    /// Whose certificates are believed.
+    pub client_certificates: Option<&'c ClientCertificates>,
 }
 
 /// Which members of `context` some policy mentions.
@@ -131,6 +134,11 @@ impl ContextUse {
         add("scopes", &mut || Ok(Some(principal.scopes())));
         add("token_age", &mut || {
             Ok(at.token_age.map(RestrictedExpression::new_long))
+        });
+        add("peer", &mut || {
+            let believed = at.client_certificates;
+            let believed = believed.and_then(|certificates| certificates.believed(at.check.peer.principal));
+            Ok(believed.as_deref().map(string))
         });
         add("body_truncated", &mut || {
             let truncated = matches!(request.body, Body::Truncated(_));

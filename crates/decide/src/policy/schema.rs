@@ -176,7 +176,8 @@ impl ActionTable {
 fn request_context(settings: &Settings) -> String {
     let mut text = String::from(
         "  method: String,\n  scheme: String,\n  host: String,\n  path: String,\n  client_ip?: ipaddr,\n  \
-         time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  token_age?: Long,\n  body_truncated: Bool,\n",
+         time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  token_age?: Long,\n  body_truncated: Bool,\n  \
+         peer?: String,\n",
     );
     let expose = &settings.expose;
     let metadata: Vec<String> = expose.metadata.keys().cloned().collect();

@@ -229,11 +229,11 @@ fn what_the_schema_does_not_allow_is_said_in_words() {
             "known are `deny`, `allow`",
         ),
         (
-            "mesh",
-            json!({ "name": "mesh" }),
-            "/mesh",
-            "`trust_domains` is missing",
-            "The SPIFFE trust domains",
+            "client_certificates",
+            json!({ "trust_domains": ["cluster.local"] }),
+            "/client_certificates",
+            "`name` is missing",
+            "The short name in ids",
         ),
         (
             "issuers",

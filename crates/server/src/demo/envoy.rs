@@ -19,7 +19,9 @@ use super::tools::{PythonTool, ToolError, python_tool};
 mod bootstrap;
 mod options;
 
-pub use options::{BodyForm, CheckBody, EnvoyOptions, HeaderForm, LongerBody, OnError};
+pub use options::{
+    BodyForm, CheckBody, EnvoyOptions, ForwardedCertificates, HeaderForm, LongerBody, OnError,
+};
 
 /// The Envoy that is installed.
 pub const ENVOY: PythonTool = PythonTool {

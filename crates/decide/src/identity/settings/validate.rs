@@ -281,7 +281,7 @@ pub(in crate::identity) fn canonical_base(base: &str) -> Option<&str> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(in crate::identity) fn short_name(name: &str) -> Result<(), &'static str> {
+pub(crate) fn short_name(name: &str) -> Result<(), &'static str> {
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if (1..=63).contains(&name.len()) && name.bytes().all(letters) {
         Ok(())

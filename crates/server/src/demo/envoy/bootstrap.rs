@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{BodyForm, EnvoyOptions, HeaderForm, LongerBody, OnError};
+use super::{BodyForm, EnvoyOptions, ForwardedCertificates, HeaderForm, LongerBody, OnError};
 
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
 
@@ -49,6 +49,10 @@ fn connection_manager(options: &EnvoyOptions) -> Value {
             "codec_type": "AUTO",
             "max_request_headers_kb": options.max_request_headers_kb,
             "common_http_protocol_options": { "max_headers_count": options.max_request_headers },
+            "forward_client_cert_details": match options.forwarded_certificates {
+                ForwardedCertificates::Removed => "SANITIZE",
+                ForwardedCertificates::PassedOn => "ALWAYS_FORWARD_ONLY",
+            },
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
             "http_filters": filters,
             "route_config": {

@@ -24,6 +24,8 @@ pub struct EnvoyOptions {
     pub body: Option<CheckBody>,
     /// How request headers are sent.
     pub headers: HeaderForm,
+    /// What becomes of a client's `x-forwarded-client-cert`; removed by default, as Envoy has it.
+    pub forwarded_certificates: ForwardedCertificates,
     /// `context_extensions` of the only virtual host.
     pub context_extensions: BTreeMap<String, String>,
     /// Dynamic metadata by namespace, each an object: set on every request, and sent along as `metadata_context`.
@@ -81,6 +83,15 @@ pub enum HeaderForm {
     Raw,
 }
 
+/// `forward_client_cert_details`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedCertificates {
+    /// The header is removed (`SANITIZE`).
+    Removed,
+    /// It is passed on, without mutual TLS too (`ALWAYS_FORWARD_ONLY`): whoever can connect can say anything in it.
+    PassedOn,
+}
+
 impl EnvoyOptions {
     /// The defaults, between these two.
     pub fn new(upstream: SocketAddr, authz: SocketAddr) -> Self {
@@ -92,6 +103,7 @@ impl EnvoyOptions {
             on_error: OnError::Deny(403),
             body: None,
             headers: HeaderForm::Joined,
+            forwarded_certificates: ForwardedCertificates::Removed,
             context_extensions: BTreeMap::new(),
             metadata: BTreeMap::new(),
             max_request_headers_kb: 60,
