@@ -151,6 +151,10 @@ fn value(principal: &Principal, wanted: IdentityValue) -> Option<String> {
         IdentityValue::Client => known(principal.client.as_deref()?),
         IdentityValue::Groups => list(&principal.groups, ","),
         IdentityValue::Scopes => list(&principal.scopes, " "),
+        IdentityValue::Actor => {
+            let actors: Vec<String> = principal.actors.iter().map(|actor| actor.id.clone()).collect();
+            list(&actors, ",")
+        }
     }
 }
 

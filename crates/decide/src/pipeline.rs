@@ -92,13 +92,12 @@ impl Pipeline {
             client_ip: story.client_ip,
             now,
             token_age: who.token_age(now),
+            capability_path: &what.capability_path,
             client_certificates: self.rules.client_certificates.as_ref(),
         };
-        let judgement =
-            self.rules
-                .policies
-                .judge(&persona.entity, what.action, what.resource, &circumstances);
-        answer(judgement, who, &persona.edits, what.route)
+        let policies = &self.rules.policies;
+        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        answer(judgement, who, actor, &persona.edits, what.route)
     }
 
     /// Walks once; `Err` when something must be waited for first.

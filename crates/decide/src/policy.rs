@@ -17,8 +17,10 @@ use cedar_policy::{
     Authorizer, Context, Effect, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, Schema,
 };
 
+use model::Actor;
+
 use crate::routes::Action;
-use context::ContextUse;
+use context::{Asker, ContextUse};
 
 pub(crate) use context::{Circumstances, query_parameter};
 pub(crate) use entities::uid;
@@ -70,21 +72,53 @@ pub enum Judgement {
 }
 
 impl Policies {
-    /// Asks: may `principal` do `action` to `resource` under these circumstances?
-    pub(crate) fn judge(
+    /// Asks: may `principal` do `action` to `resource` under these circumstances, and may everybody who acts for it? All
+    /// must be permitted; the first who is not is named.
+    pub(crate) fn judge<'p>(
+        &self,
+        principal: &'p PrincipalEntity,
+        action: &Action,
+        resource: &ResourceEntity,
+        circumstances: &Circumstances<'_, '_>,
+    ) -> (Judgement, Option<&'p Actor>) {
+        let mut judgement = self.ask(principal, Asker::Subject, action, resource, circumstances);
+        for actor in principal.actors() {
+            let Judgement::Permit(mut permits) = judgement else {
+                break;
+            };
+            judgement = match self.ask(principal, Asker::Actor(actor), action, resource, circumstances) {
+                Judgement::Permit(more) => {
+                    permits.extend(more);
+                    permits.sort_unstable();
+                    permits.dedup();
+                    Judgement::Permit(permits)
+                }
+                no => return (no, Some(&actor.actor)),
+            };
+        }
+        (judgement, None)
+    }
+
+    fn ask(
         &self,
         principal: &PrincipalEntity,
+        asker: Asker<'_>,
         action: &Action,
-        resource: ResourceEntity,
+        resource: &ResourceEntity,
         circumstances: &Circumstances<'_, '_>,
     ) -> Judgement {
         let unknown = |message: String| Judgement::Unknown(Vec::new(), message);
-        let context = match self.context.build(principal, circumstances) {
+        let context = match self.context.build(principal, asker, circumstances) {
             Ok(context) => context,
             Err(message) => return unknown(message),
         };
+        // Of those who act, the context of the first question refers to the first.
+        let (uid, entity, actor) = match asker {
+            Asker::Subject => (principal.uid(), principal.entity(), principal.actors().first()),
+            Asker::Actor(actor) => (&actor.uid, &actor.entity, None),
+        };
         let request = match Request::new(
-            principal.uid().clone(),
+            uid.clone(),
             action.uid.clone(),
             resource.uid().clone(),
             context,
@@ -93,10 +127,9 @@ impl Policies {
             Ok(request) => request,
             Err(error) => return unknown(error.to_string()),
         };
-        let action = self.actions.get(&action.uid).cloned();
-        let entities = [principal.entity().clone(), resource.into_entity()]
-            .into_iter()
-            .chain(action);
+        let action = self.actions.get(&action.uid);
+        let others = action.into_iter().chain(actor.map(|actor| &actor.entity));
+        let entities = [entity, resource.entity()].into_iter().chain(others).cloned();
         let entities = match Entities::from_entities(entities, None) {
             Ok(entities) => entities,
             Err(error) => return unknown(error.to_string()),

@@ -32,6 +32,8 @@ pub struct Route {
     pub actions: Vec<(Box<str>, Action)>,
     /// The entity that a match becomes.
     pub resource: ResourceTemplate,
+    /// The path that capabilities are matched with, if it is not that of the request.
+    pub capability_path: Option<Template>,
     /// The answer when no policy permits.
     pub on_deny: DenyAnswer,
     /// What happens on every allow.

@@ -116,6 +116,8 @@ pub enum IdentityValue {
     Groups,
     /// The scopes, separated by blanks.
     Scopes,
+    /// Who acts for the principal: `main/<client>`, the outermost actor first, separated by commas.
+    Actor,
 }
 
 /// What happens to a CORS preflight.

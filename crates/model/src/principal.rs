@@ -103,6 +103,9 @@ impl Principal {
 }
 
 impl Actor {
+    /// The Cedar entity type.
+    pub const TYPE: &str = "Actor";
+
     /// The client of that issuer.
     pub fn new(issuer: &str, client: &str) -> Self {
         Self {
@@ -115,7 +118,7 @@ impl Actor {
 
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Actor::\"{}\"", self.id)
+        write!(f, "{}::\"{}\"", Self::TYPE, self.id)
     }
 }
 

@@ -132,6 +132,8 @@ struct Line<'a> {
     principal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actors: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,6 +192,10 @@ impl<'a> Line<'a> {
             contract: record.contract.as_str(),
             principal: record.principal.map(ToString::to_string),
             client: record.principal.and_then(|principal| principal.client.as_deref()),
+            actors: record
+                .principal
+                .map(|principal| principal.actors.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
             action: record.action,
             resource: record.resource,
             route: record.route,

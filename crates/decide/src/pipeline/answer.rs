@@ -1,9 +1,10 @@
 //! From what the policies say to a yes or a no.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use model::{Denial, HeaderEdits, Permit, PrincipalKind, Reason, RouteEdits};
+use model::{Actor, Denial, HeaderEdits, Permit, PrincipalKind, Reason, RouteEdits};
 
 use super::who::Who;
 use crate::identity::Awaited;
@@ -21,7 +22,8 @@ pub(super) enum Stop {
     Wait(Awaited),
 }
 
-/// Turns what the policies say into a yes or a no. The only place that grants a permit.
+/// Turns what the policies say into a yes or a no; `actor` is whom a no is about, if not the principal itself. The only
+/// place that grants a permit.
 #[expect(
     clippy::disallowed_methods,
     reason = "the pipeline, after the policies said yes"
@@ -29,6 +31,7 @@ pub(super) enum Stop {
 pub(super) fn answer(
     judgement: Judgement,
     who: &Who,
+    actor: Option<&Actor>,
     edits: &Arc<HeaderEdits>,
     route: Option<&Route>,
 ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
@@ -42,9 +45,14 @@ pub(super) fn answer(
             Ok((Permit::grant(Arc::clone(edits), changes), policies))
         }
         Judgement::NoPermit => {
-            let log = match who.principal() {
-                None => "no credential was presented, and no policy permits this to Anonymous".to_owned(),
-                Some(principal) => format!("no policy permits this to {principal}"),
+            let log = match (who.principal(), actor) {
+                (None, _) => {
+                    "no credential was presented, and no policy permits this to Anonymous".to_owned()
+                }
+                (Some(principal), None) => format!("no policy permits this to {principal}"),
+                (Some(principal), Some(actor)) => format!(
+                    "{principal} may, but no policy permits this to {actor}, who acts for it: both must be allowed"
+                ),
             };
             let reason = match who.kind() {
                 PrincipalKind::Anonymous => Reason::CredentialMissing,
@@ -53,7 +61,10 @@ pub(super) fn answer(
             Err(denial_of(&route_deny, who.kind(), reason, log).into())
         }
         Judgement::Forbid(policies, ForbidAnswer { status, reason }) => {
-            let log = format!("forbidden by {}", policies.join(", "));
+            let mut log = format!("forbidden by {}", policies.join(", "));
+            if let Some(actor) = actor {
+                let _ = write!(log, " to {actor}, who acts for the principal");
+            }
             let on_deny = DenyAnswer {
                 status: status.or(route_deny.status),
                 reason: reason.or(route_deny.reason),

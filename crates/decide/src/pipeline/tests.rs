@@ -12,6 +12,8 @@ use crate::policy::{SourceFile, Sources};
 use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
+mod tokens;
+
 /// Keeps of each record: verdict, reason, policies, who, and the reason in words.
 #[derive(Clone, Default)]
 struct Records(Arc<Mutex<Vec<String>>>);
@@ -29,7 +31,7 @@ impl Recorder for Records {
 const SCHEMA: &str = "entity Group; entity User in [Group] = { subject: String, issuer: String, name?: String, \
      client?: String } tags Set<String>; entity Robot in [Group] = { subject: String, issuer: String, name?: String, \
      client?: String } tags Set<String>; entity Client = { subject: String, issuer: String, name?: String, \
-     client?: String }; entity Anonymous; entity Page = { name: String };";
+     client?: String }; entity Anonymous; entity Actor = { issuer: String, client: String }; entity Page = { name: String };";
 
 struct Stage {
     pipeline: Pipeline,
@@ -52,7 +54,7 @@ fn stage(policies: &str, settings: Settings) -> Stage {
     }))
     .unwrap();
     let settings = Settings {
-        routes: vec![route],
+        routes: [vec![route], settings.routes].concat(),
         actions: crate::settings::default_actions(),
         ..settings
     };

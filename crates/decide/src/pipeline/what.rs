@@ -1,5 +1,6 @@
 //! What is asked for: the route's action and the entity it makes of the request.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
@@ -15,6 +16,8 @@ pub(super) struct What<'r> {
     pub(super) route: Option<&'r Route>,
     pub(super) action: &'r Action,
     pub(super) resource: ResourceEntity,
+    /// The canonical path that capabilities of a token are matched with.
+    pub(super) capability_path: Cow<'r, str>,
 }
 
 impl Pipeline {
@@ -83,7 +86,10 @@ impl Pipeline {
             attributes,
             ancestors,
         );
+        let capability_path = route.capability_path.as_ref();
+        let capability_path = capability_path.map_or(Cow::Borrowed(path), |template| template.fill(value));
         Ok(What {
+            capability_path: Cow::Owned(capability_path.into_owned()),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
             resource: resource.map_err(internal)?,
@@ -103,6 +109,7 @@ impl Pipeline {
             .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()))
             .map_err(internal)?;
         Ok(What {
+            capability_path: Cow::Borrowed(""),
             route: None,
             action: &self.rules.tcp_connect,
             resource,

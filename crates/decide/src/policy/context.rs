@@ -9,7 +9,7 @@ use model::{Body, Check, HttpRequest, Target};
 use serde_json::Value;
 
 use super::body;
-use super::entities::PrincipalEntity;
+use super::entities::{ActorEntity, PrincipalEntity};
 use crate::certificate::ClientCertificates;
 use crate::settings::Expose;
 
@@ -24,8 +24,19 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub now: SystemTime,
     /// Seconds since the credential was issued, if it says when.
     pub token_age: Option<i64>,
+    /// The canonical path that capabilities are matched with.
+    pub capability_path: &'c str,
     /// Whose certificates are believed.
     pub client_certificates: Option<&'c ClientCertificates>,
+}
+
+/// Whom a question is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker<'q> {
+    /// The principal itself.
+    Subject,
+    /// Somebody who acts for it.
+    Actor(&'q ActorEntity),
 }
 
 /// Which members of `context` some policy mentions.
@@ -70,6 +81,7 @@ impl ContextUse {
     pub(super) fn build(
         &self,
         principal: &PrincipalEntity,
+        asker: Asker<'_>,
         at: &Circumstances<'_, '_>,
     ) -> Result<Context, String> {
         if self.mentioned == Mentioned::Members(BTreeSet::new()) {
@@ -101,7 +113,10 @@ impl ContextUse {
             Ok(Some(RestrictedExpression::new_datetime(now)))
         });
         match &at.check.target {
-            Target::Http(request) => self.http(request, principal, at, &mut add),
+            Target::Http(request) => {
+                credential(principal, asker, at, &mut add);
+                self.http(request, at, &mut add);
+            }
             Target::Tcp(connection) => {
                 add("destination_port", &mut || {
                     let port = connection.destination_port.map(i64::from);
@@ -118,23 +133,12 @@ impl ContextUse {
         }
     }
 
-    fn http(
-        &self,
-        request: &HttpRequest<'_>,
-        principal: &PrincipalEntity,
-        at: &Circumstances<'_, '_>,
-        add: Add<'_>,
-    ) {
+    fn http(&self, request: &HttpRequest<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
         let expose = &self.expose;
         add("method", &mut || Ok(Some(string(request.method))));
         add("scheme", &mut || Ok(Some(string(request.scheme))));
         add("host", &mut || Ok(Some(string(request.host.as_str()))));
         add("path", &mut || Ok(Some(string(request.path.as_str()))));
-        add("issuer", &mut || Ok(principal.issuer().map(string)));
-        add("scopes", &mut || Ok(Some(principal.scopes())));
-        add("token_age", &mut || {
-            Ok(at.token_age.map(RestrictedExpression::new_long))
-        });
         add("peer", &mut || {
             let believed = at.client_certificates;
             let believed = believed.and_then(|certificates| certificates.believed(at.check.peer.principal));
@@ -186,6 +190,32 @@ impl ContextUse {
             record(&expose.body, |name| Ok(member(name)))
         });
     }
+}
+
+/// What the credential says, and who acts for whom.
+fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
+    let path = at.capability_path;
+    add("issuer", &mut || Ok(principal.issuer().map(string)));
+    add("scopes", &mut || Ok(Some(principal.scopes())));
+    add("audiences", &mut || Ok(Some(principal.audiences())));
+    add("capabilities", &mut || Ok(Some(principal.capabilities(path))));
+    add("capabilities_below", &mut || {
+        Ok(Some(principal.capabilities_below(path)))
+    });
+    add("token_age", &mut || {
+        Ok(at.token_age.map(RestrictedExpression::new_long))
+    });
+    add("actor", &mut || match asker {
+        Asker::Subject => {
+            let actor = principal.actors().first().map(|actor| actor.uid.clone());
+            Ok(actor.map(RestrictedExpression::new_entity_uid))
+        }
+        Asker::Actor(_) => Ok(None),
+    });
+    add("subject", &mut || match asker {
+        Asker::Subject => Ok(None),
+        Asker::Actor(_) => principal.as_subject().map(Some),
+    });
 }
 
 fn string(text: &str) -> RestrictedExpression {

@@ -3,15 +3,25 @@
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
-use model::{Principal, PrincipalKind};
+use model::{Actor, Principal, PrincipalKind};
 
 /// A principal's entity, made once per verified credential.
 #[derive(Clone, Debug)]
 pub struct PrincipalEntity {
     uid: EntityUid,
     entity: Entity,
-    issuer: Option<String>,
-    scopes: Vec<String>,
+    actors: Vec<ActorEntity>,
+    /// What the context says of the credential.
+    principal: Principal,
+}
+
+/// The entity of somebody who acts for a principal: the principal of the second question.
+#[derive(Clone, Debug)]
+pub(crate) struct ActorEntity {
+    pub(super) uid: EntityUid,
+    pub(super) entity: Entity,
+    /// Who it is.
+    pub(crate) actor: Actor,
 }
 
 impl PrincipalEntity {
@@ -44,12 +54,18 @@ impl PrincipalEntity {
         });
         let entity = Entity::new_with_tags(uid.clone(), attributes, groups, tags)
             .map_err(|error| error.to_string())?;
+        let actors = principal.actors.iter().map(ActorEntity::new);
         Ok(Self {
             uid,
             entity,
-            issuer: (principal.kind != PrincipalKind::Anonymous).then(|| principal.issuer.clone()),
-            scopes: principal.scopes.clone(),
+            actors: actors.collect::<Result<_, _>>()?,
+            principal: principal.clone(),
         })
+    }
+
+    /// Those who act for the principal; each must be allowed, too.
+    pub(crate) fn actors(&self) -> &[ActorEntity] {
+        &self.actors
     }
 
     pub(crate) fn uid(&self) -> &EntityUid {
@@ -61,16 +77,64 @@ impl PrincipalEntity {
     }
 
     pub(super) fn issuer(&self) -> Option<&str> {
-        self.issuer.as_deref()
+        let nobody = self.principal.kind == PrincipalKind::Anonymous;
+        (!nobody).then_some(self.principal.issuer.as_str())
     }
 
     pub(super) fn scopes(&self) -> RestrictedExpression {
-        RestrictedExpression::new_set(
-            self.scopes
-                .iter()
-                .map(|s| RestrictedExpression::new_string(s.clone())),
-        )
+        strings(self.principal.scopes.iter().map(String::as_str))
     }
+
+    pub(super) fn audiences(&self) -> RestrictedExpression {
+        strings(self.principal.audiences.iter().map(String::as_str))
+    }
+
+    /// What the credential grants for a path, and what somewhere below it.
+    pub(super) fn capabilities(&self, path: &str) -> RestrictedExpression {
+        strings(self.principal.capabilities.at(path).names())
+    }
+
+    pub(super) fn capabilities_below(&self, path: &str) -> RestrictedExpression {
+        strings(self.principal.capabilities.below(path).names())
+    }
+
+    /// The principal for whom somebody acts, as a record: it may be of any type, and Cedar has no type for that.
+    pub(super) fn as_subject(&self) -> Result<RestrictedExpression, String> {
+        let principal = &self.principal;
+        let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let mut members = vec![
+            ("type".to_owned(), string(principal.kind.as_str())),
+            ("id".to_owned(), string(&principal.id)),
+            ("issuer".to_owned(), string(&principal.issuer)),
+            ("subject".to_owned(), string(&principal.subject)),
+        ];
+        if let Some(name) = &principal.name {
+            members.push(("name".to_owned(), string(name)));
+        }
+        RestrictedExpression::new_record(members).map_err(|error| error.to_string())
+    }
+}
+
+impl ActorEntity {
+    fn new(actor: &Actor) -> Result<Self, String> {
+        let uid = uid(Actor::TYPE, &actor.id)?;
+        let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let attributes = HashMap::from([
+            ("issuer".to_owned(), string(&actor.issuer)),
+            ("client".to_owned(), string(&actor.client)),
+        ]);
+        let entity =
+            Entity::new(uid.clone(), attributes, HashSet::new()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            uid,
+            entity,
+            actor: actor.clone(),
+        })
+    }
+}
+
+fn strings<'s>(texts: impl Iterator<Item = &'s str>) -> RestrictedExpression {
+    RestrictedExpression::new_set(texts.map(|text| RestrictedExpression::new_string(text.to_owned())))
 }
 
 /// A resource's entity, made per request.
@@ -102,8 +166,8 @@ impl ResourceEntity {
         &self.uid
     }
 
-    pub(super) fn into_entity(self) -> Entity {
-        self.entity
+    pub(super) fn entity(&self) -> &Entity {
+        &self.entity
     }
 
     /// Whether the schema lets this entity exist.
@@ -119,7 +183,7 @@ impl ResourceEntity {
 ///
 /// # Errors
 /// One message per type.
-pub(crate) fn principals_conform(schema: &Schema) -> Vec<(PrincipalKind, String)> {
+pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)> {
     let mut problems = Vec::new();
     for kind in PrincipalKind::ALL {
         let mut least = Principal::anonymous();
@@ -138,10 +202,14 @@ pub(crate) fn principals_conform(schema: &Schema) -> Vec<(PrincipalKind, String)
         for sample in [least, most] {
             let checked = PrincipalEntity::new(&sample).and_then(|sample| conforms(&sample.entity, schema));
             if let Err(message) = checked {
-                problems.push((kind, message));
+                problems.push((kind.as_str(), message));
                 break;
             }
         }
+    }
+    let actor = ActorEntity::new(&Actor::new("issuer", "client"));
+    if let Err(message) = actor.and_then(|actor| conforms(&actor.entity, schema)) {
+        problems.push((Actor::TYPE, message));
     }
     problems
 }

@@ -8,10 +8,9 @@ use cedar_policy::{
     ValidationWarning, Validator,
 };
 use miette::Diagnostic;
-use model::PrincipalKind;
 
 use super::context::ContextUse;
-use super::schema::{ActionTable, CORS_PREFLIGHT, GENERATED};
+use super::schema::{ActionTable, CORS_PREFLIGHT, GENERATED, PRINCIPAL_TYPES};
 use super::{ForbidAnswer, Known, Policies, entities};
 use crate::problem::{Problem, did_you_mean};
 use crate::settings::{CorsPreflight, Settings};
@@ -51,10 +50,7 @@ pub(crate) fn load(
     for (kind, message) in entities::principals_conform(&schema) {
         problems.push(Problem::setting(
             "/policies/schema",
-            format!(
-                "principals of type {} do not fit the schema: {message}",
-                kind.as_str()
-            ),
+            format!("principals of type {kind} do not fit the schema: {message}"),
             "compare with the types in policies/default/schema.cedarschema: identity fills these attributes",
         ));
     }
@@ -131,7 +127,8 @@ fn read_schema(text: &str, sources: &Sources, problems: &mut Vec<Problem>) -> Op
 
 /// Every entity type that the configuration names must be declared.
 fn check_types(settings: &Settings, schema: &Schema, problems: &mut Vec<Problem>) {
-    let declared: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
+    let mut declared: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
+    declared.sort_unstable();
     let mut check = |pointer: String, kind: &str| {
         // What is no name at all is reported where routes are compiled.
         let named = kind.parse::<EntityTypeName>().is_ok();
@@ -155,11 +152,11 @@ fn check_types(settings: &Settings, schema: &Schema, problems: &mut Vec<Problem>
     for (index, tcp) in settings.tcp.iter().enumerate() {
         check(format!("/tcp/{index}/resource/type"), &tcp.resource.kind);
     }
-    for kind in PrincipalKind::ALL {
-        if !declared.iter().any(|known| known == kind.as_str()) {
+    for kind in PRINCIPAL_TYPES {
+        if !declared.iter().any(|known| known == kind) {
             problems.push(Problem::setting(
                 "/policies/schema",
-                format!("no schema file declares the principal type `{}`", kind.as_str()),
+                format!("no schema file declares the principal type `{kind}`"),
                 "policies/default/schema.cedarschema has the types of all principals",
             ));
         }

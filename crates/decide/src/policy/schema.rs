@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use cedar_policy::EntityTypeName;
-use model::PrincipalKind;
+use model::Actor;
 
 use crate::problem::{Problem, did_you_mean};
 use crate::settings::{CorsPreflight, Settings};
@@ -18,6 +18,9 @@ pub const GENERATED: &str = "<generated from routes>";
 pub(crate) const CORS_PREFLIGHT: &str = "cors.preflight";
 /// The action of a TCP connection.
 pub(crate) const TCP_CONNECT: &str = "tcp.connect";
+
+/// Every type that can ask: the kinds of principal, and those who act for them.
+pub(super) const PRINCIPAL_TYPES: [&str; 5] = ["User", "Client", "Robot", "Anonymous", Actor::TYPE];
 
 /// Methods that may stand in an action group although no route uses them.
 const METHODS: [&str; 9] = [
@@ -125,7 +128,7 @@ impl ActionTable {
     /// The generated part of the schema, in Cedar's syntax.
     pub fn schema_text(&self, settings: &Settings) -> String {
         let mut text = String::from("\n// ---- generated from the routes; not to be edited ----\n");
-        let principals = PrincipalKind::ALL.map(PrincipalKind::as_str).join(", ");
+        let principals = PRINCIPAL_TYPES.join(", ");
         if !self.http.is_empty() {
             let _ = writeln!(text, "type RequestContext = {{\n{}}};", request_context(settings));
         }
@@ -176,7 +179,9 @@ impl ActionTable {
 fn request_context(settings: &Settings) -> String {
     let mut text = String::from(
         "  method: String,\n  scheme: String,\n  host: String,\n  path: String,\n  client_ip?: ipaddr,\n  \
-         time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  token_age?: Long,\n  body_truncated: Bool,\n  \
+         time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  audiences: Set<String>,\n  \
+         capabilities: Set<String>,\n  capabilities_below: Set<String>,\n  actor?: Actor,\n  \
+         subject?: { \"type\": String, id: String, issuer: String, subject: String, name?: String },\n  token_age?: Long,\n  body_truncated: Bool,\n  \
          peer?: String,\n",
     );
     let expose = &settings.expose;

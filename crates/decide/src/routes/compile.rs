@@ -54,6 +54,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
         let Some(resource) = compile_resource(route, &pattern, &mut problem) else {
             continue;
         };
+        let capability_path = compile_capability_path(route, &pattern, &mut problem);
         let actions = route.methods.iter().filter_map(|method| {
             let action = action(route.action.as_ref().unwrap_or(method)).ok()?;
             Some((method.as_str().into(), action))
@@ -63,6 +64,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
             captures: pattern.names().map(Into::into).collect(),
             actions: actions.collect(),
             resource,
+            capability_path,
             on_deny: DenyAnswer {
                 status: route.on_deny.status,
                 reason: route.on_deny.reason.as_deref().map(Arc::from),
@@ -81,6 +83,26 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
         }
     }
     table
+}
+
+fn compile_capability_path(
+    route: &RouteSettings,
+    pattern: &Pattern,
+    problem: &mut impl FnMut(&str, String, &str),
+) -> Option<Template> {
+    let text = route.capability_path.as_ref()?;
+    let names: Vec<&str> = pattern.names().chain(["path"]).collect();
+    let help = "a path that may contain `{name}` of the path pattern, or `{path}`";
+    match Template::parse(text, &names) {
+        Ok(template) if text.starts_with('/') || text == "{path}" => return Some(template),
+        Ok(_) => problem(
+            "/capability_path",
+            format!("`{text}` does not begin with a slash"),
+            help,
+        ),
+        Err(message) => problem("/capability_path", message, help),
+    }
+    None
 }
 
 fn compile_resource(

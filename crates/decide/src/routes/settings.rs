@@ -23,6 +23,10 @@ pub struct RouteSettings {
     pub action: Option<String>,
     /// The entity that a matching request asks for.
     pub resource: ResourceSettings,
+    /// The path that capabilities in tokens (profiles `wlcg` and `scitokens`) are matched with, for `context.capabilities`.
+    /// Default: `{path}`. Example for a storage below `/webdav`: `/{rest}`
+    #[serde(default)]
+    pub capability_path: Option<String>,
     /// How a denial looks to the caller when no policy says otherwise.
     #[serde(default)]
     pub on_deny: OnDeny,

@@ -18,6 +18,7 @@ fn route(name: &str, methods: &[&str]) -> Route {
             attributes: Vec::new(),
             ancestors: Vec::new(),
         },
+        capability_path: None,
         on_deny: DenyAnswer::default(),
         on_allow: Arc::default(),
     }
