@@ -68,6 +68,15 @@ impl Capabilities {
         self.anywhere.is_empty() && self.paths.is_empty()
     }
 
+    /// Every grant: a path, or none for what is granted wherever it is asked for.
+    pub fn iter(&self) -> impl Iterator<Item = (Option<&str>, Operations)> {
+        let anywhere = (!self.anywhere.is_empty()).then_some((None, self.anywhere));
+        let paths = self.paths.iter();
+        anywhere
+            .into_iter()
+            .chain(paths.map(|(path, operations)| (Some(path.as_str()), *operations)))
+    }
+
     /// What is granted for the canonical path of a request.
     pub fn at(&self, path: &str) -> Operations {
         let covering = self.paths.iter().filter(|(granted, _)| covers(granted, path));

@@ -189,25 +189,31 @@ pub fn inspect(authorization: &[u8]) -> Inspection {
 }
 
 impl<D: Send + Sync + 'static> Identity<D> {
-    /// Verifies the value of an `Authorization` header at the time `now` with the keys at hand, and explains; the places
-    /// where tokens of its issuer may be do not matter here. Does no IO; wait for [`Identity::first_attempts`] before.
-    pub fn inspect(&self, authorization: &[u8], now: SystemTime) -> Inspection {
+    /// Verifies the value of an `Authorization` header at the time `now`, and explains; the places where tokens of its
+    /// issuer may be do not matter here. Waits once, for a bounded time, for what it takes to know.
+    pub async fn inspect(&self, authorization: &[u8], now: SystemTime) -> Inspection {
         let mut headers = Headers::default();
         headers.push("authorization", authorization);
         let look = match credentials::bearer(&headers) {
-            Ok(token) => self.judge(
-                &Presented {
+            Ok(token) => {
+                let presented = Presented {
                     token: token.unwrap_or_default().into(),
                     place: None,
-                },
-                now,
-            ),
+                };
+                match self.judge(&presented, now) {
+                    Look::NotYet(_, Some(awaited)) => {
+                        awaited.wait().await;
+                        self.judge(&presented, now)
+                    }
+                    look => look,
+                }
+            }
             Err(reason) => Look::refused(reason, None),
         };
         let (refusal, principal) = match look {
             Look::Final(Identified::Verified(verified)) => (None, Some(verified.principal().clone())),
             Look::Final(Identified::Refused(refused)) | Look::NotYet(refused, _) => (Some(refused), None),
-            // One token was presented, and no keys are waited for: neither of them can be the answer.
+            // One token was presented, and it was waited: neither of them can be the answer.
             Look::Final(Identified::Anonymous | Identified::NotYet(_)) => {
                 let reason = TokenRefusal::NoToken;
                 (Some(Refused { reason, issuer: None }), None)
@@ -243,9 +249,18 @@ impl Inspection {
             .unwrap_or_default()
             .split('.');
         let mut next = |part| jws::object(segments.next()?, part).ok();
+        let (header, claims) = (next(Part::Header), next(Part::Payload));
+        if header.is_none() && refusal.is_none() {
+            // No JWT: somebody knows the token, and the other checks are none of its.
+            for (check, outcome) in &mut steps {
+                if *check != TokenCheck::Credential {
+                    *outcome = Outcome::NotChecked;
+                }
+            }
+        }
         Self {
-            header: next(Part::Header),
-            claims: next(Part::Payload),
+            header,
+            claims,
             steps,
             refusal,
             principal,

@@ -278,7 +278,8 @@ impl Task {
                 attempts.finished += 1;
                 attempts.phase = Phase::CoolingDown;
             });
-            tokio::time::sleep(self.pace.cool_down).await;
+            // Never less; and a little more, so that many servers do not come back at the same moment.
+            tokio::time::sleep(self.pace.cool_down.mul_f64(2.0 - spread())).await;
             if failed {
                 continue;
             }

@@ -126,7 +126,7 @@ fn verify(config: PathBuf, authorization: &[u8], now: SystemTime) -> Result<Insp
         let identity = Identity::new(settings, DEFAULT_CACHE_BYTES, &handle, |_| ())
             .map_err(|problems| Failure::Message(format!("{problems:?}")))?;
         let _ = tokio::time::timeout(Duration::from_secs(10), identity.first_attempts()).await;
-        Ok(identity.inspect(authorization, now))
+        Ok(identity.inspect(authorization, now).await)
     })
 }
 

@@ -138,7 +138,7 @@ async fn alice_is_shown_as_the_policies_see_her() {
         &format!("  who       User::\"main/{}\"", people::ALICE),
         "  name      alice",
         "  groups    ws-alice",
-        "  signature   passed       by a key that the issuer publishes",
+        "  signature       passed       by a key that the issuer publishes",
     ] {
         has_line(&ran, line);
     }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::keys::tests::runtime;
 use super::super::refusal::{ClaimFault, Quoted, ScopeFault};
 use super::super::testing::*;
 use super::super::tests::ours;
@@ -30,7 +31,7 @@ fn stops_at(inspection: &Inspection, check: TokenCheck) {
 #[test]
 fn a_good_token_passes_every_check_and_is_somebody() {
     let minted = token(&KEYS.b_ec).claim("iss", ISSUER_B).mint();
-    let inspection = ours().inspect(&bearer(&minted), now());
+    let inspection = runtime().block_on(ours().inspect(&bearer(&minted), now()));
     assert_eq!(inspection.refusal, None);
     assert!(inspection.steps.iter().all(|(_, o)| *o == Outcome::Passed));
     assert_eq!(
@@ -43,9 +44,8 @@ fn a_good_token_passes_every_check_and_is_somebody() {
 
 #[test]
 fn the_first_fault_in_the_order_of_verification_is_the_one_that_is_told() {
-    let _guard = super::super::keys::tests::runtime().enter();
     let ours = ours();
-    let check = |value: &[u8], expected| stops_at(&ours.inspect(value, now()), expected);
+    let check = |value: &[u8], expected| stops_at(&runtime().block_on(ours.inspect(value, now())), expected);
     let mut faulty = token(&KEYS.b_ec).claim("iss", ISSUER_B).claim("typ", "Refresh");
     check(&bearer(&faulty.mint()), TokenCheck::Principal);
     let forge = |token: &Token| bearer(&token.signed(|message| KEYS.mallory.sign(message)));

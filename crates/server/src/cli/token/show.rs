@@ -28,7 +28,7 @@ pub(super) fn text(inspection: &Inspection, now: SystemTime) -> String {
                 ("FAILED", reason.unwrap_or_default())
             }
         };
-        let _ = writeln!(text, "  {name:12}{mark:13}{}", printable(&detail));
+        let _ = writeln!(text, "  {name:16}{mark:13}{}", printable(&detail));
     }
     let signed = inspection
         .steps
@@ -91,6 +91,9 @@ pub(super) fn json(inspection: &Inspection, now: SystemTime) -> Value {
             "groups": principal.groups,
             "roles": principal.roles.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "scopes": principal.scopes,
+            "audiences": principal.audiences,
+            "capabilities": capabilities(principal),
+            "actors": principal.actors.iter().map(|actor| actor.id.clone()).collect::<Vec<_>>(),
         })),
         "checks": checks.collect::<Vec<_>>(),
         "header": members(&inspection.header),
@@ -122,11 +125,22 @@ fn verdict(inspection: &Inspection) -> (&'static str, String) {
     }
 }
 
+/// Operations and the path they are granted at: `storage.read storage.stat: /vo`.
+fn capabilities(principal: &Principal) -> Vec<String> {
+    let granted = principal.capabilities.iter();
+    let line = |(path, operations): (Option<&str>, model::Operations)| {
+        let operations = operations.names().collect::<Vec<_>>().join(" ");
+        path.map_or_else(|| operations.clone(), |path| format!("{operations}: {path}"))
+    };
+    granted.map(line).collect()
+}
+
 fn who(text: &mut String, principal: &Principal) {
     let roles = principal
         .roles
         .iter()
         .map(|(client, roles)| format!("{client}: {}", roles.join(" ")));
+    let actors: Vec<String> = principal.actors.iter().map(ToString::to_string).collect();
     for (label, value) in [
         ("who", principal.to_string()),
         ("type", principal.kind.as_str().to_owned()),
@@ -135,6 +149,9 @@ fn who(text: &mut String, principal: &Principal) {
         ("groups", principal.groups.join(", ")),
         ("roles", roles.collect::<Vec<_>>().join(", ")),
         ("scopes", principal.scopes.join(" ")),
+        ("audiences", principal.audiences.join(", ")),
+        ("grants", capabilities(principal).join(", ")),
+        ("actors", actors.join(", ")),
     ] {
         let value = if value.is_empty() { "(none)" } else { &value };
         let _ = writeln!(text, "  {label:10}{}", printable(value));
