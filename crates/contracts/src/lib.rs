@@ -17,6 +17,7 @@
 
 pub mod envoy;
 pub mod grpc;
+pub mod http;
 mod wire;
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl IdentityHeaders {
     /// The header whose value would be too long to send.
     pub(crate) fn edits(&self, principal: &Principal) -> Result<HeaderEdits, String> {
         let mut set = Vec::new();
-        let mut remove: Vec<Box<str>> = Vec::new();
+        let (mut unset, mut others): (Vec<Box<str>>, Vec<Box<str>>) = (Vec::new(), Vec::new());
         for (name, wanted) in &self.0 {
             match value(principal, *wanted) {
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
@@ -83,12 +83,12 @@ impl IdentityHeaders {
                     ));
                 }
                 Some(value) => set.push((name.clone(), value.into())),
-                None => remove.push(name.clone()),
+                None => unset.push(name.clone()),
             }
-            remove.extend(spellings(name));
+            others.extend(spellings(name));
         }
-        remove.extend(spellings(model::DECISION_ID_HEADER));
-        Ok(HeaderEdits::new(set, remove))
+        others.extend(spellings(model::DECISION_ID_HEADER));
+        Ok(HeaderEdits::new(set, unset, others))
     }
 
     /// A header of the request that mixes `-` and `_` so that some upstream would take it for an identity header.

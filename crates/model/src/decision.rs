@@ -219,18 +219,36 @@ impl fmt::Display for Version {
 pub enum Contract {
     /// Envoy `ext_authz` over gRPC (`envoy.service.auth.v3.Authorization/Check`); Istio and Envoy Gateway use it too.
     EnvoyGrpc = 0,
+    /// Envoy `ext_authz` over HTTP; Istio's and Envoy Gateway's HTTP providers use it too.
+    EnvoyHttp = 1,
+    /// APISIX `forward-auth`.
+    Apisix = 2,
+    /// nginx `auth_request`, ingress-nginx `auth-url`.
+    Nginx = 3,
+    /// Traefik `ForwardAuth`.
+    Traefik = 4,
+    /// Caddy `forward_auth`.
+    Caddy = 5,
+    /// HAProxy with `haproxy-auth-request`.
+    Haproxy = 6,
     /// No proxy at all: a question from the command line.
-    Direct = 1,
+    Direct = 7,
 }
 
 impl Contract {
     /// How many contracts there are.
-    pub const COUNT: usize = 2;
+    pub const COUNT: usize = 8;
 
     /// The name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EnvoyGrpc => "envoy_grpc",
+            Self::EnvoyHttp => "envoy_http",
+            Self::Apisix => "apisix",
+            Self::Nginx => "nginx",
+            Self::Traefik => "traefik",
+            Self::Caddy => "caddy",
+            Self::Haproxy => "haproxy",
             Self::Direct => "direct",
         }
     }

@@ -62,16 +62,26 @@ impl<'a> Headers<'a> {
 pub struct HeaderEdits {
     set: Vec<(Box<str>, Box<str>)>,
     remove: Vec<Box<str>>,
+    unset: Vec<Box<str>>,
     encoded: [OnceLock<Box<[u8]>>; Contract::COUNT],
 }
 
 impl HeaderEdits {
-    /// Edits that set (overwriting) and remove; a name that is set is dropped from `remove`.
-    pub fn new(set: Vec<(Box<str>, Box<str>)>, mut remove: Vec<Box<str>>) -> Self {
-        remove.retain(|name| !set.iter().any(|(n, _)| n == name));
+    /// Edits that set (overwriting), and remove those declared headers that are `unset` and `others` besides; a name that
+    /// is set is not removed.
+    pub fn new(
+        set: Vec<(Box<str>, Box<str>)>,
+        mut unset: Vec<Box<str>>,
+        others: impl IntoIterator<Item = Box<str>>,
+    ) -> Self {
+        let is_set = |name: &str| set.iter().any(|(n, _)| **n == *name);
+        unset.retain(|name| !is_set(name));
+        let others = others.into_iter().filter(|name| !is_set(name));
+        let remove = unset.iter().cloned().chain(others).collect();
         Self {
             set,
             remove,
+            unset,
             encoded: Default::default(),
         }
     }
@@ -84,6 +94,11 @@ impl HeaderEdits {
     /// Headers to remove; names in lower case.
     pub fn remove(&self) -> &[Box<str>] {
         &self.remove
+    }
+
+    /// Declared headers without a value, among those to remove: where a proxy cannot remove, they are set to nothing.
+    pub fn unset(&self) -> &[Box<str>] {
+        &self.unset
     }
 
     /// The bytes these edits have on the wire of `contract`, made by `encode` the first time and kept.

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::grpc::AuthorizationService;
+use contracts::http::HttpDoors;
 use decide::problem::Problem;
 use decide::{Pipeline, Recorder, Rules};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::config::Config;
-use crate::listen::{Listener, Stop};
+use crate::listen::{Language, Listener, Stop};
 
 /// A running server.
 #[derive(Debug)]
 pub struct House {
     listener: Listener,
+    http: Vec<Listener>,
     admin: Admin,
     stop: watch::Sender<Stop>,
     grace: Duration,
@@ -71,13 +73,32 @@ impl House {
         let threads = config
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        let service = AuthorizationService::new(pipeline, config.limits.max_message_bytes);
+        let threads = threads.max(1);
+        let most = config.limits.max_message_bytes;
+        let service = AuthorizationService::new(Arc::clone(&pipeline), most);
         let address = config.listen.envoy_grpc;
-        let listener = Listener::start(address, service, threads.max(1), &config.limits, &stopped)
-            .await
-            .map_err(failed(address, "listen.envoy_grpc"))?;
+        let listener = Listener::start(
+            address,
+            Language::Grpc(service),
+            threads,
+            &config.limits,
+            &stopped,
+        )
+        .await
+        .map_err(failed(address, "listen.envoy_grpc"))?;
+        let mut http = Vec::with_capacity(config.listen.http.len());
+        for settings in &config.listen.http {
+            let doors = HttpDoors::new(Arc::clone(&pipeline), settings.doors(), most);
+            let (address, language) = (settings.address, Language::Http(doors));
+            http.push(
+                Listener::start(address, language, threads, &config.limits, &stopped)
+                    .await
+                    .map_err(failed(address, "listen.http"))?,
+            );
+        }
         Ok(Self {
             listener,
+            http,
             admin,
             stop,
             grace: Duration::from_secs(config.grace_seconds),
@@ -88,6 +109,11 @@ impl House {
     /// Where proxies ask over gRPC.
     pub fn envoy_grpc(&self) -> SocketAddr {
         self.listener.address()
+    }
+
+    /// Where proxies ask over HTTP, in the order of the configuration.
+    pub fn http(&self) -> Vec<SocketAddr> {
+        self.http.iter().map(Listener::address).collect()
     }
 
     /// Where operators and probes ask.
@@ -102,6 +128,9 @@ impl House {
         tokio::time::sleep(self.grace).await;
         self.stop.send_replace(Stop::Drain(self.drain));
         self.listener.finished().await;
+        for listener in self.http {
+            listener.finished().await;
+        }
         self.admin.stop().await;
     }
 }

@@ -29,7 +29,8 @@ pub enum Place {
     /// The cookie of that name; an empty one is none. Example: `cookie: session`
     Cookie(String),
     /// The query parameter of that name. Such tokens end up in logs and in the browser's history (RFC 9700 section 4.3.2):
-    /// only for clients that know no other way. Example: `query: access_token`
+    /// only for clients that know no other way. A query that can be read in more than one way (`;`, the parameter twice) is
+    /// refused then, whoever else the request is from. Example: `query: access_token`
     Query(String),
 }
 
@@ -108,6 +109,10 @@ fn header<'a>(headers: &Headers<'a>, name: &str) -> Result<Option<&'a str>, Toke
 fn cookie<'a>(headers: &Headers<'a>, name: &str) -> Result<Option<&'a str>, TokenRefusal> {
     let mut found = None;
     for header in headers.all("cookie") {
+        if follows_comma(header, name) {
+            // Some proxies join headers of one name so; which of two cookies the upstream reads would be a guess.
+            return Err(TokenRefusal::SeveralPlaces);
+        }
         for pair in header.split(|byte| *byte == b';') {
             let pair = trim(pair);
             let Some(value) = pair
@@ -126,6 +131,15 @@ fn cookie<'a>(headers: &Headers<'a>, name: &str) -> Result<Option<&'a str>, Toke
         None | Some(b"") => Ok(None),
         Some(value) => believable(value).map(Some),
     }
+}
+
+/// True if the value has a comma, blanks, and then the cookie: what was two headers is one now.
+fn follows_comma(header: &[u8], name: &str) -> bool {
+    let mut parts = header.split(|byte| *byte == b',').skip(1).map(trim);
+    parts.any(|part| {
+        part.strip_prefix(name.as_bytes())
+            .is_some_and(|rest| rest.starts_with(b"="))
+    })
 }
 
 fn parameter(query: Option<&str>, name: &str) -> Result<Option<String>, TokenRefusal> {

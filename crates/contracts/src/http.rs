@@ -1,0 +1,267 @@
+//! The HTTP doors: a proxy asks with an HTTP request, and a status is the answer.
+//!
+//! 200 is the one yes, because some proxies take nothing else for one and others every 2xx. No is a 4xx, because a 5xx
+//! is a failure to some proxies, and their failure mode may be to let everything pass. Which contract is spoken where is
+//! configured, by listener and path, and never guessed: what distinguishes them a client could send, too. A path
+//! without a door is a denial. One file per request shape: [`envoy`] (the request itself), [`forwarded`] (`X-Forwarded-*`),
+//! [`original`] (`X-Original-*`); what is answered: [`reply`].
+
+mod envoy;
+mod forwarded;
+mod original;
+mod reply;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use model::{Check, Contract, Decide, Decision, Decoding, Denial, Headers, Malformed, Reason, Version};
+
+/// More headers than any proxy lets through.
+const MAX_HEADERS: usize = 200;
+
+/// A proxy that began a request and does not finish it.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where one contract is spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The contract: one of those over HTTP.
+    pub contract: Contract,
+    /// For [`Contract::EnvoyHttp`] the prefix of the paths that are asked about (`/check`, or empty); for all others the
+    /// path at which the proxy asks.
+    pub path: Box<str>,
+}
+
+/// All doors of one listener.
+#[derive(Debug)]
+pub struct HttpDoors<D> {
+    decide: Arc<D>,
+    doors: Arc<[Door]>,
+    max_body_bytes: usize,
+}
+
+impl<D> Clone for HttpDoors<D> {
+    fn clone(&self) -> Self {
+        Self {
+            decide: Arc::clone(&self.decide),
+            doors: Arc::clone(&self.doors),
+            max_body_bytes: self.max_body_bytes,
+        }
+    }
+}
+
+/// A request as it came, with the part of its path that is asked about.
+struct Asked<'a> {
+    contract: Contract,
+    parts: &'a Parts,
+    /// Path and query behind the prefix of the door.
+    target: &'a str,
+    body: &'a [u8],
+}
+
+impl<D: Decide> HttpDoors<D> {
+    /// Doors that ask `decide` and read bodies of at most `max_body_bytes`. A longer path is looked at first.
+    pub fn new(decide: Arc<D>, mut doors: Vec<Door>, max_body_bytes: usize) -> Self {
+        doors.sort_by_key(|door| std::cmp::Reverse(door.path.len()));
+        Self {
+            decide,
+            doors: doors.into(),
+            max_body_bytes,
+        }
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let (contract, target) = match self.find(&parts) {
+            Ok(found) => found,
+            Err(malformed) => return self.refuse(&malformed),
+        };
+        let body = match self.body(contract, body).await {
+            Ok(body) => body,
+            Err(malformed) => return self.refuse(&malformed),
+        };
+        let asked = Asked {
+            contract,
+            parts: &parts,
+            target,
+            body: &body,
+        };
+        // A panic is our bug, and still only a denial.
+        AssertUnwindSafe(self.decide(&asked))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                self.refuse(&Malformed {
+                    contract,
+                    reason: Reason::Internal,
+                    detail: "a panic while deciding; please report it".to_owned(),
+                })
+            })
+    }
+
+    async fn decide(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
+        let decision = match asked.check() {
+            Ok(check) => match self.decide.decide_now(&check) {
+                Some(decision) => decision,
+                None => self.decide.decide(&check).await,
+            },
+            Err(malformed) => self.decide.refuse(&malformed),
+        };
+        reply::encode(&decision, asked.contract)
+    }
+
+    /// The door of this path, and what is asked about there.
+    fn find<'p>(&self, parts: &'p Parts) -> Result<(Contract, &'p str), Malformed> {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        for door in &*self.doors {
+            if door.contract == Contract::EnvoyHttp {
+                match target.strip_prefix(&*door.path) {
+                    Some(rest) if rest.starts_with('/') => return Ok((door.contract, rest)),
+                    _ => {}
+                }
+            } else if parts.uri.path() == &*door.path {
+                return Ok((door.contract, target));
+            }
+        }
+        Err(Malformed {
+            contract: self.doors.first().map_or(Contract::EnvoyHttp, |door| door.contract),
+            reason: Reason::Malformed,
+            detail: "the proxy asks at a path where this listener has no door: compare the proxy's configuration with \
+                     `listen.http`"
+                .to_owned(),
+        })
+    }
+
+    /// The body, where the contract passes one on.
+    async fn body<B>(&self, contract: Contract, body: B) -> Result<Bytes, Malformed>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if !matches!(contract, Contract::EnvoyHttp | Contract::Apisix) {
+            return Ok(Bytes::new());
+        }
+        let refused = |reason, detail: String| Malformed {
+            contract,
+            reason,
+            detail,
+        };
+        let limit = self.max_body_bytes;
+        match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, limit).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refused(
+                Reason::Malformed,
+                format!(
+                    "the body is larger than {limit} bytes: let the proxy send less, or raise limits.max_message_bytes"
+                ),
+            )),
+            Ok(Err(error)) => Err(refused(
+                Reason::Malformed,
+                format!("the body broke off before its end: {error}"),
+            )),
+            Err(_elapsed) => Err(refused(
+                Reason::Timeout,
+                "the proxy did not finish its request in time".to_owned(),
+            )),
+        }
+    }
+
+    fn refuse(&self, malformed: &Malformed) -> Response<Full<Bytes>> {
+        let decision = catch_unwind(AssertUnwindSafe(|| self.decide.refuse(malformed)));
+        reply::encode(&decision.unwrap_or_else(|_| last_resort()), malformed.contract)
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn check(&self) -> Result<Check<'_>, Malformed> {
+        if self.parts.headers.len() > MAX_HEADERS {
+            return Err(self.malformed(format!("more than {MAX_HEADERS} headers")));
+        }
+        match self.contract {
+            Contract::EnvoyHttp => self.itself(),
+            Contract::Apisix => self.forwarded(Decoding::Decoded),
+            Contract::Nginx => self.original(),
+            _ => self.forwarded(Decoding::Raw),
+        }
+    }
+
+    /// All headers but those named.
+    fn headers_without(&self, names: &[&str]) -> Headers<'a> {
+        let mut headers = Headers::default();
+        for (name, value) in &self.parts.headers {
+            if !names.contains(&name.as_str()) {
+                headers.push(name.as_str(), value.as_bytes());
+            }
+        }
+        headers
+    }
+
+    /// The value of a header that is the proxy's word: it must be there exactly once.
+    fn only(&self, name: &str) -> Result<&'a [u8], Malformed> {
+        let mut values = self.parts.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) if !value.is_empty() => Ok(value.as_bytes()),
+            (Some(_), Some(_)) => Err(self.malformed(format!(
+                "the header {name} is there several times: let the proxy overwrite what clients send"
+            ))),
+            _ => Err(self.malformed(format!(
+                "the header {name} is missing: compare the proxy's configuration with deploy/"
+            ))),
+        }
+    }
+
+    fn text(&self, bytes: &'a [u8], what: &str) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(bytes).map_err(|_| self.malformed(format!("{what} is not UTF-8")))
+    }
+
+    /// A method is a token (RFC 9110 section 9.1), and none that is known is long.
+    fn method(&self, bytes: &'a [u8]) -> Result<&'a str, Malformed> {
+        let method = self.text(bytes, "the method")?;
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if (1..=32).contains(&method.len()) && method.bytes().all(is_token) {
+            Ok(method)
+        } else {
+            Err(self.malformed("the method is not a token of 1 to 32 characters".to_owned()))
+        }
+    }
+
+    fn malformed(&self, detail: String) -> Malformed {
+        self.refused(Reason::Malformed, detail)
+    }
+
+    fn refused(&self, reason: Reason, detail: String) -> Malformed {
+        Malformed {
+            contract: self.contract,
+            reason,
+            detail,
+        }
+    }
+}
+
+/// When even refusing panicked: a denial that nobody recorded.
+fn last_resort() -> Decision {
+    let denial = Denial {
+        status: 403,
+        reason: Reason::Internal,
+        caller: "the request cannot be checked right now".into(),
+        log: String::new(),
+        challenge: None,
+        headers: Arc::default(),
+    };
+    Decision::deny(denial, Vec::new(), Version("none".into()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! What is spoken on a connection: HTTP/2 for gRPC, or HTTP/1.1 and HTTP/2 for the HTTP contracts. Bounds on both.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use contracts::grpc::AuthorizationService;
+use contracts::http::HttpDoors;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use model::Decide;
+
+use super::patient::Patient;
+
+/// More than any proxy lets through from its client (Envoy: 60 KiB), because some of it may be copied into the call
+/// (`tracestate`, baggage). What is over this is answered by HTTP itself, and over gRPC that would be an error.
+const MAX_HEADER_LIST: u32 = 96 * 1024;
+/// More headers than any proxy lets through; what is over this is refused before it is looked at.
+const MAX_HEADERS: usize = 256;
+/// A connection on which nobody begins to speak HTTP/2.
+const FIRST_BYTES: Duration = Duration::from_secs(10);
+/// A head of a request that was begun and is not finished.
+const HEAD: Duration = Duration::from_secs(10);
+/// Proxies keep idle connections for 60 s and would take one that we close first for a failure.
+const IDLE: Duration = Duration::from_secs(120);
+/// Pings find peers that went away without a word.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The contracts of a listener.
+#[derive(Debug)]
+pub(crate) enum Language<D> {
+    /// Envoy's gRPC service.
+    Grpc(AuthorizationService<D>),
+    /// The HTTP contracts.
+    Http(HttpDoors<D>),
+}
+
+impl<D> Clone for Language<D> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Grpc(service) => Self::Grpc(service.clone()),
+            Self::Http(doors) => Self::Http(doors.clone()),
+        }
+    }
+}
+
+impl<D: Decide> Language<D> {
+    /// Answers on a connection until its peer or `told` ends it; what is in flight then finishes.
+    pub(super) async fn speak(
+        self,
+        stream: TcpStream,
+        max_streams: u32,
+        told: impl Future<Output = ()>,
+    ) -> Result<(), String> {
+        let stream = tokio::net::TcpStream::from_std(stream).map_err(|error| error.to_string())?;
+        match self {
+            Self::Grpc(service) => grpc(service, stream, max_streams, told).await,
+            Self::Http(doors) => http(doors, stream, max_streams, told).await,
+        }
+    }
+}
+
+async fn grpc<D: Decide>(
+    service: AuthorizationService<D>,
+    stream: tokio::net::TcpStream,
+    max_streams: u32,
+    told: impl Future<Output = ()>,
+) -> Result<(), String> {
+    tokio::time::timeout(FIRST_BYTES, preface(&stream))
+        .await
+        .map_err(|_| "HTTP/2 was not begun in time")?
+        .map_err(|error| error.to_string())?;
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(max_streams)
+        .max_header_list_size(MAX_HEADER_LIST)
+        // The peer is a proxy with many clients on one connection: what they cancel at the same time must not end it,
+        // because its end is an error for all the others.
+        .max_pending_accept_reset_streams(max_streams as usize)
+        .max_local_error_reset_streams(max_streams as usize)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(service.answer(request).await) }
+    });
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told => {
+            // GOAWAY, then what is in flight finishes.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    ended.map_err(|error| error.to_string())
+}
+
+async fn http<D: Decide>(
+    doors: HttpDoors<D>,
+    stream: tokio::net::TcpStream,
+    max_streams: u32,
+    told: impl Future<Output = ()>,
+) -> Result<(), String> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEADER_LIST as usize)
+        // This clock also runs between two requests; for a head that was begun there is `Patient`.
+        .header_read_timeout(IDLE);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(max_streams)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .max_pending_accept_reset_streams(max_streams as usize)
+        .max_local_error_reset_streams(max_streams as usize)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let (stream, head) = Patient::new(TokioIo::new(stream), HEAD);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let doors = doors.clone();
+        let head = head.clone();
+        head.ended();
+        // On HTTP/2, frames come at any time, and pings look after silence.
+        let one_at_a_time = request.version() < hyper::Version::HTTP_2;
+        async move {
+            let response = doors.answer(request).await;
+            if one_at_a_time {
+                head.next();
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut connection = std::pin::pin!(http.serve_connection(stream, answer));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    ended.map_err(|error| error.to_string())
+}
+
+/// Waits until the peer has sent as much as the preface of HTTP/2 is long (RFC 9113 section 3.4), without taking it.
+async fn preface(stream: &tokio::net::TcpStream) -> io::Result<()> {
+    let mut begun = [0; 24];
+    loop {
+        match stream.peek(&mut begun).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            24.. => return Ok(()),
+            // Part of it is there, so the socket stays readable: look again in a moment.
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
