@@ -91,4 +91,11 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
         let verified = Arc::clone(verified);
         self.0.insert(digest, Entry { verified, bytes });
     }
+
+    /// How many entries there are, and their bytes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (u64, u64) {
+        self.0.run_pending_tasks();
+        (self.0.entry_count(), self.0.weighted_size())
+    }
 }

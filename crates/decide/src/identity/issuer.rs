@@ -11,14 +11,14 @@ use tokio::runtime::Handle;
 use super::actor::{self, ClientActs};
 use super::algorithm::Algorithm;
 use super::awaited::Awaited;
-use super::claims::{Claims, Demands, Registered, has_expired};
+use super::claims::{Claims, Demands, MAX_ENTRIES, Registered, fault, has_expired};
 use super::credentials::Place;
 use super::fetch::{self, Source};
 use super::jwks::{KeySet, NotVerified, VerifyingKey};
 use super::jws::{self, Jws};
 use super::keys::{Current, IssuerKeys, KeysWanted};
 use super::mapping::{self, ClaimMapping, ClaimPath, KindRule};
-use super::refusal::{Quoted, TokenRefusal};
+use super::refusal::{ClaimFault, Quoted, TokenRefusal};
 use super::settings::{
     ActorRule, AnyAudience, GroupHierarchy, IssuerSettings, KidRule, Profile, canonical_base,
 };
@@ -243,7 +243,7 @@ impl Issuer {
         let roles = roles::roles(claims)?;
         let entitled = entitlement::groups(&self.mapping.entitlements(raw)?);
         if self.hierarchy == GroupHierarchy::Nested {
-            principal.groups = with_parents(principal.groups);
+            principal.groups = with_parents(principal.groups)?;
         }
         principal.groups.extend(entitled);
         if self.roles == RoleTrust::Trusted {
@@ -367,7 +367,10 @@ fn verify(jws: &Jws<'_>, kid: &str, key: &VerifyingKey) -> Result<(), TokenRefus
 }
 
 /// Every group with those that it is in: `a/b/c` with `a/b` and `a`.
-fn with_parents(groups: Vec<String>) -> Vec<String> {
+///
+/// # Errors
+/// [`ClaimFault::TooMany`], so that a few long names do not become megabytes.
+fn with_parents(groups: Vec<String>) -> Result<Vec<String>, TokenRefusal> {
     let mut seen = HashSet::new();
     let mut all = Vec::with_capacity(groups.len());
     for group in &groups {
@@ -378,8 +381,11 @@ fn with_parents(groups: Vec<String>) -> Vec<String> {
             .filter_map(|end| group.get(..end))
             .filter(|name| !name.is_empty());
         all.extend(names.filter(|name| seen.insert(*name)).map(str::to_owned));
+        if all.len() > MAX_ENTRIES {
+            return Err(fault("groups", ClaimFault::TooMany));
+        }
     }
-    all
+    Ok(all)
 }
 
 /// Why judging ended early.

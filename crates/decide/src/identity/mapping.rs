@@ -97,14 +97,10 @@ impl ClaimPath {
         let Some(pointer) = self.0.strip_prefix('/') else {
             return claims.get(&self.0);
         };
-        let mut names = pointer
-            .split('/')
-            .map(|name| name.replace("~1", "/").replace("~0", "~"));
-        let mut value = claims.get(&names.next()?)?;
-        for name in names {
-            value = value.get(&name)?;
-        }
-        Some(value)
+        let (first, rest) = pointer.split_at(pointer.find('/').unwrap_or(pointer.len()));
+        claims
+            .get(&first.replace("~1", "/").replace("~0", "~"))?
+            .pointer(rest)
     }
 
     /// The path as it is written.

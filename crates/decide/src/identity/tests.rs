@@ -11,6 +11,7 @@ use super::issuer::Issuer;
 use super::jwks::KeySet;
 use super::keys::tests::{holding, runtime};
 use super::refusal::{ClaimFault as F, TokenRefusal as R};
+use super::static_token::StaticTokens;
 use super::testing::*;
 use super::*;
 
@@ -37,11 +38,82 @@ fn with_jwks(jwks: &[Value]) -> Ours {
 
 static OURS_ONCE: LazyLock<Ours> = LazyLock::new(ours);
 
+/// An identity of these [`IdentitySettings`]; A and B have their keys at hand.
+fn of(settings: Value) -> Ours {
+    let settings: IdentitySettings = serde_json::from_value(settings).unwrap();
+    assert_eq!(validate(&settings), [], "{settings:?}");
+    let statics = settings.static_tokens.iter().map(|settings| {
+        let (tokens, proofs) = StaticTokens::new(settings);
+        Verifier::Static(tokens, proofs)
+    });
+    let issuers = settings.issuers.iter().map(|issuer| match issuer.name.as_str() {
+        "a" => published(issuer, &jwks_a()),
+        "b" => published(issuer, &jwks_b()),
+        _ => Verifier::Issuer(Box::new(Issuer::new(issuer, runtime().handle()))),
+    });
+    let verifiers = statics.chain(issuers).collect();
+    Identity::with_verifiers(verifiers, DEFAULT_CACHE_BYTES, |who| who.id.clone())
+}
+
+/// Issuer A with other settings.
+fn under(changes: Value) -> IssuerSettings {
+    let mut settings = json!({"name": "a", "issuer": ISSUER_A, "audiences": [OURS]});
+    for (name, value) in changes.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    serde_json::from_value(settings).unwrap()
+}
+
+/// An identity of that one issuer, with these keys at hand.
+fn with_keys(settings: &IssuerSettings, jwks: &[Value]) -> Ours {
+    assert_eq!(
+        settings::validate(std::slice::from_ref(settings)),
+        [],
+        "{settings:?}"
+    );
+    Identity::with_verifiers(vec![published(settings, jwks)], DEFAULT_CACHE_BYTES, |who| {
+        who.id.clone()
+    })
+}
+
+fn published(settings: &IssuerSettings, jwks: &[Value]) -> Verifier {
+    let (keys, _) = KeySet::parse(&document(jwks)).unwrap();
+    Verifier::Issuer(Box::new(Issuer::with_keys(settings, holding(keys))))
+}
+
 fn ask(identity: &Ours, token: &str, now: SystemTime) -> Identified<String> {
     let value = format!("Bearer {token}");
     let mut headers = Headers::default();
     headers.push("authorization", value.as_bytes());
     identity.identify(&headers, None, now)
+}
+
+fn ask_with(identity: &Ours, headers: &[(&str, &str)], query: Option<&str>) -> Identified<String> {
+    let mut list = Headers::default();
+    for (name, value) in headers {
+        list.push(name, value.as_bytes());
+    }
+    identity.identify(&list, query, now())
+}
+
+/// What is expected: kind and id, `anonymous`, or how the refusal begins.
+#[track_caller]
+fn expect(id: &str, answer: &Identified<String>, expected: &str) {
+    match answer {
+        Identified::Anonymous => assert_eq!("anonymous", expected, "{id}"),
+        Identified::Verified(verified) => {
+            let who = verified.principal();
+            assert_eq!(format!("{:?} {}", who.kind, who.id), expected, "{id}");
+        }
+        Identified::Refused(refused) => {
+            let text = refused.to_string();
+            assert!(
+                !expected.is_empty() && text.starts_with(expected),
+                "{id}: expected {expected}, got {text}"
+            );
+        }
+        Identified::NotYet(_) => panic!("{id}: expected {expected}, but keys are missing"),
+    }
 }
 
 enum Expect {
@@ -95,8 +167,15 @@ fn good() -> Token {
     token(&KEYS.a_rsa)
 }
 
+mod actors;
+mod catalogue;
+mod demands;
+mod fuzz;
+mod mapping;
+mod places;
 mod shapes;
 mod signing;
+mod verifiers;
 
 #[test]
 fn honest() {

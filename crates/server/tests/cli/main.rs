@@ -4,6 +4,7 @@ mod answers;
 mod broken;
 mod demo;
 mod documents;
+mod flood;
 mod references;
 mod serving;
 mod token;

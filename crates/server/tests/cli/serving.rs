@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -32,17 +32,22 @@ fn config(name: &str, more: &str) -> PathBuf {
 }
 
 /// A running server; killed when dropped, so that a failed test leaves nobody behind.
-struct Server {
+pub(crate) struct Server {
     child: Option<Child>,
-    envoy_grpc: String,
+    pub(crate) envoy_grpc: String,
     admin: String,
 }
 
 impl Server {
     /// Starts it and reads where it listens from its own log.
     fn start(name: &str, more: &str) -> Self {
+        Self::start_with(&config(name, more))
+    }
+
+    /// The same with the configuration of that file.
+    pub(crate) fn start_with(config: &Path) -> Self {
         let mut child = portcullis(&["serve", "--log-format", "json", "--config"])
-            .arg(config(name, more))
+            .arg(config)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -73,6 +78,11 @@ impl Server {
     fn check(&self, method: &str, path: &str) -> Ran {
         let url = format!("https://api.example.test{path}");
         run(&["check", "--server", &self.envoy_grpc, "-o", "json", method, &url])
+    }
+
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
     }
 
     /// SIGTERM, and the end: its exit code and what it wrote to stdout.

@@ -16,7 +16,9 @@ use crate::identity::verifier::Verifier;
 use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity, IdentitySettings, IssuerSettings};
 
 mod fetching;
+mod flood;
 mod origin;
+mod sources;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
@@ -121,11 +123,11 @@ async fn ask_and_wait(identity: &Identity<()>, token: &Token) -> Result<(), Toke
 }
 
 fn run(test: impl Future<Output = ()>) {
-    RUNTIME.block_on(async {
-        tokio::time::timeout(Duration::from_secs(20), test)
-            .await
-            .expect("the test hangs")
-    });
+    run_within(Duration::from_secs(20), test);
+}
+
+fn run_within(limit: Duration, test: impl Future<Output = ()>) {
+    RUNTIME.block_on(async { tokio::time::timeout(limit, test).await.expect("the test hangs") });
 }
 
 #[test]
@@ -143,18 +145,19 @@ fn keys_are_fetched_at_start_and_a_new_key_after_one_refresh() {
         );
         keys_of(&identity).idle().await;
 
-        // sq-neg-1, then sq-neg-2 and jwks-next: the refusal of an unpublished key is not remembered.
+        // The refusal of an unpublished key is not remembered.
         let next = mint(&origin, &KEYS.a_ec);
         let refused = ask_and_wait(&identity, &next).await;
         assert!(
             matches!(refused, Err(TokenRefusal::UnknownKey { .. })),
-            "{refused:?}"
+            "sq-neg-1: {refused:?}"
         );
         assert_eq!(origin.hits(JWKS), 2);
         keys_of(&identity).idle().await;
         origin.page(JWKS, ok(document(&[KEYS.a_rsa.jwk(), KEYS.a_ec.jwk()])));
-        assert_eq!(ask_and_wait(&identity, &next).await, Ok(()));
-        assert_eq!(origin.hits(JWKS), 3);
+        let published = ask_and_wait(&identity, &next).await;
+        assert_eq!(published, Ok(()), "sq-neg-2");
+        assert_eq!(origin.hits(JWKS), 3, "jwks-next");
 
         // Known tokens cause no fetch, nor do hopeless ones.
         keys_of(&identity).idle().await;

@@ -227,6 +227,8 @@ fn payloads() {
             payload(),
         ),
         ("pl-bignum", raw("exp", &"9".repeat(4000)), payload()),
+        ("exp-num-1e999", raw("exp", "1e999"), payload()),
+        ("exp-num-neg1e999", raw("exp", "-1e999"), payload()),
     ]);
 }
 
