@@ -1,0 +1,172 @@
+//! A session in the browser: tokens in a cookie, or wherever else the settings of an issuer say.
+
+use bytes::Bytes;
+use portcullis::demo::envoy::{EnvoyOptions, HeaderForm};
+use portcullis::demo::issuer::LocalIssuer;
+use portcullis::demo::people;
+
+use super::{passed, record_of, refused};
+use crate::house::TestHouse;
+
+/// The issuer of the house takes its tokens as APIs and browsers send them. `portal` takes them from the cookie only, and
+/// `batch` from places that only old clients use.
+fn settings(portal: &LocalIssuer, batch: &LocalIssuer) -> impl FnOnce(String) -> String {
+    let more = format!(
+        "  - name: portal
+    issuer: {}
+    audiences: [workspace-api]
+    trust_roles: true
+    credentials: [cookie: session]
+  - name: batch
+    issuer: {}
+    audiences: [workspace-api]
+    trust_roles: true
+    credentials: [header: x-access-token, query: access_token]
+",
+        portal.issuer(),
+        batch.issuer()
+    );
+    move |text| {
+        let name = "  - name: main ";
+        assert!(text.contains(name), "the default configuration has changed");
+        let first = "  - credentials: [bearer, cookie: session]\n    name: main ";
+        text.replacen(name, first, 1)
+            .replacen("\n\n# What can be asked for", &format!("\n{more}\n# What"), 1)
+    }
+}
+
+const ALICES: &str = "/workspaces/ws-alice";
+
+#[tokio::test]
+async fn a_token_is_taken_from_the_places_of_its_issuer_and_no_other() {
+    let portal = LocalIssuer::start().await.expect("an issuer");
+    let batch = LocalIssuer::start().await.expect("an issuer");
+    let house = TestHouse::with(settings(&portal, &batch), &[]).await;
+    let of = |issuer: &LocalIssuer| people::alice(issuer).token;
+    let (main, portal, batch) = (of(&house.issuer), of(&portal), of(&batch));
+    let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
+    let session = |token: &str| ("cookie", format!("session={token}"));
+    let header = |token: &str| ("x-access-token", token.to_owned());
+    let query = |token: &str| format!("{ALICES}?access_token={token}");
+    let alices = || ALICES.to_owned();
+
+    // Headers, target, and the issuer of who passes, or why nobody does.
+    let rows = [
+        (vec![bearer(&main)], alices(), Ok("main")),
+        (vec![session(&main)], alices(), Ok("main")),
+        (vec![session(&portal)], alices(), Ok("portal")),
+        (vec![header(&batch)], alices(), Ok("batch")),
+        (vec![], query(&batch), Ok("batch")),
+        (vec![], format!("{}&page=2", query(&batch)), Ok("batch")),
+        (
+            vec![(
+                "cookie",
+                format!("theme=dark; session={main}; session2=x; Session=y"),
+            )],
+            alices(),
+            Ok("main"),
+        ),
+        // An empty cookie is how a browser is logged out.
+        (vec![session(""), bearer(&main)], alices(), Ok("main")),
+        (vec![bearer(&portal)], alices(), Err("may be")),
+        (vec![header(&portal)], alices(), Err("may be")),
+        (vec![], query(&main), Err("may be")),
+        (vec![header(&main)], alices(), Err("may be")),
+        (vec![session(&batch)], alices(), Err("may be")),
+        (vec![bearer(&batch)], alices(), Err("may be")),
+        (
+            vec![("cookie", format!("session={main}; session={main}"))],
+            alices(),
+            Err("several"),
+        ),
+        (
+            vec![("cookie", format!("session={main}; theme=dark; session="))],
+            alices(),
+            Err("several"),
+        ),
+        (vec![session(&main), bearer(&main)], alices(), Err("several")),
+        (vec![session(&portal), bearer(&main)], alices(), Err("several")),
+        (vec![session(&main), header(&batch)], alices(), Err("several")),
+        (vec![session(&main)], query(&batch), Err("several")),
+        (vec![header(&batch)], query(&batch), Err("several")),
+        (
+            vec![],
+            format!("{}&access_token={batch}", query(&batch)),
+            Err("more than one way"),
+        ),
+        (vec![header("")], alices(), Err("no token")),
+        (
+            vec![session(&main), ("authorization", "Basic YTpi".to_owned())],
+            alices(),
+            Err("Bearer scheme"),
+        ),
+        (vec![session("junk")], alices(), Err("segments")),
+        (vec![session(&format!("\"{main}\""))], alices(), Err("")),
+    ];
+    for form in [HeaderForm::Joined, HeaderForm::Raw] {
+        let front = house.envoy(|options| EnvoyOptions {
+            headers: form,
+            ..options
+        });
+        let Some(front) = front.await else { return };
+        for (number, (headers, target, expected)) in rows.iter().enumerate() {
+            let row = format!("row {number} {form:?}");
+            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let got = front.send("GET", target, &headers, Bytes::new()).await;
+            match expected {
+                Ok(issuer) => {
+                    let principal = format!("{issuer}/{}", people::ALICE);
+                    let told = [("x-auth-principal", principal.as_str()), ("x-auth-type", "User")];
+                    passed(&got, &told, &row);
+                }
+                Err(why) => refused(&house, &got, why, &row),
+            }
+        }
+        logged_out(&house, &front).await;
+    }
+}
+
+/// Without a token in the cookie there is nobody.
+async fn logged_out(house: &TestHouse, front: &crate::house::Front) {
+    for cookie in [
+        "session=",
+        "theme=dark; session=",
+        "Session=x",
+        "session",
+        "xsession=x",
+    ] {
+        let headers = [("cookie", cookie)];
+        let got = front.send("GET", "/public/hello", &headers, Bytes::new()).await;
+        passed(&got, &[("x-auth-type", "Anonymous")], cookie);
+        assert_eq!(got.at_upstream("x-auth-principal"), [""; 0], "{cookie}");
+        let got = front.send("GET", ALICES, &headers, Bytes::new()).await;
+        assert_eq!((got.status, got.seen.is_some()), (401, false), "{cookie}");
+        assert_eq!(record_of(house, &got)["reason"], "credential_missing", "{cookie}");
+    }
+}
+
+/// HTTP/1.1 has one `Cookie` header (RFC 6265 section 5.4); whoever sends two must not get a token past us.
+#[tokio::test]
+async fn a_second_cookie_header_hides_nothing() {
+    let (portal, batch) = (LocalIssuer::start().await, LocalIssuer::start().await);
+    let (portal, batch) = (portal.expect("an issuer"), batch.expect("an issuer"));
+    let house = TestHouse::with(settings(&portal, &batch), &[]).await;
+    let session = format!("session={}", people::alice(&house.issuer).token);
+    for form in [HeaderForm::Joined, HeaderForm::Raw] {
+        let front = house.envoy(|options| EnvoyOptions {
+            headers: form,
+            ..options
+        });
+        let Some(front) = front.await else { return };
+        let headers = [("cookie", session.as_str()), ("cookie", session.as_str())];
+        let got = front.send("GET", ALICES, &headers, Bytes::new()).await;
+        refused(&house, &got, "", &format!("{form:?}"));
+        let headers = [("cookie", "theme=dark"), ("cookie", session.as_str())];
+        let got = front.send("GET", ALICES, &headers, Bytes::new()).await;
+        println!(
+            "{form:?} two cookie headers: {} {:?}",
+            got.status,
+            record_of(&house, &got)
+        );
+    }
+}
