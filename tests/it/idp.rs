@@ -4,6 +4,7 @@
 mod introspection;
 mod keys;
 mod provider;
+mod secrets;
 mod tokens;
 
 use portcullis::demo::issuer::Answer;

@@ -5,6 +5,11 @@ use portcullis::demo::envoy::{EnvoyOptions, HeaderForm};
 use portcullis::demo::issuer::LocalIssuer;
 use portcullis::demo::people;
 
+use proto::envoy::service::auth::v3::CheckRequest;
+use proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use tonic::Code;
+use tonic::transport::Endpoint;
+
 use super::{passed, record_of, refused};
 use crate::house::TestHouse;
 
@@ -145,28 +150,83 @@ async fn logged_out(house: &TestHouse, front: &crate::house::Front) {
     }
 }
 
-/// HTTP/1.1 has one `Cookie` header (RFC 6265 section 5.4); whoever sends two must not get a token past us.
+/// HTTP/1.1 has one `Cookie` header (RFC 6265 section 5.4). Envoy joins two by a comma unless it sends them raw, and then
+/// the second has no name: nobody may become somebody else by that.
 #[tokio::test]
-async fn a_second_cookie_header_hides_nothing() {
+async fn a_second_cookie_header_opens_nothing() {
     let (portal, batch) = (LocalIssuer::start().await, LocalIssuer::start().await);
     let (portal, batch) = (portal.expect("an issuer"), batch.expect("an issuer"));
     let house = TestHouse::with(settings(&portal, &batch), &[]).await;
-    let session = format!("session={}", people::alice(&house.issuer).token);
+    let session = |token: String| format!("session={token}");
+    let alices = session(people::alice(&house.issuer).token);
+    let admins = session(people::admin(&house.issuer).token);
+    for (form, second) in [(HeaderForm::Joined, 401), (HeaderForm::Raw, 200)] {
+        let front = house.envoy(|options| EnvoyOptions {
+            headers: form,
+            ..options
+        });
+        let Some(front) = front.await else { return };
+        for (first, then, status) in [
+            (&alices, &alices, 401),
+            (&alices, &admins, 401),
+            (&admins, &alices, 401),
+            (&alices, &"session=".to_owned(), 401),
+            (&"theme=dark".to_owned(), &alices, second),
+        ] {
+            let headers = [("cookie", first.as_str()), ("cookie", then.as_str())];
+            let got = front.send("GET", ALICES, &headers, Bytes::new()).await;
+            let row = format!("{form:?}: {:.12} and {:.12}", first, then);
+            assert_eq!((got.status, got.seen.is_some()), (status, status == 200), "{row}");
+            if status == 200 {
+                passed(&got, &[("x-auth-name", "alice")], &row);
+            }
+        }
+    }
+}
+
+/// Over HTTP/2 browsers send each cookie as a header of its own (RFC 9113 section 8.2.3). Any HTTP/2 request will do, and a
+/// client for gRPC is at hand.
+#[tokio::test]
+async fn cookies_that_a_browser_split_are_one_header() {
+    let (portal, batch) = (LocalIssuer::start().await, LocalIssuer::start().await);
+    let (portal, batch) = (portal.expect("an issuer"), batch.expect("an issuer"));
+    let house = TestHouse::with(settings(&portal, &batch), &[]).await;
+    let session = format!("session={}", people::admin(&portal).token);
     for form in [HeaderForm::Joined, HeaderForm::Raw] {
         let front = house.envoy(|options| EnvoyOptions {
             headers: form,
             ..options
         });
         let Some(front) = front.await else { return };
-        let headers = [("cookie", session.as_str()), ("cookie", session.as_str())];
-        let got = front.send("GET", ALICES, &headers, Bytes::new()).await;
-        refused(&house, &got, "", &format!("{form:?}"));
-        let headers = [("cookie", "theme=dark"), ("cookie", session.as_str())];
-        let got = front.send("GET", ALICES, &headers, Bytes::new()).await;
-        println!(
-            "{form:?} two cookie headers: {} {:?}",
-            got.status,
-            record_of(&house, &got)
-        );
+        let address = format!("http://{}", front.envoy.address());
+        for (cookies, passes) in [
+            (vec!["theme=dark", &session, "lang=en"], true),
+            (vec!["theme=dark", "lang=en", &session], true),
+            (vec![&session, "theme=dark", &session], false),
+            (vec![&session, "theme=dark", "session="], false),
+        ] {
+            let row = format!("{} cookies, {form:?}, passes: {passes}", cookies.len());
+            let before = front.echo.requests();
+            let endpoint = Endpoint::from_shared(address.clone()).expect("an address");
+            let origin = format!("{address}/workspaces/ws-alice")
+                .parse()
+                .expect("an origin");
+            let channel = endpoint.connect().await.expect("a connection");
+            let mut request = tonic::Request::new(CheckRequest::default());
+            for cookie in cookies {
+                let cookie = cookie.parse().expect("a value");
+                request.metadata_mut().append("cookie", cookie);
+            }
+            // The upstream answers with what it saw, which is no gRPC.
+            let answer = AuthorizationClient::with_origin(channel, origin)
+                .check(request)
+                .await;
+            let code = answer.expect_err(&row).code();
+            assert_eq!(code == Code::Unauthenticated, !passes, "{row}: {code:?}");
+            assert_eq!(front.echo.requests() - before, usize::from(passes), "{row}");
+            let record = house.memory.last().expect("a record");
+            let admin = format!("User::\"portal/{}\"", people::ADMIN);
+            assert_eq!(record["principal"] == admin, passes, "{row}: {record}");
+        }
     }
 }

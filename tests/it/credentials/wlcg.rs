@@ -1,4 +1,4 @@
-//! Tokens of the WLCG profile: people with groups, bearers of capabilities, clients and hosts.
+//! Tokens of the WLCG profile: people with groups, bearers of capabilities, clients and hosts; and those of SciTokens.
 
 use portcullis::demo::issuer::LocalIssuer;
 use portcullis::demo::keys::{self, KeyKind, SigningKey};
@@ -15,20 +15,24 @@ const CMS_READS: &str = r#"
 permit (principal in Group::"vo/cms/production", action in Action::"read", resource is Catalogue);
 "#;
 
-/// A house whose only issuer follows the profile, behind Envoy. The issuer is known when the house is there, so its
+/// A house whose only issuer follows the profile `wlcg`, behind Envoy. The issuer is known when the house is there, so its
 /// settings name the one that the configuration had.
 async fn house(more: &'static str) -> Option<(TestHouse, Front)> {
-    let wlcg = move |text: String| {
+    house_of("wlcg", more).await
+}
+
+async fn house_of(profile: &'static str, more: &'static str) -> Option<(TestHouse, Front)> {
+    let alter = move |text: String| {
         let issuer = text
             .split("issuer: ")
             .nth(1)
             .and_then(|rest| rest.split(' ').next());
         let issuer = issuer.expect("an issuer").to_owned();
         with_issuers(format!(
-            "  - {{ name: vo, issuer: {issuer}, audiences: [workspace-api], profile: wlcg{more} }}"
+            "  - {{ name: vo, issuer: {issuer}, audiences: [workspace-api], profile: {profile}{more} }}"
         ))(text)
     };
-    let house = TestHouse::with(wlcg, &[("cms.cedar", CMS_READS)]).await;
+    let house = TestHouse::with(alter, &[("cms.cedar", CMS_READS)]).await;
     let front = house.envoy(|options| options).await?;
     Some((house, front))
 }
@@ -228,4 +232,49 @@ async fn a_site_may_insist_on_its_name() {
         .get("/public/hello", &token(&house.issuer, user(both)))
         .await;
     passed(&got, &[("x-auth-type", "User")], "for everybody and for us");
+}
+
+#[tokio::test]
+async fn a_scitoken_is_worth_its_capabilities() {
+    let Some((house, front)) = house_of("scitokens", "").await else {
+        return;
+    };
+    let token = |name: &str, value: Value| {
+        let mut claims =
+            json!({ "sub": "job-7", "ver": "scitoken:2.0", "nbf": 1, "scope": "read:/data write:/data/out" });
+        claims[name] = value;
+        house.issuer.token(claims)
+    };
+    for (what, token, kind) in [
+        (
+            "a bearer of capabilities",
+            token("ver", "scitoken:2.0".into()),
+            "Client",
+        ),
+        ("for everybody", token("aud", "ANY".into()), "Client"),
+        ("who logged in", token("auth_time", 1.into()), "User"),
+    ] {
+        let got = front.get("/public/hello", &token).await;
+        passed(
+            &got,
+            &[("x-auth-type", kind), ("x-auth-principal", "vo/job-7")],
+            what,
+        );
+    }
+    for (token, why) in [
+        (token("ver", "scitoken:1.0".into()), "scitoken:1.0"),
+        (token("nbf", Value::Null), "nbf"),
+        (
+            token("scope", "storage.read".into()),
+            "\"storage.read\" has no path",
+        ),
+        (
+            token("scope", "read:data".into()),
+            "\"read:data\" has no certain path",
+        ),
+        (token("scope", "openid".into()), "neither a user"),
+        (token("aud", ANY.into()), "not for us"),
+    ] {
+        refused(&house, &front.get("/public/hello", &token).await, why, why);
+    }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use futures_util::future::{join, join_all};
+use portcullis::demo::envoy::{EnvoyOptions, OnError};
 
 use super::keys::status;
 use super::provider::{Mood, Provider};
@@ -196,6 +197,39 @@ async fn while_nobody_can_be_asked_tokens_that_are_known_still_work() {
     })
     .await;
     assert_eq!(status(&front, &known).await, 200);
+}
+
+/// The wait for an answer ends before Envoy's patience does: with an open failure mode a timeout would be a yes.
+#[tokio::test]
+async fn an_endpoint_that_never_answers_does_not_open_the_gate() {
+    let Some(mut provider) = Provider::start().await else {
+        return;
+    };
+    let (trusting, asking) = (trusting(&provider), asking(&provider, 60));
+    let house = TestHouse::with(|text| trusting(text) + &asking, &[]).await;
+    // Long enough for a busy machine to answer in the last fifth of it.
+    let timeout = std::time::Duration::from_secs(3);
+    let front = house
+        .envoy(|options| EnvoyOptions {
+            on_error: OnError::Allow,
+            timeout,
+            ..options
+        })
+        .await;
+    let Some(front) = front else { return };
+    let token = provider.token_of("gleaner", "catalogue").await;
+    provider.set_mood(Mood::Mute).await;
+    let statuses = join_all((0..5).map(|_| status(&front, &token))).await;
+    assert_eq!((statuses, front.echo.requests()), (vec![403; 5], 0));
+    let record = house.memory.last().expect("a record");
+    assert_eq!(record["reason"], "keys_unavailable", "{record}");
+    assert_eq!(provider.asked().await.under_way, 1, "one question for five");
+    provider.set_mood(Mood::Well).await;
+    until("the answer is there", async || {
+        status(&front, &token).await == 200
+    })
+    .await;
+    assert_eq!(provider.asked().await.in_all, 1);
 }
 
 #[tokio::test]
