@@ -99,6 +99,18 @@ async fn a_token_is_taken_from_the_places_of_its_issuer_and_no_other() {
             format!("{}&access_token={batch}", query(&batch)),
             Err("more than one way"),
         ),
+        (vec![], format!("{ALICES}?access%5Ftoken={batch}"), Ok("batch")),
+        (
+            vec![],
+            format!("{}&access%5Ftoken={batch}", query(&batch)),
+            Err("more than one way"),
+        ),
+        (
+            vec![],
+            format!("{ALICES}?page=2;access_token={batch}"),
+            Err("more than one way"),
+        ),
+        (vec![], format!("{ALICES}?access_token="), Err("no token")),
         (vec![header("")], alices(), Err("no token")),
         (
             vec![session(&main), ("authorization", "Basic YTpi".to_owned())],
