@@ -164,18 +164,21 @@ impl TestHouse {
 
     /// A real Envoy in front of an echo upstream, asking this house. `None`, and said so, where Envoy cannot be had.
     pub(crate) async fn envoy(&self, options: impl FnOnce(EnvoyOptions) -> EnvoyOptions) -> Option<Front> {
-        let echo = Echo::start().await.expect("an upstream");
-        let mut defaults = EnvoyOptions::new(echo.address(), self.grpc());
-        // On a busy machine a second may pass before a thread gets its turn.
-        defaults.timeout = Duration::from_secs(10);
-        match Envoy::start(&options(defaults)).await {
-            Ok(envoy) => Some(Front { envoy, echo }),
-            Err(EnvoyError::Tool(error)) => {
-                skipped("envoy", &error.to_string());
-                None
-            }
-            Err(error) => panic!("{error}"),
-        }
+        Front::start(self.grpc(), options).await
+    }
+}
+
+/// Puts these entries in the place of the default configuration's only issuer.
+pub(crate) fn with_issuers(entries: String) -> impl FnOnce(String) -> String {
+    move |text| {
+        let start = text.find("issuers:\n").expect("a list of issuers");
+        let length = text[start..].find("\n\n").expect("an empty line after it");
+        let entries = entries.trim_matches('\n');
+        format!(
+            "{}issuers:\n{entries}\n{}",
+            &text[..start],
+            &text[start + length + 1..]
+        )
     }
 }
 
@@ -196,6 +199,25 @@ pub(crate) struct Got {
 }
 
 impl Front {
+    /// A real Envoy that asks at this address. `None`, and said so, where Envoy cannot be had.
+    pub(crate) async fn start(
+        authz: SocketAddr,
+        options: impl FnOnce(EnvoyOptions) -> EnvoyOptions,
+    ) -> Option<Self> {
+        let echo = Echo::start().await.expect("an upstream");
+        let mut defaults = EnvoyOptions::new(echo.address(), authz);
+        // On a busy machine a second may pass before a thread gets its turn.
+        defaults.timeout = Duration::from_secs(10);
+        match Envoy::start(&options(defaults)).await {
+            Ok(envoy) => Some(Self { envoy, echo }),
+            Err(EnvoyError::Tool(error)) => {
+                skipped("envoy", &error.to_string());
+                None
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Sends a request through Envoy, byte for byte as given.
     pub(crate) async fn send(
         &self,

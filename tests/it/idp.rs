@@ -1,35 +1,32 @@
 //! A certified OpenID Connect provider that is not ours, through a real Envoy: how it mints tokens, publishes and rotates
 //! keys and logs people in is what we have to understand. The provider is the npm package `oidc-provider`.
 
+mod introspection;
 mod keys;
 mod provider;
+mod secrets;
 mod tokens;
 
 use portcullis::demo::issuer::Answer;
 use serde_json::Value;
 
 use self::provider::Provider;
-use crate::house::{Front, Got, TestHouse};
+use crate::house::{Front, Got, TestHouse, with_issuers};
 
 const DECISION_ID: &str = "x-portcullis-decision-id";
 
 /// The default configuration with the provider as the only issuer.
 fn trusting(provider: &Provider) -> impl FnOnce(String) -> String {
     let issuer = provider.issuer();
-    let block = format!(
-        "issuers:
+    with_issuers(format!(
+        "
   - name: idp
     issuer: {issuer}
     audiences: [workspace-api]
     profile: oidc
     min_refresh_interval_seconds: 1
 "
-    );
-    move |text| {
-        let start = text.find("issuers:\n").expect("a list of issuers");
-        let length = text[start..].find("\n\n").expect("an empty line after it");
-        format!("{}{block}{}", &text[..start], &text[start + length + 1..])
-    }
+    ))
 }
 
 /// A house that trusts the provider, behind Envoy; ready.

@@ -5,6 +5,8 @@
 mod admin;
 mod architecture;
 mod conformance;
+mod credentials;
 mod envoy;
 mod house;
 mod idp;
+mod served;

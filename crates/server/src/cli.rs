@@ -5,6 +5,7 @@ mod serve;
 mod token;
 mod validate;
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,6 +97,12 @@ impl ConfigFile {
 }
 
 impl Cli {
+    /// The command line with these arguments, the first of which is the program's name. Ends the process with a word about
+    /// what is wrong if there is no such command line.
+    pub fn of(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        Self::parse_from(arguments)
+    }
+
     /// Runs the verb.
     pub fn run(self) -> ExitCode {
         match self.verb {

@@ -14,7 +14,7 @@ use crate::house::{Front, until};
 /// The status of a GET that the scope of the token allows, if the token is good.
 ///
 /// Not by `Front::get`, which supposes that no other request is on its way.
-async fn status(front: &Front, token: &str) -> u16 {
+pub(super) async fn status(front: &Front, token: &str) -> u16 {
     let headers = [
         ("host".to_owned(), "api.example.test".to_owned()),
         ("authorization".to_owned(), format!("Bearer {token}")),

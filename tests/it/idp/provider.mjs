@@ -3,7 +3,7 @@
 // The first line on standard output is its state, as JSON, or says why there is none. Every line on standard input is a
 // command, also JSON, and is answered with the state after it:
 //   {"rotate": "kept" | "removed"}   a new signing key; the old ones stay published, or do not
-//   {"mood": "well" | "gone" | "slow" | "oversized"}   how it answers from now on
+//   {"mood": "well" | "gone" | "slow" | "oversized" | "mute"}   how it answers from now on
 // It ends when standard input does.
 
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -19,24 +19,38 @@ if (parseInt(process.versions.node, 10) < 20) {
 const require = createRequire(pathToFileURL(`${process.argv[2]}/`));
 const { Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));
 
-const state = { issuer: '', mood: 'well', kids: [], fetches: 0 };
+// `asked`: questions about tokens so far; `under_way`: how many wait for their answer, `most_under_way` at a time.
+const state = { issuer: '', mood: 'well', kids: [], fetches: 0, asked: 0, under_way: 0, most_under_way: 0 };
 let keys = [];
 let provider;
+// Questions about tokens that wait until it is no longer mute.
+let unanswered = [];
+
+// Whose access tokens are opaque, and for which API. All others get JWTs for `workspace-api`.
+const OPAQUE = { gleaner: 'workspace-api', kiosk: 'workspace-api', stranger: 'another-api' };
 
 const configuration = () => ({
   jwks: { keys },
   cookies: { keys: ['a secret of this test'] },
   clients: [
-    {
-      client_id: 'harvester',
-      client_secret: 'harvester-secret',
+    ...['harvester', 'gleaner', 'stranger'].map((client_id) => ({
+      client_id,
+      client_secret: `${client_id}-secret`,
       token_endpoint_auth_method: 'client_secret_post',
       grant_types: ['client_credentials'],
       response_types: [],
       redirect_uris: [],
+    })),
+    // It may ask about tokens. Its secret has everything that has to be encoded (RFC 6749 section 2.3.1).
+    {
+      client_id: 'portcullis',
+      client_secret: 'a secret: 100% +/=&',
+      grant_types: [],
+      response_types: [],
+      redirect_uris: [],
     },
-    // Two where people log in. One has the name of the API, so its ID tokens have the audience of access tokens.
-    ...['portal', 'workspace-api'].map((client_id) => ({
+    // Where people log in. One has the name of the API, so its ID tokens have the audience of access tokens.
+    ...['portal', 'workspace-api', 'kiosk'].map((client_id) => ({
       client_id,
       token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code'],
@@ -50,15 +64,17 @@ const configuration = () => ({
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
-    // Access tokens for a resource are JWTs (RFC 9068); there is one resource, and nobody has to ask for it.
+    introspection: { enabled: true, allowedPolicy: (_, client) => client.clientId === 'portcullis' },
+    revocation: { enabled: true, allowedPolicy: (_, client, token) => client.clientId === token.clientId },
+    // There is one resource, and nobody has to ask for it. Its access tokens are JWTs (RFC 9068), or opaque.
     resourceIndicators: {
       enabled: true,
       defaultResource: () => 'urn:workspace-api',
       useGrantedResource: () => true,
       getResourceServerInfo: (_, resource, client) => ({
         scope: 'catalogue workspaces',
-        audience: 'workspace-api',
-        accessTokenFormat: 'jwt',
+        audience: OPAQUE[client.clientId] ?? 'workspace-api',
+        accessTokenFormat: client.clientId in OPAQUE ? 'opaque' : 'jwt',
         jwt: { sign: { alg: client.clientId === 'harvester' ? 'ES256' : 'RS256' } },
       }),
     },
@@ -106,6 +122,13 @@ const server = createServer((req, res) => {
       return res.end(JSON.stringify({ keys: [], padding: 'x'.repeat(8 << 20) }));
     }
   }
+  if (req.url === '/token/introspection') {
+    state.asked += 1;
+    state.under_way += 1;
+    state.most_under_way = Math.max(state.most_under_way, state.under_way);
+    res.on('close', () => { state.under_way -= 1; });
+    if (state.mood === 'mute') return unanswered.push(() => provider.callback()(req, res));
+  }
   if (!req.url.startsWith('/interaction/')) return provider.callback()(req, res);
   return interact(req, res).catch((error) => res.writeHead(500).end(`${error.stack}`));
 });
@@ -122,6 +145,7 @@ server.listen(0, '127.0.0.1', () => {
     if (command.mood) {
       state.mood = command.mood;
       if (command.mood === 'gone') server.closeAllConnections();
+      if (command.mood !== 'mute') unanswered.splice(0).forEach((answer) => answer());
     }
     say();
   });

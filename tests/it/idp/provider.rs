@@ -30,6 +30,19 @@ pub(super) enum Mood {
     Slow,
     /// The document with the keys is larger than any such document is.
     Oversized,
+    /// Questions about tokens (RFC 7662) wait until it is in another mood.
+    Mute,
+}
+
+/// What it was asked about tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// All questions that arrived so far.
+    pub(super) in_all: u64,
+    /// Those that are not answered yet.
+    pub(super) under_way: u64,
+    /// The most that were under way at a time.
+    pub(super) most_under_way: u64,
 }
 
 /// What becomes of the keys before a rotation.
@@ -114,6 +127,7 @@ impl Provider {
             Mood::Gone => "gone",
             Mood::Slow => "slow",
             Mood::Oversized => "oversized",
+            Mood::Mute => "mute",
         };
         let state = self.tell(&json!({ "mood": mood })).await;
         assert_eq!(state["mood"], mood);
@@ -124,10 +138,27 @@ impl Provider {
         self.tell(&json!({})).await["fetches"].as_u64().expect("a number")
     }
 
-    /// A fresh token of the client `harvester`, acting for itself (RFC 6749 section 4.4).
+    /// How often it was asked about a token.
+    pub(super) async fn asked(&mut self) -> Asked {
+        let state = self.tell(&json!({})).await;
+        let number = |name: &str| state[name].as_u64().expect("a number");
+        Asked {
+            in_all: number("asked"),
+            under_way: number("under_way"),
+            most_under_way: number("most_under_way"),
+        }
+    }
+
+    /// A fresh token of the client `harvester`: a JWT.
     pub(super) async fn client_token(&self, scope: &str) -> String {
+        self.token_of("harvester", scope).await
+    }
+
+    /// A fresh token of this client, acting for itself (RFC 6749 section 4.4). Those of `gleaner` and, for another API,
+    /// of `stranger` are opaque.
+    pub(super) async fn token_of(&self, client: &str, scope: &str) -> String {
         let form = format!(
-            "grant_type=client_credentials&client_id=harvester&client_secret=harvester-secret&scope={scope}"
+            "grant_type=client_credentials&client_id={client}&client_secret={client}-secret&scope={scope}"
         );
         let tokens = self.token_endpoint(form).await;
         tokens["access_token"].as_str().expect("a token").to_owned()
@@ -144,15 +175,25 @@ impl Provider {
 
     /// What the token endpoint answers to a form.
     pub(super) async fn token_endpoint(&self, form: String) -> Value {
+        serde_json::from_slice(&self.post("/token", form).await).expect("JSON")
+    }
+
+    /// Revokes a token of this client (RFC 7009).
+    pub(super) async fn revoke(&self, client: &str, token: &str) {
+        let form = format!("client_id={client}&client_secret={client}-secret&token={token}");
+        self.post("/token/revocation", form).await;
+    }
+
+    async fn post(&self, path: &str, form: String) -> Bytes {
         let headers = [(
             "content-type".to_owned(),
             "application/x-www-form-urlencoded".to_owned(),
         )];
-        let answer = http::send(self.address(), "POST", "/token", &headers, Bytes::from(form))
+        let answer = http::send(self.address(), "POST", path, &headers, Bytes::from(form))
             .await
             .expect("an answer");
-        assert_eq!(answer.status(), 200, "{:?}", answer.body());
-        serde_json::from_slice(answer.body()).expect("JSON")
+        assert_eq!(answer.status(), 200, "{path}: {:?}", answer.body());
+        answer.into_body()
     }
 
     async fn tell(&mut self, command: &Value) -> Value {

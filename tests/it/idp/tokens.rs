@@ -22,13 +22,13 @@ const REDIRECT_URI: &str = "https%3A%2F%2Fportal.example.test%2Fcallback";
 const CALLBACK: &str = "https://portal.example.test/callback?";
 
 /// What a login brings.
-struct Login {
-    access: String,
-    id: String,
+pub(super) struct Login {
+    pub(super) access: String,
+    pub(super) id: String,
 }
 
 /// Authorization code with PKCE (RFC 6749 section 4.1, RFC 7636), as a browser and a public client do it.
-async fn log_in(provider: &Provider, client: &str, who: &str, more: &str) -> Login {
+pub(super) async fn log_in(provider: &Provider, client: &str, who: &str, more: &str) -> Login {
     let mut target = format!(
         "/auth?response_type=code&client_id={client}&redirect_uri={REDIRECT_URI}&scope=openid%20workspaces\
          &code_challenge={CHALLENGE}&code_challenge_method=S256&login_hint={who}{more}"

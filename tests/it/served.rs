@@ -1,0 +1,131 @@
+//! The server as operators run it: a process of its own, with its own environment, files and log.
+//!
+//! The process is this very binary, which runs one test only; that test becomes the server when the environment says so.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use portcullis::cli::Cli;
+use portcullis::demo::child::{Guarded, tail};
+use portcullis::demo::scratch::ScratchDir;
+use portcullis::demo::{http, stage};
+
+use crate::house::until;
+
+/// The configuration file that the process is to serve with.
+const CONFIG: &str = "PORTCULLIS_TEST_SERVE";
+const ENTRY: &str = "served::a_variable_that_is_missing_is_told_and_nothing_starts";
+
+/// A running server. Dropped, it is gone.
+pub(crate) struct Served {
+    child: Guarded,
+    dir: ScratchDir,
+}
+
+impl Served {
+    /// Starts it with this configuration, the default policies, files beside the configuration, and environment variables.
+    /// Returns when it is ready.
+    pub(crate) async fn start(config: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
+        let mut this = Self::spawn(config, files, environment);
+        until("the server is ready", async || {
+            let ended = this.child.exited().expect("its state");
+            assert!(ended.is_none(), "the server ended: {}", this.log());
+            let Some(admin) = this.address("admin=") else {
+                return false;
+            };
+            http::send(admin, "GET", "/readyz", &[], Bytes::new())
+                .await
+                .is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+        this
+    }
+
+    fn spawn(config: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
+        let dir = ScratchDir::new("served").expect("a directory");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("a file");
+        let sources = stage::default_sources();
+        for file in sources.schema.iter().chain(&sources.policies) {
+            let name = Path::new(&file.name).file_name().and_then(|name| name.to_str());
+            write(name.expect("a name"), &file.text);
+        }
+        for (name, text) in files {
+            write(name, text);
+        }
+        let decisions = dir.path().join("decisions");
+        let sink = format!("\ndecision_log: {{ file: {} }}\n", decisions.display());
+        write("portcullis.yaml", &(config.to_owned() + &sink));
+        let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let arguments = [
+            // All that is ever logged, but not what libraries say of every byte.
+            "RUST_LOG=trace,h2=debug,hyper=debug,hyper_util=debug".to_owned(),
+            format!("{CONFIG}={}", dir.path().join("portcullis.yaml").display()),
+        ]
+        .into_iter()
+        .chain(variables)
+        .chain([std::env::current_exe()
+            .expect("this binary")
+            .display()
+            .to_string()])
+        .chain(["--exact", ENTRY, "--nocapture"].map(str::to_owned));
+        let child = Guarded::spawn(Path::new("/usr/bin/env"), arguments, &dir.path().join("log"));
+        Self {
+            child: child.expect("a process"),
+            dir,
+        }
+    }
+
+    /// Where proxies ask.
+    pub(crate) fn grpc(&self) -> SocketAddr {
+        self.address("envoy_grpc=").expect("it answers")
+    }
+
+    /// Everything it has said so far, on standard output and standard error.
+    pub(crate) fn log(&self) -> String {
+        self.read("log")
+    }
+
+    /// The decision log so far.
+    pub(crate) fn decisions(&self) -> String {
+        self.read("decisions")
+    }
+
+    fn read(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.dir.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// An address in the line in which the server says that it answers.
+    fn address(&self, field: &str) -> Option<SocketAddr> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(" answers "))?;
+        let (_, rest) = line.split_once(field)?;
+        rest.split(' ').next()?.parse().ok()
+    }
+}
+
+#[test]
+fn a_variable_that_is_missing_is_told_and_nothing_starts() -> ExitCode {
+    if let Some(config) = std::env::var_os(CONFIG) {
+        let verb = ["portcullis", "serve", "--config"].map(Into::into);
+        return Cli::of(verb.into_iter().chain([config])).run();
+    }
+    let config = stage::DEFAULT_CONFIG.to_owned()
+        + "static_tokens: { tokens: [{ subject: ci, token: '${PORTCULLIS_TEST_MISSING}' }] }\n";
+    let mut served = Served::spawn(&config, &[], &[]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let status = loop {
+        if let Some(status) = served.child.exited().expect("its state") {
+            break status;
+        }
+        assert!(std::time::Instant::now() < deadline, "{}", served.log());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    let said = tail(&served.dir.path().join("log"), 40);
+    assert!(!status.success(), "{said}");
+    assert!(said.contains("PORTCULLIS_TEST_MISSING"), "{said}");
+    assert!(!said.contains(" answers "), "{said}");
+    ExitCode::SUCCESS
+}
