@@ -25,11 +25,14 @@ pub mod routes;
 mod rules;
 mod settings;
 mod status;
+mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
 pub use pipeline::Pipeline;
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{
-    CorsPreflight, Expose, IdentityValue, MetadataPath, Settings, TcpRouteSettings, default_actions,
+    CorsPreflight, Expose, IdentityValue, MetadataPath, MethodOverride, Settings, TcpRouteSettings,
+    default_actions,
 };
+pub use upstream_paths::UpstreamPathSettings;

@@ -1,6 +1,7 @@
 //! The order of the steps, from a check to a decision. Start reading at [`Pipeline::judge`].
 
 mod answer;
+mod gate;
 mod what;
 mod who;
 
@@ -81,7 +82,7 @@ impl Pipeline {
     ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
         let now = SystemTime::now();
         story.client_ip = client_ip(check, self.rules.trusted_hops);
-        self.refuse_aliases(check)?;
+        self.gate(check)?;
         let who = story.who.insert(self.identify(check, waited, now)?);
         let persona = who.persona(&self.rules)?;
         let what = self.route(check, who.kind(), &mut story.route)?;
@@ -92,6 +93,7 @@ impl Pipeline {
             client_ip: story.client_ip,
             now,
             token_age: who.token_age(now),
+            path: &what.path,
             capability_path: &what.capability_path,
             client_certificates: self.rules.client_certificates.as_ref(),
         };

@@ -12,7 +12,8 @@ use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
+use crate::upstream_paths::UpstreamPaths;
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Rules {
     pub(crate) cors_preflight: Option<Action>,
     pub(crate) tcp_connect: Action,
     pub(crate) trusted_hops: u8,
+    pub(crate) upstream_paths: UpstreamPaths,
+    pub(crate) method_override: MethodOverride,
     pub(crate) version: Version,
 }
 
@@ -56,6 +59,7 @@ impl Rules {
         let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &mut problems);
+        let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
         let client_certificates = settings.client_certificates.as_ref().map(|certificates| {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
         });
@@ -83,6 +87,8 @@ impl Rules {
                     cors_preflight: (settings.cors_preflight == CorsPreflight::Allow).then_some(preflight),
                     tcp_connect,
                     trusted_hops: settings.trusted_hops,
+                    upstream_paths,
+                    method_override: settings.method_override,
                     version: version(settings, sources),
                 },
                 problems,

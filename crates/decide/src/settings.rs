@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::certificate::ClientCertificateSettings;
 use crate::identity::IdentitySettings;
 use crate::routes::{EntitySettings, RouteSettings};
+use crate::upstream_paths::UpstreamPathSettings;
 
 /// The settings of the judgement.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -38,6 +39,13 @@ pub struct Settings {
     /// sent. Example: `x-auth-subject: subject`
     #[serde(default)]
     pub identity_headers: BTreeMap<String, IdentityValue>,
+    /// Upstreams that take two paths for one, because they ignore letter case or a slash at the end. Default: none does.
+    #[serde(default)]
+    pub upstream_paths: Vec<UpstreamPathSettings>,
+    /// What happens to a request with a header that makes some frameworks take it for one with another method
+    /// (`X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`). Default: `refuse`
+    #[serde(default)]
+    pub method_override: MethodOverride,
     /// Whether a CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes for routes that
     /// exist. It carries no credentials. Default: `deny`
     #[serde(default)]
@@ -118,6 +126,17 @@ pub enum IdentityValue {
     Scopes,
     /// Who acts for the principal: `main/<client>`, the outermost actor first, separated by commas.
     Actor,
+}
+
+/// What happens to a request whose header names another method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodOverride {
+    /// It is refused: the upstream may do something else than what was asked about.
+    #[default]
+    Refuse,
+    /// It is judged by its own method; for upstreams that do not look at such headers.
+    Ignore,
 }
 
 /// What happens to a CORS preflight.

@@ -16,8 +16,10 @@ pub(super) struct What<'r> {
     pub(super) route: Option<&'r Route>,
     pub(super) action: &'r Action,
     pub(super) resource: ResourceEntity,
+    /// The canonical path as it is compared.
+    pub(super) path: String,
     /// The canonical path that capabilities of a token are matched with.
-    pub(super) capability_path: Cow<'r, str>,
+    pub(super) capability_path: String,
 }
 
 impl Pipeline {
@@ -40,7 +42,9 @@ impl Pipeline {
         matched: &mut Option<&'r str>,
     ) -> Result<What<'r>, Stop> {
         let rules = &self.rules;
-        let (host, path) = (request.host.as_str(), request.path.as_str());
+        let host = request.host.as_str();
+        let compared = rules.upstream_paths.comparable(host, request.path.as_str());
+        let path = &*compared;
         let preflight = rules.cors_preflight.as_ref().zip(preflight_method(request));
         let method = preflight.map_or(request.method, |(_, announced)| announced);
         let nothing = DenyAnswer::default();
@@ -89,7 +93,8 @@ impl Pipeline {
         let capability_path = route.capability_path.as_ref();
         let capability_path = capability_path.map_or(Cow::Borrowed(path), |template| template.fill(value));
         Ok(What {
-            capability_path: Cow::Owned(capability_path.into_owned()),
+            capability_path: capability_path.into_owned(),
+            path: path.to_owned(),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
             resource: resource.map_err(internal)?,
@@ -109,7 +114,8 @@ impl Pipeline {
             .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()))
             .map_err(internal)?;
         Ok(What {
-            capability_path: Cow::Borrowed(""),
+            path: String::new(),
+            capability_path: String::new(),
             route: None,
             action: &self.rules.tcp_connect,
             resource,

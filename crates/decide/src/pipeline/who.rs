@@ -75,26 +75,6 @@ impl Pipeline {
         let persona = Persona::new(&principal, &self.rules.identity_headers).map_err(internal)?;
         Ok(Who::Peer(Box::new((principal, persona))))
     }
-
-    /// Refuses headers that some upstreams cannot tell from an identity header of ours.
-    pub(super) fn refuse_aliases(&self, check: &Check<'_>) -> Result<(), Stop> {
-        let Target::Http(request) = &check.target else {
-            return Ok(());
-        };
-        match self.rules.identity_headers.alias(&request.headers) {
-            None => Ok(()),
-            Some(name) => {
-                let log = format!("the header {name:?} is an identity header in another spelling");
-                Err(deny(
-                    400,
-                    Reason::Malformed,
-                    "a header has a name that is reserved",
-                    log,
-                )
-                .into())
-            }
-        }
-    }
 }
 
 impl Who {

@@ -24,6 +24,8 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub now: SystemTime,
     /// Seconds since the credential was issued, if it says when.
     pub token_age: Option<i64>,
+    /// The canonical path of the request as it is compared (see `upstream_paths`).
+    pub path: &'c str,
     /// The canonical path that capabilities are matched with.
     pub capability_path: &'c str,
     /// Whose certificates are believed.
@@ -138,7 +140,7 @@ impl ContextUse {
         add("method", &mut || Ok(Some(string(request.method))));
         add("scheme", &mut || Ok(Some(string(request.scheme))));
         add("host", &mut || Ok(Some(string(request.host.as_str()))));
-        add("path", &mut || Ok(Some(string(request.path.as_str()))));
+        add("path", &mut || Ok(Some(string(at.path))));
         add("peer", &mut || {
             let believed = at.client_certificates;
             let believed = believed.and_then(|certificates| certificates.believed(at.check.peer.principal));

@@ -1,0 +1,184 @@
+//! Upstreams that take two paths for one: how their paths are compared here.
+//!
+//! The gate of the doors makes one path of every spelling that HTTP itself calls equal. Some upstreams go further and
+//! ignore letter case, or a slash at the end. Behind rules that tell such paths apart, one of the two would be an open
+//! door; so for these upstreams both are made one before anything is compared. Without an entry nothing is.
+
+use std::borrow::Cow;
+
+use model::Host;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::problem::Problem;
+use crate::routes::RouteSettings;
+
+/// How the upstreams of some hosts read paths.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamPathSettings {
+    /// The hosts, in lower case and without port. Empty: every host.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The upstream ignores the case of ASCII letters: routes and policies see lower case only.
+    #[serde(default)]
+    pub fold_case: bool,
+    /// The upstream takes `/a/` for `/a`: routes and policies see no slash at the end.
+    #[serde(default)]
+    pub slash_equivalent: bool,
+}
+
+/// The entries, in the order of the configuration; all that are for a host count.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UpstreamPaths(Vec<UpstreamPathSettings>);
+
+impl UpstreamPaths {
+    /// Checks the entries, and the routes that they would keep from ever matching.
+    pub(crate) fn new(
+        settings: &[UpstreamPathSettings],
+        routes: &[RouteSettings],
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        for (index, entry) in settings.iter().enumerate() {
+            for (i, host) in entry.hosts.iter().enumerate() {
+                if !Host::parse(host).is_ok_and(|normal| normal.as_str() == host) {
+                    problems.push(Problem::setting(
+                        format!("/upstream_paths/{index}/hosts/{i}"),
+                        "this is no host in its normal form",
+                        "lower case, without port: `files.example.org`",
+                    ));
+                }
+            }
+            if !entry.fold_case && !entry.slash_equivalent {
+                problems.push(Problem::setting(
+                    format!("/upstream_paths/{index}"),
+                    "this entry changes nothing",
+                    "set `fold_case` or `slash_equivalent`",
+                ));
+            }
+        }
+        let all = Self(settings.to_vec());
+        for (index, route) in routes.iter().enumerate() {
+            let literals = || route.path.split('/').filter(|segment| !segment.starts_with('{'));
+            let (folded, slashless) = (
+                literals().any(|segment| segment.bytes().any(|b| b.is_ascii_uppercase())),
+                route.path.len() > 1 && route.path.ends_with('/'),
+            );
+            // A route for any host is one for the hosts of every entry.
+            let shared = |entry: &UpstreamPathSettings| {
+                route.hosts.is_empty() || route.hosts.iter().any(|host| entry.is_for(host))
+            };
+            let mut entries = all.0.iter().filter(|entry| shared(entry));
+            if entries.any(|entry| (entry.fold_case && folded) || (entry.slash_equivalent && slashless)) {
+                problems.push(Problem::setting(
+                    format!("/routes/{index}/path"),
+                    "this route does not match: `upstream_paths` takes the capitals or the slash at the end away",
+                    "write it in lower case, without a slash at the end, or name other `hosts`",
+                ));
+            }
+        }
+        all
+    }
+
+    /// The canonical path in the form in which it is compared.
+    pub(crate) fn comparable<'p>(&self, host: &str, path: &'p str) -> Cow<'p, str> {
+        let mut compared = Cow::Borrowed(path);
+        for entry in self.0.iter().filter(|entry| entry.is_for(host)) {
+            if entry.slash_equivalent && compared.len() > 1 && compared.ends_with('/') {
+                compared = match compared {
+                    Cow::Borrowed(path) => Cow::Borrowed(path.strip_suffix('/').unwrap_or(path)),
+                    Cow::Owned(path) => Cow::Owned(path.strip_suffix('/').unwrap_or(&path).to_owned()),
+                };
+            }
+            if entry.fold_case {
+                compared = folded(compared);
+            }
+        }
+        compared
+    }
+}
+
+impl UpstreamPathSettings {
+    fn is_for(&self, host: &str) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|known| known == host)
+    }
+}
+
+/// ASCII letters in lower case, except the digits of escapes, which are capitals in every canonical path.
+fn folded(path: Cow<'_, str>) -> Cow<'_, str> {
+    if !path.bytes().any(|b| b.is_ascii_uppercase()) {
+        return path;
+    }
+    let mut digits = 0;
+    let fold = |c: char| {
+        if c == '%' {
+            digits = 2;
+        } else if digits > 0 {
+            digits -= 1;
+            return c;
+        }
+        c.to_ascii_lowercase()
+    };
+    Cow::Owned(path.chars().map(fold).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn paths(settings: serde_json::Value, routes: &[&str]) -> (UpstreamPaths, Vec<String>) {
+        let settings: Vec<UpstreamPathSettings> = serde_json::from_value(settings).unwrap();
+        let route = |path: &&str| {
+            serde_json::from_value(json!({"path": path, "methods": ["GET"], "resource": {"type": "Page"}}))
+                .unwrap()
+        };
+        let routes: Vec<RouteSettings> = routes.iter().map(route).collect();
+        let mut problems = Vec::new();
+        let paths = UpstreamPaths::new(&settings, &routes, &mut problems);
+        (paths, problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn paths_are_compared_as_the_upstream_reads_them() {
+        let (paths, problems) = paths(
+            json!([
+                {"hosts": ["fold.test", "both.test"], "fold_case": true},
+                {"hosts": ["slash.test", "both.test"], "slash_equivalent": true},
+            ]),
+            &["/a/{rest..}"],
+        );
+        assert_eq!(problems, [""; 0]);
+        for (host, path, expected) in [
+            ("other.test", "/Admin/", "/Admin/"),
+            ("fold.test", "/Admin/", "/admin/"),
+            ("fold.test", "/admin", "/admin"),
+            ("fold.test", "/A%C3%89B", "/a%C3%89b"),
+            ("fold.test", "/%C3%89", "/%C3%89"),
+            ("slash.test", "/Admin/", "/Admin"),
+            ("slash.test", "/", "/"),
+            ("both.test", "/Admin/", "/admin"),
+        ] {
+            assert_eq!(paths.comparable(host, path), expected, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn what_could_never_match_is_said() {
+        let everywhere = |option: &str| json!([{option: true}]);
+        for (settings, route, expected) in [
+            (everywhere("fold_case"), "/Admin", 1),
+            (everywhere("fold_case"), "/admin/{Name}", 0),
+            (everywhere("slash_equivalent"), "/admin/", 1),
+            (everywhere("slash_equivalent"), "/", 0),
+            (json!([{"hosts": ["a.test"], "fold_case": true}]), "/Admin", 1),
+            (json!([{"hosts": ["a.test"]}]), "/a", 1),
+            (json!([{"hosts": ["A.test"], "fold_case": true}]), "/a", 1),
+            (json!([{"hosts": ["a.test:80"], "fold_case": true}]), "/a", 1),
+        ] {
+            let (_, problems) = paths(settings.clone(), &[route]);
+            assert_eq!(problems.len(), expected, "{settings} {route}: {problems:?}");
+        }
+    }
+}
