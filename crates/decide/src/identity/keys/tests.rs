@@ -87,7 +87,7 @@ fn identity(origin: &Origin, pace: Pace) -> Identity<()> {
 }
 
 fn keys_of(identity: &Identity<()>) -> &IssuerKeys {
-    &identity.issuers().next().unwrap().keys
+    identity.keys().next().unwrap().1
 }
 
 fn mint(origin: &Origin, key: &'static TestKey) -> Token {
