@@ -12,6 +12,8 @@ use crate::policy::{SourceFile, Sources};
 use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
+mod backstage;
+
 /// Keeps of each record: verdict, reason, policies, who, and the reason in words.
 #[derive(Clone, Default)]
 struct Records(Arc<Mutex<Vec<String>>>);

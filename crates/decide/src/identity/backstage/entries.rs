@@ -173,7 +173,7 @@ fn jwks(options: &Part<'_>, faults: &mut Faults) -> Option<Proof> {
     }
     let issuers = options.list("issuer", faults).unwrap_or_default();
     let audiences = options.list("audience", faults);
-    if audiences.is_none() {
+    if options.get("audience").is_none() {
         faults.add(options.pointer(), Fault::NoAudience);
     }
     let algorithms = algorithms(options, faults);

@@ -4,7 +4,7 @@
 //! beyond that.
 
 use crate::identity::algorithm::Algorithm;
-use crate::problem::Problem;
+use crate::problem::{Problem, did_you_mean};
 
 /// Shortest static token, in characters, as in Backstage.
 pub(super) const MIN_TOKEN_CHARACTERS: usize = 8;
@@ -106,7 +106,13 @@ impl Fault {
 
     fn help(&self) -> String {
         let text = match self {
-            Self::UnknownKey(_, known) => return format!("here are known: {}", known.join(", ")),
+            Self::UnknownKey(name, known) => {
+                let meant = did_you_mean(name, known.iter().copied());
+                return match meant.is_empty() {
+                    true => format!("here are known: {}", known.join(", ")),
+                    false => meant,
+                };
+            }
             Self::Algorithm(_) => {
                 let names = Algorithm::ASYMMETRIC.map(Algorithm::as_str);
                 return format!("supported are {}", names.join(", "));

@@ -16,7 +16,7 @@ use crate::identity::verifier::Verifier;
 use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity, IdentitySettings, IssuerSettings};
 
 mod fetching;
-mod origin;
+pub(in crate::identity) mod origin;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
