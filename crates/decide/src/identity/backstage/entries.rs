@@ -42,7 +42,7 @@ pub(super) enum Proof {
     /// A text that the configuration knows.
     Static { token: Digest, subject: String },
     /// A JWT by a shared secret.
-    Legacy { secret: hmac::Key, subject: String },
+    Legacy { secret: Box<hmac::Key>, subject: String },
     /// A JWT by published keys.
     Jwks(JwksOptions),
 }
@@ -254,7 +254,7 @@ fn subject(options: &Part<'_>, faults: &mut Faults) -> Option<String> {
 }
 
 /// The key of a legacy secret, which is in base64 or base64url.
-fn secret(options: &Part<'_>, faults: &mut Faults) -> Option<hmac::Key> {
+fn secret(options: &Part<'_>, faults: &mut Faults) -> Option<Box<hmac::Key>> {
     let secret = options.text("secret", faults)?;
     let decoded = Some(secret)
         .filter(|secret| is_solid(secret))
@@ -268,7 +268,7 @@ fn secret(options: &Part<'_>, faults: &mut Faults) -> Option<hmac::Key> {
     if let Some(fault) = fault {
         faults.add(&options.below("secret"), fault);
     }
-    decoded.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, &secret))
+    decoded.map(|secret| Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)))
 }
 
 /// Different issuers choose `sub` without regard to each other, and a prefix can be part of somebody's `sub`.

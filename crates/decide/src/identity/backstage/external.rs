@@ -54,7 +54,7 @@ pub(in crate::identity) struct External {
 /// How its caller is known.
 enum Method {
     Static(Box<Proven>, Digest),
-    Legacy { secret: hmac::Key, subject: String },
+    Legacy { secret: Box<hmac::Key>, subject: String },
     Jwks(JwksOptions, IssuerKeys),
 }
 
