@@ -1,8 +1,8 @@
 //! Backstage's tokens: users of the developer portal ([`user`]), and callers from outside that its configuration names
 //! ([`External`]).
 //!
-//! All are told apart by `typ` in their header. Tokens that plugins make for each other are recognised only to be refused
-//! ([`internal`]): each is for the plugin it calls.
+//! All are told apart by `typ` in their header. Tokens that plugins make for each other are refused ([`internal`]) unless
+//! the settings list the plugin: each is for the plugin it calls.
 
 use model::{Principal, PrincipalKind};
 
@@ -17,6 +17,7 @@ mod entries;
 mod external;
 mod fault;
 mod part;
+mod plugins;
 mod restrictions;
 mod settings;
 
@@ -59,7 +60,8 @@ pub(super) fn validate(settings: &BackstageSettings) -> Vec<Problem> {
     let (_, faults) = entries::read(settings);
     let name = short_name(&settings.name).err();
     let name = name.map(|message| Problem::setting("/backstage/name", message, "for example `backstage`"));
-    name.into_iter().chain(faults.0).collect()
+    let plugins = plugins::validate(settings);
+    name.into_iter().chain(faults.0).chain(plugins).collect()
 }
 
 #[cfg(test)]

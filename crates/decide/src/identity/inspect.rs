@@ -139,6 +139,7 @@ impl TokenCheck {
             R::Base64(_) | R::Json { .. } => Self::Encoding,
             R::UnknownIssuer(_) | R::WrongPlace => Self::Issuer,
             R::TokenType(_) | R::BackstagePlugin | R::BackstageLimitedUser => Self::Type,
+            R::BackstageOnBehalf => Self::Principal,
             R::RequiredClaim(_) | R::ClaimValue(_) => Self::Required,
             R::AlgorithmNotAllowed(_) => Self::Algorithm,
             R::SenderConstrained => Self::Binding,

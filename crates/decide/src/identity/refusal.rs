@@ -50,10 +50,15 @@ pub enum TokenRefusal {
     Unknown(Box<TokenRefusal>),
     /// Backstage's plugins make these for each other.
     #[error(
-        "this is a token of a Backstage plugin, for the plugin it calls inside Backstage; a caller from outside needs an \
-         entry in `externalAccess`"
+        "this is a token of a Backstage plugin, for the plugin it calls inside Backstage; `backstage.plugins` does not list \
+         the caller, and a caller from outside needs an entry in `externalAccess`"
     )]
     BackstagePlugin,
+    /// A plugin's token for a call that it makes for a user (`obo`).
+    #[error(
+        "this is a token of a Backstage plugin that acts for somebody else (`obo`), which is not supported"
+    )]
+    BackstageOnBehalf,
     /// A limited user token: it only serves cookies of Backstage itself.
     #[error(
         "this is a limited user token of Backstage (from its cookie); the client must send the user's whole token"

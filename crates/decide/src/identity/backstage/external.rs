@@ -1,4 +1,4 @@
-//! A caller from outside, by an entry of Backstage's configuration.
+//! A caller from outside, by an entry of Backstage's configuration; or one of its plugins.
 //!
 //! Every entry is a verifier of its own in the chain, so the first that accepts a token decides, with its restrictions.
 //! What an entry does not accept, the next may; only a legacy token by its secret that is out of date ends the walk, as in
@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::entries::{self, Entry, JwksOptions, Proof, in_words};
+use super::plugins::Plugin;
 use super::restrictions::Tags;
 use super::settings::BackstageSettings;
 use crate::identity::actor::{self, ClientActs};
@@ -56,16 +57,27 @@ enum Method {
     Static(Box<Proven>, Digest),
     Legacy { secret: Box<hmac::Key>, subject: String },
     Jwks(JwksOptions, IssuerKeys),
+    Plugin(Plugin),
 }
 
 impl External {
     /// All entries of (validated) settings, in the order in which they are asked; fetching of keys begins at once.
     pub(in crate::identity) fn all(settings: &BackstageSettings, fetching: &Handle) -> Vec<Self> {
         let (entries, _) = entries::read(settings);
-        let entries = entries.into_iter();
-        entries
-            .map(|entry| Self::new(&settings.name, entry, fetching))
-            .collect()
+        let name = &settings.name;
+        let entries = entries.into_iter().map(|entry| Self::new(name, entry, fetching));
+        let plugins = settings.plugins.iter().enumerate().map(|(index, plugin)| {
+            let place = format!("plugins/{index}");
+            let label = format!("{name}/{place}");
+            let plugin = Plugin::new(&label, plugin, settings, &TIMES, fetching);
+            Self {
+                name: name.clone(),
+                place,
+                tags: Tags::new(),
+                method: Method::Plugin(plugin),
+            }
+        });
+        entries.chain(plugins).collect()
     }
 
     fn new(name: &str, entry: Entry, fetching: &Handle) -> Self {
@@ -119,6 +131,12 @@ impl External {
                     Err(Stop::Refused(refusal) | Stop::NoKey(refusal, None)) => self.not_accepted(refusal),
                 }
             }
+            (Method::Plugin(plugin), Ok(jws)) if plugin.made(jws) => match self.plugin(jws, plugin, question)
+            {
+                Ok(proven) => Answer::Verified(Box::new(proven)),
+                Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
+                Err(Stop::NoKey(refusal, wanted)) => Answer::NotYet(refusal, wanted.map(Awaited::from)),
+            },
             _ => Answer::NotMine,
         }
     }
@@ -146,7 +164,7 @@ impl External {
     /// Its keys, if they are fetched.
     pub(in crate::identity) fn keys(&self) -> Option<&IssuerKeys> {
         match &self.method {
-            Method::Jwks(_, keys) => Some(keys),
+            Method::Jwks(_, keys) | Method::Plugin(Plugin { keys, .. }) => Some(keys),
             Method::Static(..) | Method::Legacy { .. } => None,
         }
     }
@@ -187,14 +205,19 @@ impl External {
         keys: &IssuerKeys,
         question: &Question<'_>,
     ) -> Result<Proven, Stop> {
-        if !options.algorithms.contains(&jws.algorithm) {
-            return Err(TokenRefusal::AlgorithmNotAllowed(jws.algorithm).into());
-        }
         let claims = Claims(&jws.claims);
         if !options.issuers.is_empty() {
             let issuer = claims.text("iss")?.ok_or(fault("iss", ClaimFault::Missing))?;
             if !options.issuers.iter().any(|known| known == issuer) {
                 return Err(TokenRefusal::UnknownIssuer(Quoted::new(issuer)).into());
+            }
+        }
+        if !options.algorithms.contains(&jws.algorithm) {
+            return Err(TokenRefusal::AlgorithmNotAllowed(jws.algorithm).into());
+        }
+        for (name, values) in &options.claims {
+            if !has_one_of(jws.claims.get(name), values) {
+                return Err(TokenRefusal::ClaimValue(name.clone()).into());
             }
         }
         claims.refuse_bound()?;
@@ -208,11 +231,6 @@ impl External {
         } else {
             check_audience(claims, &options.audiences)?
         };
-        for (name, values) in &options.claims {
-            if !has_one_of(jws.claims.get(name), values) {
-                return Err(TokenRefusal::ClaimValue(name.clone()).into());
-            }
-        }
         let subject = format!("{}{subject}", options.subject_prefix);
         let unsigned = self.proven(claims, subject, audiences, question)?;
         let (kid, generation) = check_signature(keys, jws)?;
@@ -220,6 +238,21 @@ impl External {
             kid: Some(kid),
             generation,
             ..unsigned
+        })
+    }
+
+    fn plugin(&self, jws: &Jws<'_>, plugin: &Plugin, question: &Question<'_>) -> Result<Proven, Stop> {
+        let called = plugin.judge(jws, question)?;
+        let (kid, generation) = called.signed;
+        Ok(Proven {
+            principal: Principal {
+                roles: called.tags,
+                audiences: called.registered.audiences.clone(),
+                ..Principal::new(PrincipalKind::Robot, &self.name, &called.subject)
+            },
+            registered: called.registered,
+            kid: Some(kid),
+            generation,
         })
     }
 
@@ -278,9 +311,10 @@ fn is_legacy(jws: &Jws<'_>) -> bool {
         && !addressed
 }
 
-/// A JWT for any purpose or an access token (RFC 8725 section 3.11): above all, none of Backstage's own.
+/// A JWT by a published key, for any purpose or an access token (RFC 8725 section 3.11): above all, none of Backstage's
+/// own.
 fn is_foreign(jws: &Jws<'_>) -> bool {
-    matches!(jws.typ.as_deref(), None | Some("jwt" | "at+jwt"))
+    jws.algorithm.hmac().is_none() && matches!(jws.typ.as_deref(), None | Some("jwt" | "at+jwt"))
 }
 
 /// True if the claim is one of the values or has one: a text its words, too, and an array its entries.

@@ -35,6 +35,17 @@ pub(super) fn unrestricted() -> Tags {
     vec![(ALL.to_owned(), set(&[], &[]))]
 }
 
+/// The tag of a caller that may do everything in one plugin.
+pub(super) fn all_of(plugin: &str) -> (String, Vec<String>) {
+    (plugin.to_owned(), set(&[], &[]))
+}
+
+/// True for what can be the id of a plugin; `*` cannot.
+pub(super) fn is_plugin_id(text: &str) -> bool {
+    let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    !text.is_empty() && text.bytes().all(letters)
+}
+
 /// The tags that `accessRestrictions` of an entry make.
 pub(super) fn tags(entry: &Part<'_>, faults: &mut Faults) -> Tags {
     let Some(list) = entry.get("accessRestrictions") else {
@@ -85,8 +96,7 @@ fn one<'v>(restriction: &Part<'v>, faults: &mut Faults) -> Option<(&'v str, Vec<
     }
     let actions = actions(restriction, faults);
     let plugin = restriction.text("plugin", faults)?;
-    let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    if plugin.is_empty() || !plugin.bytes().all(letters) {
+    if !is_plugin_id(plugin) {
         faults.add(&restriction.below("plugin"), Fault::Plugin(plugin.to_owned()));
     }
     Some((plugin, set(&permissions, &actions)))

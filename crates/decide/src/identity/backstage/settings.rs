@@ -10,6 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::plugins::PluginSettings;
+
 /// Members whose values may be printed; everything else may be a secret, or a secret with a misspelt name.
 const SHOWN: [&str; 11] = [
     "type",
@@ -25,7 +27,10 @@ const SHOWN: [&str; 11] = [
     "permission",
 ];
 
-/// Backstage's service-to-service tokens: `backend.auth` of its `app-config.yaml`.
+/// Backstage's service-to-service tokens: `backend.auth` of its `app-config.yaml`, pasted as it is.
+///
+/// Stricter than Backstage: every JWT must have `exp`, an empty limit is an error instead of no limit, unknown options are
+/// errors, and short secrets are refused. Tokens count in the `Authorization` header only.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackstageSettings {
@@ -34,6 +39,10 @@ pub struct BackstageSettings {
     pub name: String,
     /// `backend` of Backstage's configuration, as it stands there. Only `auth.externalAccess` and `auth.keys` are read.
     pub backend: Backend,
+    /// Plugins whose own tokens are accepted, where requests from plugin to plugin come by here, too. Without any they are
+    /// refused.
+    #[serde(default)]
+    pub plugins: Vec<PluginSettings>,
 }
 
 /// The part `backend` of Backstage's configuration.

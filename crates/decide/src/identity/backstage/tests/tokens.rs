@@ -15,6 +15,7 @@ use crate::identity::testing::*;
 use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity};
 
 mod legacy;
+mod plugins;
 mod published;
 
 const RAW: [&[u8]; 3] = [
@@ -223,6 +224,48 @@ fn an_actor_must_be_allowed_too() {
     match identity.identify(&headers, None, now()) {
         Identified::Verified(verified) => assert_eq!(verified.principal().actors[0].id, "backstage/agent"),
         other => panic!("{other:?}"),
+    }
+}
+
+/// `token inspect` says which check it was.
+#[test]
+fn refusals_belong_to_their_checks() {
+    use crate::identity::{Outcome, TokenCheck};
+    let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+    let options = json!({"issuer": ISSUER_A, "algorithm": "RS256", "claims": {"azp": "portal"}});
+    let identity = entries(json!([legacy_entry(0, "legacy"), jwks_entry(&origin, options)]));
+    let good = || token(&KEYS.a_rsa);
+    for (token, expected) in [
+        (good().mint(), None),
+        (
+            good().claim("iss", "https://x.test").mint(),
+            Some(TokenCheck::Issuer),
+        ),
+        (token(&KEYS.a_ec).mint(), Some(TokenCheck::Algorithm)),
+        (
+            good().head("typ", "vnd.backstage.plugin").mint(),
+            Some(TokenCheck::Type),
+        ),
+        (good().claim("azp", "other").mint(), Some(TokenCheck::Required)),
+        (good().claim("aud", "other").mint(), Some(TokenCheck::Audience)),
+        (good().claim("exp", 1).mint(), Some(TokenCheck::Times)),
+        (token(&KEYS.mallory).mint(), Some(TokenCheck::Signature)),
+        (sign(&legacy(), 0), None),
+        (sign(&legacy().no_claim("exp"), 0), Some(TokenCheck::Times)),
+        (sign(&legacy(), 1), Some(TokenCheck::Signature)),
+    ] {
+        let inspection = identity.inspect(format!("Bearer {token}").as_bytes(), now());
+        let mut failed = inspection
+            .steps
+            .iter()
+            .filter(|(_, outcome)| *outcome == Outcome::Failed);
+        assert_eq!(
+            failed.next().map(|(check, _)| *check),
+            expected,
+            "{:?}",
+            inspection.refusal
+        );
+        assert_eq!(inspection.principal.is_some(), expected.is_none());
     }
 }
 
