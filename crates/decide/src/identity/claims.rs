@@ -63,44 +63,13 @@ impl Registered {
         now: SystemTime,
     ) -> Result<Self, TokenRefusal> {
         let now = unix_seconds(now);
-        let leeway = demands.expiry_leeway;
-        if claims.0.contains_key("cnf") {
-            return Err(TokenRefusal::SenderConstrained);
-        }
+        claims.refuse_bound()?;
         let subject = claims.name("sub")?.ok_or(fault("sub", ClaimFault::Missing))?;
         if subject.trim() != subject {
             return Err(fault("sub", ClaimFault::EdgeBlank));
         }
         let audiences = check_audience(claims, &demands.audiences)?;
-        let expires_at = claims.time("exp")?.ok_or(fault("exp", ClaimFault::Missing))?;
-        if has_expired(expires_at, leeway, now) {
-            return Err(TokenRefusal::Expired {
-                ago: now - expires_at,
-                exp: expires_at,
-                leeway,
-            });
-        }
-        let (not_before, issued_at) = (claims.time("nbf")?, claims.time("iat")?);
-        let leeway = demands.start_leeway;
-        for (name, time) in [("nbf", not_before), ("iat", issued_at)] {
-            if let Some(time) = time.filter(|t| *t > now + leeway) {
-                return Err(TokenRefusal::NotYetValid {
-                    name,
-                    ahead: time - now,
-                    leeway,
-                });
-            }
-        }
-        if let Some(nbf) = not_before.filter(|nbf| *nbf > expires_at) {
-            return Err(TokenRefusal::EndsBeforeItStarts { nbf, exp: expires_at });
-        }
-        if let Some(limit) = demands.max_lifetime {
-            let issued_at = issued_at.ok_or(fault("iat", ClaimFault::Missing))?;
-            let lifetime = expires_at - issued_at;
-            if lifetime > limit as f64 {
-                return Err(TokenRefusal::LivesTooLong { lifetime, limit });
-            }
-        }
+        let (expires_at, issued_at) = check_times(claims, demands, now)?;
         Ok(Self {
             subject: subject.to_owned(),
             audiences,
@@ -126,6 +95,48 @@ impl Registered {
     }
 }
 
+/// Checks `exp`, `nbf` and `iat`: when the token ends, and when it was issued. `now` in Unix seconds.
+///
+/// # Errors
+/// [`TokenRefusal`] naming the first of them that is not as it must be.
+pub(super) fn check_times(
+    claims: Claims<'_>,
+    demands: &Demands,
+    now: f64,
+) -> Result<(f64, Option<f64>), TokenRefusal> {
+    let leeway = demands.expiry_leeway;
+    let expires_at = claims.time("exp")?.ok_or(fault("exp", ClaimFault::Missing))?;
+    if has_expired(expires_at, leeway, now) {
+        return Err(TokenRefusal::Expired {
+            ago: now - expires_at,
+            exp: expires_at,
+            leeway,
+        });
+    }
+    let (not_before, issued_at) = (claims.time("nbf")?, claims.time("iat")?);
+    let leeway = demands.start_leeway;
+    for (name, time) in [("nbf", not_before), ("iat", issued_at)] {
+        if let Some(time) = time.filter(|t| *t > now + leeway) {
+            return Err(TokenRefusal::NotYetValid {
+                name,
+                ahead: time - now,
+                leeway,
+            });
+        }
+    }
+    if let Some(nbf) = not_before.filter(|nbf| *nbf > expires_at) {
+        return Err(TokenRefusal::EndsBeforeItStarts { nbf, exp: expires_at });
+    }
+    if let Some(limit) = demands.max_lifetime {
+        let issued_at = issued_at.ok_or(fault("iat", ClaimFault::Missing))?;
+        let lifetime = expires_at - issued_at;
+        if lifetime > limit as f64 {
+            return Err(TokenRefusal::LivesTooLong { lifetime, limit });
+        }
+    }
+    Ok((expires_at, issued_at))
+}
+
 /// True from `exp` (plus leeway) on; RFC 7519 section 4.1.4: "on or after".
 pub(super) fn has_expired(exp: f64, leeway: f64, now: f64) -> bool {
     now >= exp + leeway
@@ -139,14 +150,13 @@ pub(super) fn unix_seconds(time: SystemTime) -> f64 {
     }
 }
 
-/// All of `aud`, which must hold one of ours, exactly; one string, or an array of nothing but strings.
-fn check_audience(claims: Claims<'_>, ours: &[String]) -> Result<Vec<String>, TokenRefusal> {
-    let named = match claims.0.get("aud") {
-        Some(Value::String(one)) => vec![one.as_str()],
-        Some(Value::Array(_)) => claims.strings("aud")?,
-        Some(_) => return Err(fault("aud", ClaimFault::Not("a string or an array of strings"))),
-        None => return Err(fault("aud", ClaimFault::Missing)),
-    };
+/// All of `aud`, which must hold one of ours, exactly.
+///
+/// # Errors
+/// [`TokenRefusal`] for tokens that are for others only, or for nobody in particular.
+pub(super) fn check_audience(claims: Claims<'_>, ours: &[String]) -> Result<Vec<String>, TokenRefusal> {
+    let named = claims.audiences()?;
+    let named = named.ok_or(fault("aud", ClaimFault::Missing))?;
     if named.iter().any(|aud| ours.iter().any(|our| our == aud)) {
         return Ok(named.into_iter().map(str::to_owned).collect());
     }
@@ -181,6 +191,14 @@ impl<'c> Claims<'c> {
                 Err(fault("azp", ClaimFault::Not("the same as `client_id`")))
             }
             (client_id, azp) => Ok(client_id.or(azp)),
+        }
+    }
+
+    /// Refuses what is worth nothing without a proof of possession (`cnf`, RFC 7800).
+    pub(super) fn refuse_bound(self) -> Result<(), TokenRefusal> {
+        match self.0.contains_key("cnf") {
+            true => Err(TokenRefusal::SenderConstrained),
+            false => Ok(()),
         }
     }
 
@@ -225,6 +243,16 @@ impl<'c> Claims<'c> {
             return Err(fault("scope", ClaimFault::TooMany));
         }
         Ok(scopes)
+    }
+
+    /// `aud`: one string, or an array of nothing but strings.
+    pub(super) fn audiences(self) -> Result<Option<Vec<&'c str>>, TokenRefusal> {
+        match self.0.get("aud") {
+            Some(Value::String(one)) => Ok(Some(vec![one.as_str()])),
+            Some(Value::Array(_)) => self.strings("aud").map(Some),
+            Some(_) => Err(fault("aud", ClaimFault::Not("a string or an array of strings"))),
+            None => Ok(None),
+        }
     }
 
     fn strings(self, name: &'static str) -> Result<Vec<&'c str>, TokenRefusal> {

@@ -130,7 +130,7 @@ impl TokenCheck {
             | R::Character(_)
             | R::TooLong(_) => Self::Credential,
             R::Segments(_) => Self::Segments,
-            R::Unknown(shape) => Self::that_gave(shape),
+            R::Unknown(reason) | R::NoEntry { reason, .. } => Self::that_gave(reason),
             R::Base64(Part::Header)
             | R::Json {
                 part: Part::Header, ..
@@ -138,8 +138,9 @@ impl TokenCheck {
             R::Header { .. } | R::HeaderForbidden(_) | R::UnknownAlgorithm(_) => Self::Header,
             R::Base64(_) | R::Json { .. } => Self::Encoding,
             R::UnknownIssuer(_) | R::WrongPlace => Self::Issuer,
-            R::TokenType(_) => Self::Type,
-            R::RequiredClaim(_) => Self::Required,
+            R::TokenType(_) | R::BackstagePlugin | R::BackstageLimitedUser => Self::Type,
+            R::BackstageOnBehalf => Self::Principal,
+            R::RequiredClaim(_) | R::ClaimValue(_) => Self::Required,
             R::AlgorithmNotAllowed(_) => Self::Algorithm,
             R::SenderConstrained => Self::Binding,
             R::Audience(_) => Self::Audience,

@@ -206,7 +206,7 @@ impl Issuer {
         let mapped = self.mapping.apply(&jws.claims, self.profile);
         let claims = Claims(&mapped);
         let registered = Registered::check(claims, &self.demands, now)?;
-        let (kid, generation) = self.check_signature(jws)?;
+        let (kid, generation) = check_signature(&self.keys, jws)?;
         let principal = self.principal(&jws.claims, &registered, purpose)?;
         Ok(Proven {
             principal,
@@ -273,55 +273,6 @@ impl Issuer {
         Ok(principal)
     }
 
-    /// The key with which the signature was found good, and the generation of the keys.
-    fn check_signature(&self, jws: &Jws<'_>) -> Result<(String, u64), Stop> {
-        let seen = self.keys.attempts();
-        let Some(current) = self.keys.current() else {
-            let why = match self.keys.last_failure() {
-                Some(failure) => failure.to_string(),
-                None => "they are being fetched for the first time".to_owned(),
-            };
-            return Err(Stop::NoKey(
-                TokenRefusal::KeysUnavailable(why),
-                self.keys.want(seen),
-            ));
-        };
-        let Some(kid) = &jws.kid else {
-            return Ok((self.check_without_kid(jws, &current)?, current.generation));
-        };
-        if current.keys.are_secrets() {
-            // The name is the issuer's business: secrets have none.
-            return Ok((self.check_without_kid(jws, &current)?, current.generation));
-        }
-        let Some(key) = current.keys.get(kid) else {
-            let unknown = TokenRefusal::UnknownKey {
-                kid: Quoted::new(kid),
-                known: current.keys.names(),
-            };
-            return Err(Stop::NoKey(unknown, self.keys.want(seen)));
-        };
-        verify(jws, kid, key)?;
-        Ok((kid.clone(), current.generation))
-    }
-
-    /// A token without `kid`: the only key for its algorithm, or any of the secrets. Trying all published keys would make
-    /// junk as costly as that.
-    fn check_without_kid(&self, jws: &Jws<'_>, current: &Current) -> Result<String, TokenRefusal> {
-        let keys: Vec<_> = current.keys.of_algorithm(jws.algorithm).collect();
-        if keys.len() > 1 && !current.keys.are_secrets() {
-            let several = "its issuer has several keys for the algorithm";
-            return Err(TokenRefusal::KidMissing(several));
-        }
-        let mut refusal = TokenRefusal::KidMissing("its issuer has no key for the algorithm");
-        for (kid, key) in keys {
-            match verify(jws, kid, key) {
-                Ok(()) => return Ok(kid.to_owned()),
-                Err(why) => refusal = why,
-            }
-        }
-        Err(refusal)
-    }
-
     /// True while a verdict about a token of this issuer still holds: the token has not expired, the keys are the
     /// same and not too old. Takes no lock.
     pub(super) fn still_holds(&self, proven: &Proven, now: f64) -> bool {
@@ -352,6 +303,55 @@ impl Types {
             _ => Purpose::Access,
         })
     }
+}
+
+/// The key with which the signature was found good, and the generation of the keys.
+///
+/// # Errors
+/// [`Stop`]: it is not good, or the key is not at hand.
+pub(super) fn check_signature(keys: &IssuerKeys, jws: &Jws<'_>) -> Result<(String, u64), Stop> {
+    let seen = keys.attempts();
+    let Some(current) = keys.current() else {
+        let why = match keys.last_failure() {
+            Some(failure) => failure.to_string(),
+            None => "they are being fetched for the first time".to_owned(),
+        };
+        return Err(Stop::NoKey(TokenRefusal::KeysUnavailable(why), keys.want(seen)));
+    };
+    let Some(kid) = &jws.kid else {
+        return Ok((check_without_kid(jws, &current)?, current.generation));
+    };
+    if current.keys.are_secrets() {
+        // The name is the issuer's business: secrets have none.
+        return Ok((check_without_kid(jws, &current)?, current.generation));
+    }
+    let Some(key) = current.keys.get(kid) else {
+        let unknown = TokenRefusal::UnknownKey {
+            kid: Quoted::new(kid),
+            known: current.keys.names(),
+        };
+        return Err(Stop::NoKey(unknown, keys.want(seen)));
+    };
+    verify(jws, kid, key)?;
+    Ok((kid.clone(), current.generation))
+}
+
+/// A token without `kid`: the only key for its algorithm, or any of the secrets. Trying all published keys would make
+/// junk as costly as that.
+fn check_without_kid(jws: &Jws<'_>, current: &Current) -> Result<String, TokenRefusal> {
+    let keys: Vec<_> = current.keys.of_algorithm(jws.algorithm).collect();
+    if keys.len() > 1 && !current.keys.are_secrets() {
+        let several = "its issuer has several keys for the algorithm";
+        return Err(TokenRefusal::KidMissing(several));
+    }
+    let mut refusal = TokenRefusal::KidMissing("its issuer has no key for the algorithm");
+    for (kid, key) in keys {
+        match verify(jws, kid, key) {
+            Ok(()) => return Ok(kid.to_owned()),
+            Err(why) => refusal = why,
+        }
+    }
+    Err(refusal)
 }
 
 fn verify(jws: &Jws<'_>, kid: &str, key: &VerifyingKey) -> Result<(), TokenRefusal> {
@@ -389,8 +389,10 @@ fn with_parents(groups: Vec<String>) -> Result<Vec<String>, TokenRefusal> {
 }
 
 /// Why judging ended early.
-enum Stop {
+pub(super) enum Stop {
+    /// It is bad.
     Refused(TokenRefusal),
+    /// There is no key to check it with; waiting may bring one.
     NoKey(TokenRefusal, Option<KeysWanted>),
 }
 

@@ -29,6 +29,16 @@ pub(super) struct Pace {
     pub(super) patience: Duration,
 }
 
+impl Pace {
+    /// Where nothing is configured: what is the default for issuers, too.
+    pub(super) const USUAL: Self = Self {
+        refresh: Duration::from_secs(300),
+        cool_down: Duration::from_secs(10),
+        max_stale: Duration::from_secs(3600),
+        patience: Duration::from_secs(5),
+    };
+}
+
 /// The keys of one issuer. Dropping it ends the task.
 #[derive(Debug)]
 pub(super) struct IssuerKeys {

@@ -48,13 +48,15 @@ use tokio::runtime::Handle;
 
 use self::cache::{Digest, TokenCache};
 use self::credentials::{Place, Presented};
-use self::issuer::{Issuer, Proven};
+use self::issuer::Proven;
 use self::jws::Jws;
+use self::keys::IssuerKeys;
 use self::verifier::{Answer, Question, Verifier};
-use crate::problem::Problem;
+use crate::problem::{Problem, Severity};
 
 pub use self::algorithm::Algorithm;
 pub use self::awaited::Awaited;
+pub use self::backstage::BackstageSettings;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::introspection::IntrospectionSettings;
@@ -117,7 +119,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
     /// `cache_bytes` of verified tokens. Dropping the identity ends the fetching.
     ///
     /// # Errors
-    /// All [`Problem`]s of the settings, see [`validate`].
+    /// All [`Problem`]s of the settings, if one of them is an error; see [`validate`].
     pub fn new(
         settings: &IdentitySettings,
         cache_bytes: u64,
@@ -125,7 +127,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
     ) -> Result<Self, Vec<Problem>> {
         let problems = validate(settings);
-        if !problems.is_empty() {
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(problems);
         }
         let verifiers = Verifier::all(settings, fetching);
@@ -174,20 +176,20 @@ impl<D: Send + Sync + 'static> Identity<D> {
         }
     }
 
-    /// Waits until the keys of every issuer were fetched once, or could not be.
+    /// Waits until all keys were fetched once, or could not be.
     pub async fn first_attempts(&self) {
-        for issuer in self.issuers() {
-            issuer.keys.first_attempt().wait().await;
+        for (_, keys) in self.keys() {
+            keys.first_attempt().wait().await;
         }
     }
 
-    /// How the keys of each issuer are, in the order of the settings.
+    /// How the keys of each issuer are, in the order in which the issuers are asked.
     pub fn status(&self) -> Vec<IssuerStatus> {
-        self.issuers().map(status).collect()
+        self.keys().map(|(name, keys)| status(name, keys)).collect()
     }
 
-    fn issuers(&self) -> impl Iterator<Item = &Issuer> {
-        self.verifiers.iter().filter_map(Verifier::issuer)
+    fn keys(&self) -> impl Iterator<Item = (String, &IssuerKeys)> {
+        self.verifiers.iter().filter_map(Verifier::keys)
     }
 
     fn look(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime) -> Look<D> {
@@ -219,9 +221,17 @@ impl<D: Send + Sync + 'static> Identity<D> {
             presented,
             now,
         };
+        let mut last: Option<Refused> = None;
         for (index, verifier) in self.verifiers.iter().enumerate() {
             match verifier.answer(&question) {
                 Answer::NotMine => {}
+                Answer::NotAccepted(reason) => {
+                    let issuer = verifier.name().map(str::to_owned);
+                    // Missing keys are our fault, and say more than what is wrong for somebody else.
+                    last = last
+                        .filter(Refused::is_for_want_of_keys)
+                        .or(Some(Refused { reason, issuer }));
+                }
                 Answer::Refused(reason) => return Look::refused(reason, verifier.name()),
                 Answer::NotYet(reason, wanted) => {
                     let issuer = verifier.name().map(str::to_owned);
@@ -239,13 +249,17 @@ impl<D: Send + Sync + 'static> Identity<D> {
                 }
             }
         }
-        Look::refused(self.nobodys(question.jws), None)
+        match last {
+            Some(refused) => Look::Final(Identified::Refused(refused)),
+            None => Look::refused(self.nobodys(question.jws), None),
+        }
     }
 
     /// The refusal of a token that nobody knows.
     fn nobodys(&self, jws: Result<Jws<'_>, TokenRefusal>) -> TokenRefusal {
-        let only_jwts = self.verifiers.iter().all(|verifier| verifier.issuer().is_some());
+        let only_jwts = self.verifiers.iter().all(Verifier::takes_jwts);
         match jws {
+            Ok(jws) if let Some(reason) = backstage::internal(&jws) => reason,
             Ok(jws) => match claims::Claims(&jws.claims).name("iss") {
                 Ok(Some(iss)) => TokenRefusal::UnknownIssuer(Quoted::new(iss)),
                 Ok(None) => claims::fault("iss", ClaimFault::Missing),
@@ -323,14 +337,14 @@ impl<D> Look<D> {
     }
 }
 
-fn status(issuer: &Issuer) -> IssuerStatus {
-    let current = issuer.keys.current();
+fn status(name: String, keys: &IssuerKeys) -> IssuerStatus {
+    let current = keys.current();
     IssuerStatus {
-        name: issuer.name.clone(),
+        name,
         ready: current.as_ref().is_some_and(|current| current.keys.len() > 0),
-        age: issuer.keys.age(),
+        age: keys.age(),
         keys: current.map_or(0, |current| current.keys.len()),
-        last_failure: issuer.keys.last_failure().map(|failure| failure.to_string()),
+        last_failure: keys.last_failure().map(|failure| failure.to_string()),
     }
 }
 

@@ -48,6 +48,36 @@ pub enum TokenRefusal {
     /// No JWT, and nobody else knows it.
     #[error("the token is not a JWT ({0}), and nothing else that is configured knows it")]
     Unknown(Box<TokenRefusal>),
+    /// Backstage's plugins make these for each other.
+    #[error(
+        "this is a token of a Backstage plugin, for the plugin it calls inside Backstage; `backstage.plugins` does not list \
+         the caller, and a caller from outside needs an entry in `externalAccess`"
+    )]
+    BackstagePlugin,
+    /// A plugin's token for a call that it makes for a user (`obo`).
+    #[error(
+        "this is a token of a Backstage plugin that acts for somebody else (`obo`), which is not supported"
+    )]
+    BackstageOnBehalf,
+    /// A limited user token: it only serves cookies of Backstage itself.
+    #[error(
+        "this is a limited user token of Backstage (from its cookie); the client must send the user's whole token"
+    )]
+    BackstageLimitedUser,
+    /// No issuer's, and none of Backstage's entries accepts it.
+    #[error(
+        "the token is of no configured issuer, and no entry of Backstage's `backend.auth` accepts it; what is wrong for \
+         `{entry}`: {reason}"
+    )]
+    NoEntry {
+        /// One of the entries: the last that looked at it, or the last that has no keys.
+        entry: String,
+        /// Why that entry does not accept it.
+        reason: Box<TokenRefusal>,
+    },
+    /// A claim without any of the values that the settings list.
+    #[error("claim {0:?} has none of the values that `claims` lists")]
+    ClaimValue(String),
     /// Not a compact JWS (RFC 7515 section 7.1).
     #[error("the token has {0} segments, a signed JWT has 3")]
     Segments(usize),
@@ -308,10 +338,18 @@ impl Refused {
     /// True if it is not the credential that is at fault: the keys that could verify it are missing, or the endpoint
     /// that knows it does not answer.
     pub fn is_for_want_of_keys(&self) -> bool {
-        matches!(
-            self.reason,
-            TokenRefusal::KeysUnavailable(_) | TokenRefusal::IntrospectionUnavailable(_)
-        )
+        self.reason.is_for_want_of_keys()
+    }
+}
+
+impl TokenRefusal {
+    /// See [`Refused::is_for_want_of_keys`].
+    pub(super) fn is_for_want_of_keys(&self) -> bool {
+        match self {
+            Self::KeysUnavailable(_) | Self::IntrospectionUnavailable(_) => true,
+            Self::NoEntry { reason, .. } => reason.is_for_want_of_keys(),
+            _ => false,
+        }
     }
 }
 

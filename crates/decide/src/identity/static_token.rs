@@ -101,12 +101,17 @@ impl StaticTokens {
     pub(super) fn find(&self, presented: &Digest) -> Option<usize> {
         let mut found = None;
         for (index, digest) in self.digests.iter().enumerate() {
-            if verify_slices_are_equal(digest.as_bytes(), presented.as_bytes()).is_ok() {
+            if is_same(digest, presented) {
                 found = Some(index);
             }
         }
         found
     }
+}
+
+/// Compares in constant time.
+pub(super) fn is_same(known: &Digest, presented: &Digest) -> bool {
+    verify_slices_are_equal(known.as_bytes(), presented.as_bytes()).is_ok()
 }
 
 impl StaticToken {

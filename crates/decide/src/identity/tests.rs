@@ -398,8 +398,8 @@ fn a_change_of_keys_ends_cached_verdicts() {
     let minted = good().mint();
     assert!(matches!(ask(&ours, &minted, now()), Identified::Verified(_)));
     let replace = |jwks: &[Value]| {
-        let issuer = ours.issuers().next().unwrap();
-        issuer.keys.replace(KeySet::parse(&document(jwks)).unwrap().0)
+        let (_, keys) = ours.keys().next().unwrap();
+        keys.replace(KeySet::parse(&document(jwks)).unwrap().0)
     };
 
     // Another key is added: the verdict is reached again, with the same key.
@@ -436,7 +436,7 @@ fn without_keys_nothing_is_verified() {
     let stale = with_jwks(&jwks_a());
     let minted = good().mint();
     assert!(matches!(ask(&stale, &minted, now()), Identified::Verified(_)));
-    stale.issuers().next().unwrap().keys.forget();
+    stale.keys().next().unwrap().1.forget();
     let answer = ask(&stale, &minted, now());
     assert!(
         matches!(&answer, Identified::Refused(r) if r.is_for_want_of_keys()),

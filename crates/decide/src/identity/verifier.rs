@@ -10,11 +10,13 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 
 use super::awaited::Awaited;
+use super::backstage::{self, BackstageSettings, External};
 use super::cache::Digest;
 use super::credentials::{Place, Presented};
 use super::introspection::{self, IntrospectionSettings, Introspector};
 use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
+use super::keys::IssuerKeys;
 use super::refusal::TokenRefusal;
 use super::settings::{self, IssuerSettings};
 use super::static_token::{self, StaticTokenSettings, StaticTokens};
@@ -32,6 +34,9 @@ pub struct IdentitySettings {
     /// Authorization servers that are asked about opaque tokens (RFC 7662).
     #[serde(default)]
     pub introspection: Vec<IntrospectionSettings>,
+    /// Callers from outside as Backstage's own configuration names them.
+    #[serde(default)]
+    pub backstage: Option<BackstageSettings>,
 }
 
 impl IdentitySettings {
@@ -40,7 +45,8 @@ impl IdentitySettings {
         let issuers = self.issuers.iter().map(|issuer| issuer.name.as_str());
         let endpoints = self.introspection.iter().map(|endpoint| endpoint.name.as_str());
         let tokens = self.static_tokens.iter().map(|tokens| tokens.name.as_str());
-        issuers.chain(endpoints).chain(tokens).collect()
+        let backstage = self.backstage.iter().map(|backstage| backstage.name.as_str());
+        issuers.chain(endpoints).chain(tokens).chain(backstage).collect()
     }
 }
 
@@ -61,6 +67,8 @@ pub(super) struct Question<'q> {
 pub(super) enum Answer {
     /// Not of this verifier; somebody else may know it.
     NotMine,
+    /// Not good for this verifier; somebody else may know it. If nobody does, this is why.
+    NotAccepted(TokenRefusal),
     /// It is good.
     Verified(Box<Proven>),
     /// It is mine and it is bad: nobody else is asked.
@@ -76,6 +84,8 @@ pub(super) enum Verifier {
     Static(StaticTokens, Vec<Proven>),
     /// An issuer of JWTs.
     Issuer(Box<Issuer>),
+    /// A caller from outside of Backstage.
+    External(Box<External>),
     /// An endpoint that knows opaque tokens.
     Introspection(Box<Introspector>),
 }
@@ -84,6 +94,13 @@ impl Question<'_> {
     /// True for what has a JOSE header and cannot be read all the same.
     pub(super) fn is_unreadable_jwt(&self) -> bool {
         self.jws.as_ref().is_err_and(|refusal| !jws::is_no_jwt(refusal))
+    }
+
+    /// True for tokens that Backstage makes for its own use.
+    fn is_internal_to_backstage(&self) -> bool {
+        self.jws
+            .as_ref()
+            .is_ok_and(|jws| backstage::internal(jws).is_some())
     }
 }
 
@@ -98,11 +115,15 @@ impl Verifier {
             .issuers
             .iter()
             .map(|settings| Self::Issuer(Box::new(Issuer::new(settings, fetching))));
+        let externals = settings.backstage.iter();
+        let externals = externals
+            .flat_map(|settings| External::all(settings, fetching))
+            .map(|entry| Self::External(Box::new(entry)));
         let endpoints = settings
             .introspection
             .iter()
             .map(|settings| Self::Introspection(Box::new(Introspector::start(settings, fetching))));
-        statics.chain(issuers).chain(endpoints).collect()
+        statics.chain(issuers).chain(externals).chain(endpoints).collect()
     }
 
     /// Asks.
@@ -121,6 +142,13 @@ impl Verifier {
                 Ok(jws) if issuer.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
                 _ => Answer::NotMine,
             },
+            Self::External(entry) if here => entry.answer(question),
+            Self::External(entry) if entry.knows(&question.digest) => {
+                Answer::Refused(TokenRefusal::WrongPlace)
+            }
+            Self::External(_) => Answer::NotMine,
+            // Tokens that Backstage makes for itself are no endpoint's.
+            Self::Introspection(_) if question.is_internal_to_backstage() => Answer::NotMine,
             Self::Introspection(endpoint) if here => endpoint.answer(question),
             Self::Introspection(_) => Answer::NotMine,
         }
@@ -131,6 +159,7 @@ impl Verifier {
         match self {
             Self::Static(tokens, _) => &tokens.places,
             Self::Issuer(issuer) => &issuer.places,
+            Self::External(entry) => entry.places(),
             Self::Introspection(endpoint) => &endpoint.settings.credentials,
         }
     }
@@ -144,16 +173,27 @@ impl Verifier {
     pub(super) fn name(&self) -> Option<&str> {
         match self {
             Self::Issuer(issuer) => Some(&issuer.name),
+            Self::External(entry) => Some(entry.name()),
             Self::Introspection(endpoint) => Some(&endpoint.settings.name),
             Self::Static(..) => None,
         }
     }
 
-    /// The issuer, if it is one.
-    pub(super) fn issuer(&self) -> Option<&Issuer> {
+    /// The keys that it fetches, if it does, and how reports name them.
+    pub(super) fn keys(&self) -> Option<(String, &IssuerKeys)> {
         match self {
-            Self::Issuer(issuer) => Some(issuer),
+            Self::Issuer(issuer) => Some((issuer.name.clone(), &issuer.keys)),
+            Self::External(entry) => entry.keys().map(|keys| (entry.label(), keys)),
             Self::Static(..) | Self::Introspection(_) => None,
+        }
+    }
+
+    /// True if its credentials are JWTs.
+    pub(super) fn takes_jwts(&self) -> bool {
+        match self {
+            Self::Issuer(_) => true,
+            Self::External(entry) => entry.takes_jwts(),
+            Self::Static(..) | Self::Introspection(_) => false,
         }
     }
 
@@ -162,12 +202,13 @@ impl Verifier {
         match self {
             Self::Static(..) => true,
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
+            Self::External(entry) => entry.still_holds(proven, now),
             Self::Introspection(_) => now < proven.registered.expires_at,
         }
     }
 }
 
-/// All problems of the settings, at once.
+/// All problems of the settings, at once, advice included.
 pub fn validate(settings: &IdentitySettings) -> Vec<Problem> {
     let mut problems = settings::validate(&settings.issuers);
     let mut names: HashSet<&str> = settings
@@ -179,6 +220,12 @@ pub fn validate(settings: &IdentitySettings) -> Vec<Problem> {
         problems.extend(static_token::validate(tokens));
         if !names.insert(&tokens.name) {
             problems.push(taken("/static_tokens/name", &tokens.name));
+        }
+    }
+    if let Some(backstage) = &settings.backstage {
+        problems.extend(backstage::validate(backstage));
+        if !names.insert(&backstage.name) {
+            problems.push(taken("/backstage/name", &backstage.name));
         }
     }
     problems.extend(introspection::validate(&settings.introspection));

@@ -12,6 +12,7 @@ use crate::policy::{SourceFile, Sources};
 use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
+mod backstage;
 mod tokens;
 
 /// Keeps of each record: verdict, reason, policies, who, and the reason in words.

@@ -309,3 +309,126 @@ fn debug_output_has_no_value_of_a_reference() {
         );
     }
 }
+
+/// What stands in Backstage's `app-config.yaml`, as it stands there.
+const APP_CONFIG: &str = r#"
+    backend:
+      baseUrl: http://localhost:7007
+      listen:
+        port: 7007
+      csp:
+        connect-src: ["'self'", 'http:', 'https:']
+      cors:
+        origin: http://localhost:3000
+        methods: [GET, HEAD, PATCH, POST, PUT, DELETE]
+        credentials: true
+      database:
+        client: better-sqlite3
+        connection: ':memory:'
+      cache:
+        store: memory
+      auth:
+        dangerouslyDisableDefaultAuthPolicy: false
+        keys:
+          - secret: ${OLD:-zEdpLX7mLpDEBrMuBYXrR4rTyEFhkkDDXz3ZkVBLu2s=}
+        externalAccess:
+          # Systems that cannot sign.
+          - type: static
+            options:
+              token: ${CICD_TOKEN:-a58f1e0c7be94f2a8d06}
+              subject: cicd-system-completion-events
+            # Restrict access to see below
+            accessRestrictions:
+              - plugin: events
+          - type: legacy
+            options:
+              secret: ${ADMIN_SECRET:-P6mJ5ZyzS9XRXcUk0GyIOgkBWEEyyhFzlVWCnSY1BrM=}
+              subject: admin-curl-access
+          - type: jwks
+            options:
+              url: https://example.com/.well-known/jwks.json
+              issuer: https://example.com
+              algorithm: RS256
+              audience:
+                - example
+                - examples, samples
+              subjectPrefix: custom-prefix
+              claims:
+                repository: [org/one, org/two]
+                run_attempt: 1
+            accessRestrictions:
+              - plugin: catalog
+                permission: catalog.entity.read, catalog.entity.refresh
+                permissionAttribute:
+                  action: [read, update]
+      reading:
+        allow:
+          - host: example.com
+"#;
+
+#[test]
+fn a_block_of_backstage_is_taken_as_it_is() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/broken");
+    let text = |app_config: &str| {
+        format!(
+            "policies: {{ schema: [house.cedarschema], files: [house.cedar] }}\n\
+             routes: [{{ path: /pages, methods: [GET], resource: {{ type: Page }} }}]\n\
+             backstage:{app_config}"
+        )
+    };
+    let load = |text: &str| super::load_text("t.yaml", text, std::path::Path::new(folder));
+    let loaded = load(&text(APP_CONFIG)).unwrap_or_else(|invalid| panic!("{invalid}"));
+    let advice: Vec<_> = loaded
+        .advice
+        .problems()
+        .iter()
+        .map(|p| p.message.as_str())
+        .collect();
+    assert_eq!(
+        advice,
+        ["`backend.auth.keys` is deprecated in Backstage; its callers are `external:backstage-plugin`"]
+    );
+    let printed = format!("{:?}", loaded.config);
+    for secret in ["zEdpLX7mLpDE", "a58f1e0c7be9", "P6mJ5ZyzS9XR"] {
+        assert!(!printed.contains(secret), "{printed}");
+    }
+    for known in [
+        "cicd-system-completion-events",
+        "custom-prefix",
+        "catalog.entity.refresh",
+    ] {
+        assert!(printed.contains(known), "{known}: {printed}");
+    }
+
+    // Whatever is wrong is in the words of one who knows, and only once.
+    for (from, to, place, message) in [
+        (
+            "externalAccess:",
+            "externalAccess: {}",
+            "/backstage/backend/auth/externalAccess",
+            "this should be a list",
+        ),
+        (
+            "type: static",
+            "type: 1",
+            "/backstage/backend/auth/externalAccess/0/type",
+            "`type` must be text",
+        ),
+    ] {
+        let broken = match from {
+            "externalAccess:" => "\n    backend: { auth: { externalAccess: {} } }".to_owned(),
+            from => APP_CONFIG.replacen(from, to, 1),
+        };
+        let invalid = load(&text(&broken)).expect_err(to);
+        let problems = invalid
+            .problems()
+            .iter()
+            .filter(|p| p.severity == decide::problem::Severity::Error);
+        let problems: Vec<_> = problems.collect();
+        let [problem] = problems.as_slice() else {
+            panic!("{problems:#?}");
+        };
+        assert_eq!(problem.at, Place::Setting(place.to_owned()));
+        assert!(problem.message.starts_with(message), "{}", problem.message);
+    }
+}

@@ -17,7 +17,7 @@ use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity, IdentitySetting
 
 mod fetching;
 mod flood;
-mod origin;
+pub(in crate::identity) mod origin;
 mod sources;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -89,7 +89,7 @@ fn identity(origin: &Origin, pace: Pace) -> Identity<()> {
 }
 
 fn keys_of(identity: &Identity<()>) -> &IssuerKeys {
-    &identity.issuers().next().unwrap().keys
+    identity.keys().next().unwrap().1
 }
 
 fn mint(origin: &Origin, key: &'static TestKey) -> Token {

@@ -11,7 +11,7 @@ use crate::identity::testing::document;
 
 /// An HTTP server with pages that can be exchanged, and a gate that can hold its answers back.
 #[derive(Clone)]
-pub(super) struct Origin {
+pub(in crate::identity) struct Origin {
     address: SocketAddr,
     state: Arc<State>,
 }
@@ -24,12 +24,12 @@ struct State {
     gate_opens: Condvar,
 }
 
-pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
-pub(super) const JWKS: &str = "/jwks";
+pub(in crate::identity) const DISCOVERY: &str = "/.well-known/openid-configuration";
+pub(in crate::identity) const JWKS: &str = "/jwks";
 
 impl Origin {
     /// Serves discovery, and `jwks` at `/jwks`.
-    pub(super) fn new(jwks: &[serde_json::Value]) -> Self {
+    pub(in crate::identity) fn new(jwks: &[serde_json::Value]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = Self {
             address: listener.local_addr().unwrap(),
@@ -51,23 +51,23 @@ impl Origin {
         origin
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::identity) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn page(&self, path: &str, raw: Vec<u8>) {
+    pub(in crate::identity) fn page(&self, path: &str, raw: Vec<u8>) {
         self.state.pages.lock().unwrap().insert(path.to_owned(), raw);
     }
 
-    pub(super) fn hits(&self, path: &str) -> usize {
+    pub(in crate::identity) fn hits(&self, path: &str) -> usize {
         self.state.hits.lock().unwrap().get(path).copied().unwrap_or(0)
     }
 
-    pub(super) fn close_gate(&self) {
+    pub(in crate::identity) fn close_gate(&self) {
         *self.state.gate_closed.lock().unwrap() = true;
     }
 
-    pub(super) fn open_gate(&self) {
+    pub(in crate::identity) fn open_gate(&self) {
         *self.state.gate_closed.lock().unwrap() = false;
         self.state.gate_opens.notify_all();
     }
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-pub(super) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(in crate::identity) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut raw = format!(
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
@@ -106,6 +106,6 @@ pub(super) fn ok(body: impl AsRef<[u8]>) -> Vec<u8> {
     raw
 }
 
-pub(super) fn status(code: u16, headers: &str) -> Vec<u8> {
+pub(in crate::identity) fn status(code: u16, headers: &str) -> Vec<u8> {
     format!("HTTP/1.1 {code} X\r\nconnection: close\r\n{headers}content-length: 0\r\n\r\n").into_bytes()
 }
