@@ -44,6 +44,7 @@ pub fn last_resort() -> Vec<u8> {
         caller: "the request cannot be checked right now".into(),
         log: String::new(),
         challenge: None,
+        redirect: None,
         headers: Arc::default(),
     };
     reply::encode(&Decision::deny(denial, Vec::new(), Version("none".into())))

@@ -258,6 +258,7 @@ fn last_resort() -> Decision {
         caller: "the request cannot be checked right now".into(),
         log: String::new(),
         challenge: None,
+        redirect: None,
         headers: Arc::default(),
     };
     Decision::deny(denial, Vec::new(), Version("none".into()))

@@ -22,9 +22,24 @@ pub(crate) fn deny(status: u16, reason: Reason, headers: &[(&str, &str)]) -> Dec
         caller: "you may not".into(),
         log: "the whole truth".to_owned(),
         challenge: (status == 401).then(|| "Bearer realm=\"test\"".into()),
+        redirect: None,
         headers: pairs(headers).into(),
     };
     Decision::deny(denial, vec!["no-strangers".into()], version())
+}
+
+/// A denial of somebody who could log in.
+pub(crate) fn deny_with_login() -> Decision {
+    let denial = Denial {
+        status: 401,
+        reason: Reason::CredentialMissing,
+        caller: "a credential is needed".into(),
+        log: String::new(),
+        challenge: Some("Bearer realm=\"test\"".into()),
+        redirect: Some("https://login.test/?rd=x".into()),
+        headers: [].into(),
+    };
+    Decision::deny(denial, Vec::new(), version())
 }
 
 /// Names and values as the model keeps them.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod gate;
+mod login;
 mod what;
 mod who;
 
@@ -109,7 +110,10 @@ impl Pipeline {
         let version = self.rules.version.clone();
         let decision = match verdict {
             Ok((permit, policies)) => Decision::allow(permit, policies, version),
-            Err(Stop::Denied(denial, policies)) => Decision::deny(denial, policies, version),
+            Err(Stop::Denied(mut denial, policies)) => {
+                denial.redirect = self.login(check, denial.status);
+                Decision::deny(*denial, policies, version)
+            }
             Err(Stop::Wait(wanted)) => return Err(wanted),
         };
         self.record(Some(check), &story, &decision, check.contract, started);

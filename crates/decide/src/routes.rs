@@ -10,7 +10,7 @@ mod settings;
 mod table;
 mod template;
 
-pub(crate) use compile::{action, compile};
+pub(crate) use compile::{action, compile, percent_encode};
 pub use pattern::Pattern;
 pub use settings::{EntitySettings, OnAllow, OnDeny, ResourceSettings, RouteSettings};
 pub use table::{Found, RouteTable};
@@ -36,6 +36,8 @@ pub struct Route {
     pub capability_path: Option<Template>,
     /// The answer when no policy permits.
     pub on_deny: DenyAnswer,
+    /// Where browsers log in.
+    pub login: Option<Template>,
     /// What happens on every allow.
     pub on_allow: Arc<RouteEdits>,
 }

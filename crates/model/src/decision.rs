@@ -61,6 +61,8 @@ pub struct Denial {
     pub log: String,
     /// `WWW-Authenticate` (RFC 6750 section 3), on 401.
     pub challenge: Option<Cow<'static, str>>,
+    /// Where a browser can log in: an absolute URL. Contracts that can pass it on answer with 302 instead of `status`.
+    pub redirect: Option<Box<str>>,
     /// More headers for the caller, as the route's `on_deny` says.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
 }

@@ -21,6 +21,8 @@ pub enum Reply<'a> {
         status: u16,
         /// The class of the reason.
         reason: Reason,
+        /// Where a browser can log in. A contract that can pass it on answers 302 with this `location`.
+        redirect: Option<&'a str>,
         /// One plain line for the caller.
         body: &'a str,
         /// Headers of the answer to the client, each name possibly several times.
@@ -48,6 +50,7 @@ impl Decision {
                 Reply::Deny {
                     status: denial.status,
                     reason: denial.reason,
+                    redirect: denial.redirect.as_deref(),
                     body: &denial.caller,
                     headers,
                 }

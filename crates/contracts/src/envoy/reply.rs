@@ -28,6 +28,7 @@ pub(super) fn encode(decision: &Decision) -> Vec<u8> {
         Reply::Deny {
             status,
             reason,
+            redirect,
             body,
             headers,
         } => {
@@ -36,7 +37,11 @@ pub(super) fn encode(decision: &Decision) -> Vec<u8> {
                 rpc.put_bytes(2, reason.as_str().as_bytes());
             });
             out.put_message(2, |denied| {
-                denied.put_message(1, |http| http.put_varint(1, u64::from(status)));
+                let shown = if redirect.is_some() { 302 } else { status };
+                denied.put_message(1, |http| http.put_varint(1, u64::from(shown)));
+                if let Some(location) = redirect {
+                    header(denied, 2, "location", location, Append::Overwrite);
+                }
                 for (name, value) in headers {
                     header(denied, 2, name, value, Append::Overwrite);
                 }

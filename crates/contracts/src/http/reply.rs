@@ -1,7 +1,7 @@
 //! [`Decision`] -> HTTP response, as each proxy reads it.
 //!
 //! * Yes is exactly 200, without a body.
-//! * No is never 2xx, 3xx or 5xx; nginx knows only 401 and 403 and turns everything else into a 500.
+//! * No is never 2xx or 5xx, and 3xx only to send a browser to its login; nginx knows only 401 and 403 and turns everything else into a 500.
 //! * Envoy removes what it is told to. The others copy what the answer has and may leave the client's own header where it
 //!   has none, so every declared identity header is in every yes, with nothing in it if need be.
 
@@ -22,10 +22,17 @@ pub(super) fn encode(decision: &Decision, contract: Contract) -> Response<Full<B
         Reply::Allow { edits, route } => allow(edits, route, id, contract),
         Reply::Deny {
             status,
+            redirect,
             body,
             headers,
             ..
-        } => deny(status, body, &headers, contract),
+        } => {
+            // nginx would make an error of a redirect; it has settings of its own for logins.
+            match redirect.filter(|_| contract != Contract::Nginx) {
+                Some(location) => to_login(location, body, &headers),
+                None => deny(status, body, &headers, contract),
+            }
+        }
     };
     made.unwrap_or_else(|| {
         let mut response = Response::new(Full::default());
@@ -85,6 +92,16 @@ fn deny(
     for (name, value) in headers {
         put(response.headers_mut(), name, value)?;
     }
+    Some(response)
+}
+
+fn to_login(location: &str, body: &str, headers: &[(&str, &str)]) -> Option<Response<Full<Bytes>>> {
+    let mut response = Response::new(Full::from(body.to_owned()));
+    *response.status_mut() = StatusCode::FOUND;
+    for (name, value) in headers {
+        put(response.headers_mut(), name, value)?;
+    }
+    put(response.headers_mut(), "location", location)?;
     Some(response)
 }
 

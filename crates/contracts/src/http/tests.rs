@@ -6,7 +6,7 @@ use http::StatusCode;
 use model::{HeaderEdits, RouteEdits, Target};
 
 use super::*;
-use crate::samples::{allow, deny, pairs};
+use crate::samples::{allow, deny, deny_with_login, pairs};
 
 /// Lets `/open` and what is below it pass and remembers what it was asked: contract, method, scheme, host, path, query,
 /// peer, and the headers.
@@ -41,7 +41,7 @@ impl Decide for Judge {
         Some(match http.path.as_str() {
             "/panic" => panic!("as asked"),
             "/teapot" => deny(429, Reason::Forbidden, &[("retry-after", "3")]),
-            "/login" => deny(401, Reason::CredentialMissing, &[]),
+            "/login" => deny_with_login(),
             path if path.starts_with("/open") => allow(
                 HeaderEdits::new(
                     pairs(&[("x-user", "alice")]),
@@ -181,7 +181,7 @@ fn envoy_asks_about_the_request_itself() {
     assert!(ask("POST", "/check/open", &whole, "{}").heard.contains("Whole"));
     for (path, status, heard) in [
         ("/check/secret", 403, "/secret"),
-        ("/check/login", 401, "/login"),
+        ("/check/login", 302, "/login"),
         ("/check/teapot", 429, "/teapot"),
         ("/check/panic", 400, "a panic"),
         ("/check/../healthz", 400, "the path was refused"),
@@ -337,7 +337,7 @@ fn apisix_sends_the_path_decoded() {
         &with(&FORWARDED, &[("x-forwarded-uri", Some(b"/login"))]),
         "",
     );
-    assert_eq!(denied.status, 401, "case 38");
+    assert_eq!(denied.status, 302, "case 38");
     assert!(denied.header("www-authenticate").is_some(), "case 38");
 }
 
@@ -395,6 +395,32 @@ fn nginx_knows_no_other_no_than_401_and_403() {
         400,
         "another path has no door"
     );
+}
+
+#[test]
+fn a_browser_is_sent_to_its_login_where_the_proxy_can_do_that() {
+    let login = |base: &[(&'static str, &'static [u8])], name: &'static str, value: &'static [u8]| {
+        with(base, &[(name, Some(value))])
+    };
+    let forwarded = login(&FORWARDED, "x-forwarded-uri", b"/login");
+    let original = login(&ORIGINAL, "x-original-url", b"https://a.test/login");
+    for (path, headers, status) in [
+        ("/check/login", vec![("host", &b"a.test"[..])], 302),
+        ("/apisix", forwarded.clone(), 302),
+        ("/traefik", forwarded.clone(), 302),
+        ("/caddy", forwarded.clone(), 302),
+        ("/haproxy", forwarded, 302),
+        ("/nginx", original, 401),
+    ] {
+        let answer = ask("GET", path, &headers, "");
+        assert_eq!(answer.status, status, "{path}");
+        let location = answer.header("location");
+        assert_eq!(
+            location,
+            (status == 302).then_some("https://login.test/?rd=x"),
+            "{path}"
+        );
+    }
 }
 
 #[test]

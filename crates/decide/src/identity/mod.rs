@@ -183,6 +183,11 @@ impl<D: Send + Sync + 'static> Identity<D> {
         }
     }
 
+    /// True if credentials may be in the query of a request.
+    pub(crate) fn takes_query(&self) -> bool {
+        self.places.iter().any(|place| matches!(place, Place::Query(_)))
+    }
+
     /// How the keys of each issuer are, in the order in which the issuers are asked.
     pub fn status(&self) -> Vec<IssuerStatus> {
         self.keys().map(|(name, keys)| status(name, keys)).collect()

@@ -18,7 +18,7 @@ const CHALLENGE_INVALID: &str = "Bearer realm=\"portcullis\", error=\"invalid_to
 
 /// Why the walk ended before a yes.
 pub(super) enum Stop {
-    Denied(Denial, Vec<Arc<str>>),
+    Denied(Box<Denial>, Vec<Arc<str>>),
     Wait(Awaited),
 }
 
@@ -71,14 +71,14 @@ pub(super) fn answer(
                 headers: route_deny.headers,
             };
             Err(Stop::Denied(
-                denial_of(&on_deny, who.kind(), Reason::Forbidden, log),
+                Box::new(denial_of(&on_deny, who.kind(), Reason::Forbidden, log)),
                 policies,
             ))
         }
         Judgement::Unknown(policies, messages) => {
             let log = format!("a policy could not be evaluated, so the answer is no: {messages}");
             Err(Stop::Denied(
-                denial_of(&route_deny, who.kind(), Reason::PolicyError, log),
+                Box::new(denial_of(&route_deny, who.kind(), Reason::PolicyError, log)),
                 policies,
             ))
         }
@@ -100,6 +100,7 @@ pub(super) fn denial_of(on_deny: &DenyAnswer, who: PrincipalKind, reason: Reason
         caller,
         log,
         challenge: (status == 401).then_some(Cow::Borrowed(CHALLENGE)),
+        redirect: None,
         headers: Arc::clone(&on_deny.headers),
     }
 }
@@ -111,6 +112,7 @@ pub(super) fn deny(status: u16, reason: Reason, caller: &'static str, log: Strin
         caller: Cow::Borrowed(caller),
         log,
         challenge: None,
+        redirect: None,
         headers: Arc::default(),
     }
 }
@@ -134,6 +136,6 @@ pub(super) fn refused(log: String) -> Stop {
 
 impl From<Denial> for Stop {
     fn from(denial: Denial) -> Self {
-        Self::Denied(denial, Vec::new())
+        Self::Denied(Box::new(denial), Vec::new())
     }
 }

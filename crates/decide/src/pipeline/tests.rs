@@ -13,6 +13,7 @@ use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
 mod backstage;
+mod login;
 mod tokens;
 
 /// Keeps of each record: verdict, reason, policies, who, and the reason in words.

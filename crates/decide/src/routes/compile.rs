@@ -50,6 +50,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
             }
         }
         check_on_deny(&route.on_deny, &mut problem);
+        let login = compile_login(&route.on_deny, &mut problem);
         let on_allow = compile_on_allow(&route.on_allow, &mut problem);
         let Some(resource) = compile_resource(route, &pattern, &mut problem) else {
             continue;
@@ -70,6 +71,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
                 reason: route.on_deny.reason.as_deref().map(Arc::from),
                 headers: pairs(&route.on_deny.headers).into(),
             },
+            login,
             on_allow: Arc::new(on_allow),
         };
         if problems.len() == before
@@ -187,6 +189,20 @@ fn check_on_deny(on_deny: &OnDeny, problem: &mut impl FnMut(&str, String, &str))
     check_headers("/on_deny/headers", &on_deny.headers, problem);
 }
 
+fn compile_login(on_deny: &OnDeny, problem: &mut impl FnMut(&str, String, &str)) -> Option<Template> {
+    let text = on_deny.login.as_ref()?;
+    let help = "for example `https://id.example.org/login?rd={url}`";
+    let absolute = text.starts_with("https://") || text.starts_with("http://");
+    if !absolute || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = "the address of the login is no absolute URL: some proxies resolve others against ours";
+        problem("/on_deny/login", message.to_owned(), help);
+        return None;
+    }
+    Template::parse(text, &["url"])
+        .map_err(|message| problem("/on_deny/login", message, help))
+        .ok()
+}
+
 fn compile_on_allow(on_allow: &OnAllow, problem: &mut impl FnMut(&str, String, &str)) -> RouteEdits {
     check_headers("/on_allow/response_headers", &on_allow.response_headers, problem);
     for (index, name) in on_allow.remove_query.iter().enumerate() {
@@ -241,7 +257,7 @@ fn pairs(headers: &[(String, String)]) -> Vec<(Box<str>, Box<str>)> {
 }
 
 /// Unreserved characters stay (RFC 3986 section 2.3).
-fn percent_encode(text: &str) -> Box<str> {
+pub(crate) fn percent_encode(text: &str) -> Box<str> {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

@@ -72,6 +72,11 @@ pub struct OnDeny {
     /// HTTP status: a 4xx that proxies know. Default: 401 without a credential, 403 with one.
     #[serde(default)]
     pub status: Option<u16>,
+    /// Where browsers log in: an absolute URL, in which `{url}` stands for the URL that was asked for, percent-encoded. A GET
+    /// that takes HTML and would be answered with 401 is sent there, through every proxy but nginx (which has
+    /// `error_page` and `auth-signin` for this). Example: `https://id.example.org/login?rd={url}`
+    #[serde(default)]
+    pub login: Option<String>,
     /// One line of text for the caller.
     #[serde(default)]
     pub reason: Option<String>,

@@ -31,6 +31,7 @@ fn offer(log: &DecisionLog) {
         caller: "access denied".into(),
         log: "no policy permits this".to_owned(),
         challenge: None,
+        redirect: None,
         headers: Arc::default(),
     };
     let decision = Decision::deny(denial, Vec::new(), Version("v".into()));

@@ -273,3 +273,18 @@ fn the_proxy_learns_four_things_for_its_log() {
         assert!(!leak, "{reason}");
     }
 }
+
+#[test]
+fn a_browser_is_sent_to_its_login() {
+    let decision = crate::samples::deny_with_login();
+    let code = answer(&decision).1.status.map(|status| status.code);
+    assert_eq!(code, Some(16));
+    let denied = denied(&decision);
+    assert_eq!(denied.status.map(|status| status.code), Some(302));
+    let headers = denied.headers.into_iter().filter_map(|option| option.header);
+    let location: Vec<String> = headers
+        .filter(|header| header.key == "location")
+        .map(|header| header.value)
+        .collect();
+    assert_eq!(location, ["https://login.test/?rd=x"]);
+}

@@ -20,6 +20,7 @@ fn route(name: &str, methods: &[&str]) -> Route {
         },
         capability_path: None,
         on_deny: DenyAnswer::default(),
+        login: None,
         on_allow: Arc::default(),
     }
 }

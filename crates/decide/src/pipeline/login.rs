@@ -1,0 +1,38 @@
+//! Browsers without a session are sent to their login instead of being told 401.
+
+use model::{Check, HttpRequest, Target};
+
+use super::Pipeline;
+use crate::routes::{Found, percent_encode};
+
+impl Pipeline {
+    /// Where to go instead of `status`, if the route of the request has a login and a person is waiting for a page.
+    pub(super) fn login(&self, check: &Check<'_>, status: u16) -> Option<Box<str>> {
+        let Target::Http(request) = &check.target else {
+            return None;
+        };
+        if status != 401 || !is_navigation(request) {
+            return None;
+        }
+        let host = request.host.as_str();
+        let path = self.rules.upstream_paths.comparable(host, request.path.as_str());
+        let Found::Route(route, ..) = self.rules.routes.find(host, &path, request.method) else {
+            return None;
+        };
+        let scheme = match request.scheme {
+            "http" => "http",
+            _ => "https",
+        };
+        // Where tokens may be in the query, it is nobody else's business.
+        let query = request.query.filter(|_| !self.identity.takes_query());
+        let query = query.map_or(String::new(), |query| format!("?{query}"));
+        let url = percent_encode(&format!("{scheme}://{host}{}{query}", request.path));
+        Some(route.login.as_ref()?.fill(|_| &url).into())
+    }
+}
+
+/// What a browser sends for a page, and not a script for its data.
+fn is_navigation(request: &HttpRequest<'_>) -> bool {
+    let takes_html = |value: &[u8]| value.windows(9).any(|part| part == b"text/html");
+    request.method == "GET" && request.headers.all("accept").any(takes_html)
+}

@@ -1,0 +1,54 @@
+//! Who is sent to a login, and where.
+
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn people_are_sent_to_the_login_and_programs_are_told() {
+    let settings: Settings = serde_json::from_value(json!({"routes": [{
+        "path": "/app/{rest..}", "methods": ["GET", "POST"], "resource": {"type": "Page", "attributes": {"name": "x"}},
+        "on_deny": {"login": "https://id.test/login?rd={url}"},
+    }]}))
+    .unwrap();
+    let stage = stage(
+        "@id(\"nobody\") forbid(principal, action, resource == Page::\"none\");",
+        settings,
+    );
+    let html: &[(&str, &str)] = &[("accept", "text/html,application/xhtml+xml;q=0.9")];
+    let stale: &[(&str, &str)] = &[("accept", "text/html"), ("authorization", "Bearer junk")];
+    for (id, method, path, headers, expected) in [
+        (
+            "a page",
+            "GET",
+            "/app/a%20b?x=1",
+            html,
+            Some("https%3A%2F%2Fapi.example.test%2Fapp%2Fa%2520b%3Fx%3D1"),
+        ),
+        (
+            "a session that ended",
+            "GET",
+            "/app/a",
+            stale,
+            Some("https%3A%2F%2Fapi.example.test%2Fapp%2Fa"),
+        ),
+        ("a form", "POST", "/app/a", html, None),
+        (
+            "a script",
+            "GET",
+            "/app/a",
+            &[("accept", "application/json")],
+            None,
+        ),
+        ("nothing said", "GET", "/app/a", &[], None),
+        ("no login there", "GET", "/pages/a", html, None),
+        ("no route", "GET", "/nowhere", html, None),
+    ] {
+        let decision = stage.ask(method, path, headers);
+        let Verdict::Deny(denial) = decision.verdict() else {
+            panic!("{id}: allowed")
+        };
+        let expected = expected.map(|url| format!("https://id.test/login?rd={url}").into_boxed_str());
+        assert_eq!((denial.status, denial.redirect.clone()), (401, expected), "{id}");
+    }
+}
