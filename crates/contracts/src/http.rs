@@ -3,8 +3,8 @@
 //! 200 is the one yes, because some proxies take nothing else for one and others every 2xx. No is a 4xx, because a 5xx
 //! is a failure to some proxies, and their failure mode may be to let everything pass. Which contract is spoken where is
 //! configured, by listener and path, and never guessed: what distinguishes them a client could send, too. A path
-//! without a door is a denial. One file per request shape: [`envoy`] (the request itself), [`forwarded`] (`X-Forwarded-*`),
-//! [`original`] (`X-Original-*`); what is answered: [`reply`].
+//! without a door is a denial. One file per request shape: `envoy` (the request itself), `forwarded` (`X-Forwarded-*`),
+//! `original` (`X-Original-*`); what is answered: `reply`.
 
 mod envoy;
 mod forwarded;

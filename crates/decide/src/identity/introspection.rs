@@ -2,7 +2,7 @@
 //!
 //! [`Introspector::ask`] looks at the answers that are known, or has a task ask; it does no IO and never waits. However
 //! many requests come with whatever tokens, there is at most one question per token under way, at most `max_in_flight`
-//! in all, and none for a while after the endpoint failed. [`registered`] checks what an answer says.
+//! in all, and none for a while after the endpoint failed. [`registered()`] checks what an answer says.
 //!
 //! Not here: the order among the verifiers.
 
@@ -75,7 +75,7 @@ enum Busy {
 /// How asking ended.
 #[derive(Clone, Debug, PartialEq)]
 enum Outcome {
-    /// The endpoint vouches for the token. The claims are yet to be checked, see [`registered`].
+    /// The endpoint vouches for the token. The claims are yet to be checked, see [`registered()`].
     Active {
         /// Everything that was answered.
         claims: Map<String, Value>,
