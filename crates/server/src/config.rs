@@ -177,6 +177,13 @@ fn check_listeners(listen: &Listen, problems: &mut Vec<Problem>) {
                     "for example `/auth`: letters, digits, `-`, `_` and `.` between slashes",
                 );
             }
+            if door.contract == HttpContract::EnvoyHttp && door.path == "/" && listener.doors.len() > 1 {
+                problem(
+                    format!("doors/{i}/path"),
+                    "without a prefix Envoy's clients choose the path, and could choose another door",
+                    "give this door a prefix such as `/check`, or a listener of its own",
+                );
+            }
             if listener.doors.iter().take(i).any(|other| other.path == door.path) {
                 problem(
                     format!("doors/{i}/path"),
