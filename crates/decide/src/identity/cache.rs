@@ -16,6 +16,8 @@ use super::Verified;
 const MAX_AGE: Duration = Duration::from_secs(300);
 /// What an entry takes beside what it copies from the token: the structures, and what the caller derives.
 const ENTRY_BYTES: usize = 2048;
+/// What a text takes beside its characters.
+const ENTRY_TEXT_BYTES: usize = 48;
 
 /// SHA-256 of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,9 +87,16 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
         self.0.get(digest).map(|entry| entry.verified)
     }
 
-    /// Keeps a verified token. Claims take about twice their length in the token.
+    /// Keeps a verified token. What was read of it is there about three times: as text, and in two forms for policies.
     pub(super) fn put(&self, digest: Digest, token: &str, verified: &Arc<Verified<D>>) {
-        let bytes = u32::try_from(2 * token.len() + ENTRY_BYTES).unwrap_or(u32::MAX);
+        let principal = verified.principal();
+        let texts = [&principal.groups, &principal.scopes, &principal.audiences];
+        let texts = texts
+            .into_iter()
+            .flatten()
+            .chain(principal.roles.iter().flat_map(|(_, roles)| roles));
+        let read: usize = texts.map(|text| text.len() + ENTRY_TEXT_BYTES).sum();
+        let bytes = u32::try_from(2 * token.len() + 3 * read + ENTRY_BYTES).unwrap_or(u32::MAX);
         let verified = Arc::clone(verified);
         self.0.insert(digest, Entry { verified, bytes });
     }

@@ -38,8 +38,10 @@ pub(super) struct Demands {
 /// The registered claims, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Registered {
-    /// `sub`.
+    /// `sub`, or the claim that the settings take for it.
     pub(super) subject: String,
+    /// `sub` itself: what tells whether the subject is the client, whatever names it has here.
+    pub(super) sub: String,
     /// `aud`.
     pub(super) audiences: Vec<String>,
     /// `exp`, Unix seconds.
@@ -72,6 +74,7 @@ impl Registered {
         let (expires_at, issued_at) = check_times(claims, demands, now)?;
         Ok(Self {
             subject: subject.to_owned(),
+            sub: subject.to_owned(),
             audiences,
             expires_at,
             issued_at,
@@ -86,6 +89,7 @@ impl Registered {
     pub(super) fn without_end(subject: &str) -> Self {
         Self {
             subject: subject.to_owned(),
+            sub: subject.to_owned(),
             audiences: Vec::new(),
             expires_at: f64::INFINITY,
             issued_at: None,

@@ -191,6 +191,12 @@ impl Place {
             return Err(("this is no name", "use letters, digits, `-`, `_` and `.`"));
         }
         let header = matches!(self, Self::Header(_));
+        if header && name.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err((
+                "headers are compared in lower case",
+                "write the name in lower case",
+            ));
+        }
         if header && name.eq_ignore_ascii_case("authorization") {
             return Err(("that header has a scheme before the token", "write `bearer`"));
         }

@@ -131,7 +131,8 @@ impl TokenCheck {
             | R::TooLong(_) => Self::Credential,
             R::Segments(_) => Self::Segments,
             R::Unknown(reason) | R::NoEntry { reason, .. } => Self::that_gave(reason),
-            R::Base64(Part::Header)
+            R::NoHeader
+            | R::Base64(Part::Header)
             | R::Json {
                 part: Part::Header, ..
             } => Self::Header,

@@ -25,6 +25,9 @@ use super::settings::{
 use super::verifier::Answer;
 use super::{backstage, capability, entitlement, keycloak, oidc, roles, scitokens, wlcg};
 
+/// Most bytes of the names of all groups of one token, with those that they are in.
+const MAX_GROUP_BYTES: usize = 64 * 1024;
+
 /// How the settings write that a header has no `typ`.
 const ABSENT: &str = "absent";
 
@@ -205,7 +208,10 @@ impl Issuer {
         mapping::check_required(Claims(&jws.claims), &self.required)?;
         let mapped = self.mapping.apply(&jws.claims, self.profile);
         let claims = Claims(&mapped);
-        let registered = Registered::check(claims, &self.demands, now)?;
+        let mut registered = Registered::check(claims, &self.demands, now)?;
+        if let Some(sub) = Claims(&jws.claims).name("sub")? {
+            sub.clone_into(&mut registered.sub);
+        }
         let (kid, generation) = check_signature(&self.keys, jws)?;
         let principal = self.principal(&jws.claims, &registered, purpose)?;
         Ok(Proven {
@@ -254,9 +260,11 @@ impl Issuer {
             principal.groups.clear();
             principal.roles.clear();
         }
-        let by_capabilities = matches!(self.profile, Profile::Wlcg | Profile::Scitokens);
-        if by_capabilities && capability::outweigh_groups(&principal.scopes) {
+        let with_capabilities = matches!(self.profile, Profile::Wlcg | Profile::Scitokens);
+        let outweighed = !principal.capabilities.is_empty() || capability::outweigh_groups(&principal.scopes);
+        if with_capabilities && outweighed {
             principal.groups.clear();
+            principal.roles.clear();
         }
         let acts = match (self.actor, self.profile) {
             (ActorRule::Azp, _) => ClientActs::Yes,
@@ -270,6 +278,17 @@ impl Issuer {
             principal.client.as_deref(),
             acts,
         )?;
+        if self.mapping.actor.is_some() {
+            // Whom `act` names acts all the same.
+            let issuer = (self.name.as_str(), self.url.as_str());
+            let named = actor::actors(Claims(raw), issuer, principal.kind, None, ClientActs::No)?;
+            let known = std::mem::take(&mut principal.actors);
+            let others = named
+                .into_iter()
+                .filter(|actor| !known.contains(actor))
+                .collect::<Vec<_>>();
+            principal.actors = known.into_iter().chain(others).collect();
+        }
         Ok(principal)
     }
 
@@ -381,7 +400,7 @@ fn with_parents(groups: Vec<String>) -> Result<Vec<String>, TokenRefusal> {
             .filter_map(|end| group.get(..end))
             .filter(|name| !name.is_empty());
         all.extend(names.filter(|name| seen.insert(*name)).map(str::to_owned));
-        if all.len() > MAX_ENTRIES {
+        if all.len() > MAX_ENTRIES || all.iter().map(String::len).sum::<usize>() > MAX_GROUP_BYTES {
             return Err(fault("groups", ClaimFault::TooMany));
         }
     }

@@ -115,18 +115,17 @@ pub(super) fn media_type(typ: &str) -> String {
 pub(super) fn is_no_jwt(refusal: &TokenRefusal) -> bool {
     matches!(
         refusal,
-        TokenRefusal::Segments(_)
-            | TokenRefusal::Base64(Part::Header)
-            | TokenRefusal::Json {
-                part: Part::Header,
-                ..
-            }
+        TokenRefusal::Segments(_) | TokenRefusal::Base64(Part::Header) | TokenRefusal::NoHeader
     )
 }
 
 /// The JSON object that a segment is.
 pub(super) fn object(segment: &str, part: Part) -> Result<Map<String, Value>, TokenRefusal> {
-    match json::parse(&decode(segment, part)?) {
+    let decoded = decode(segment, part)?;
+    if part == Part::Header && decoded.first() != Some(&b'{') {
+        return Err(TokenRefusal::NoHeader);
+    }
+    match json::parse(&decoded) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err(TokenRefusal::Json {
             part,

@@ -87,7 +87,7 @@ impl<'c> Marks<'c> {
         let sid = claims.name("sid")?;
         let auth_time = claims.time("auth_time")?;
         Ok(Self {
-            subject: &registered.subject,
+            subject: &registered.sub,
             name: claims.name("preferred_username")?,
             azp: claims.name("azp")?,
             client_ids: client_ids.into_iter().flatten().collect(),
@@ -116,10 +116,12 @@ impl<'c> Marks<'c> {
         let named = name
             .strip_prefix(SERVICE_ACCOUNT)
             .is_some_and(|client| client == azp.to_lowercase());
-        named
-            && (self.client_ids.contains(&azp)
-                || JtiPrefix::of(self.token_id).is_some_and(|jti| jti.grant == "cc")
-                || !self.logged_in)
+        // Since 26.2 the token says how it was got; before, a session tells.
+        let by_grant = match JtiPrefix::of(self.token_id) {
+            Some(jti) => jti.grant == "cc",
+            None => !self.logged_in,
+        };
+        named && (self.client_ids.contains(&azp) || by_grant)
     }
 
     /// The subject is the client, whatever of the token names the client, and nobody logged in.

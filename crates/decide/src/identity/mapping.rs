@@ -190,6 +190,8 @@ impl ClaimMapping {
                     };
                     mapped.to_mut().insert(name.to_owned(), value);
                 }
+                // Without the configured actor there may still be one in `act`.
+                None if name == "act" => {}
                 None => {
                     mapped.to_mut().remove(name);
                 }

@@ -26,9 +26,11 @@ pub(super) fn principal(reading: &Reading<'_>) -> Result<Principal, TokenRefusal
     }
     let client = claims.client()?;
     let groups = claims.names("groups")?;
+    // Somebody whose name is that of a client is no client.
+    let logged_in = claims.name("sid")?.is_some() || claims.time("auth_time")?.is_some();
     let kind = reading.kind.decide(|| {
         Ok(match client {
-            Some(client) if client == reading.registered.subject => PrincipalKind::Client,
+            Some(client) if client == reading.registered.sub && !logged_in => PrincipalKind::Client,
             _ => PrincipalKind::User,
         })
     })?;

@@ -81,6 +81,9 @@ pub enum TokenRefusal {
     /// Not a compact JWS (RFC 7515 section 7.1).
     #[error("the token has {0} segments, a signed JWT has 3")]
     Segments(usize),
+    /// The first segment is something else than a JSON object: this never was a JWT.
+    #[error("the token does not begin with a JOSE header")]
+    NoHeader,
     /// Padding, foreign characters, or unused bits that are not zero (RFC 4648 section 3.5).
     #[error("the {0} of the token is not canonical base64url")]
     Base64(Part),

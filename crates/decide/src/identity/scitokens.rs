@@ -35,7 +35,7 @@ pub(super) fn principal(reading: &Reading<'_>) -> Result<Principal, TokenRefusal
     let (auth_time, sid) = (claims.time("auth_time")?, claims.name("sid")?);
     let logged_in = auth_time.is_some() || sid.is_some();
     let kind = reading.kind.decide(|| match client {
-        Some(client) if client == registered.subject => Ok(PrincipalKind::Client),
+        Some(client) if client == registered.sub && !logged_in => Ok(PrincipalKind::Client),
         Some(_) => Ok(PrincipalKind::User),
         None if logged_in => Ok(PrincipalKind::User),
         None if !capabilities.is_empty() => Ok(PrincipalKind::Client),

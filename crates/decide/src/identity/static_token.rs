@@ -144,6 +144,13 @@ pub(super) fn validate(settings: &StaticTokenSettings) -> Vec<Problem> {
     if let Err(message) = short_name(&settings.name) {
         problem("name".to_owned(), message, "for example `static`");
     }
+    if settings.credentials.is_empty() {
+        problem(
+            "credentials".to_owned(),
+            "tokens that may be nowhere are never found",
+            "leave it out for the Authorization header",
+        );
+    }
     for (index, place) in settings.credentials.iter().enumerate() {
         if let Err((message, help)) = place.validate() {
             problem(format!("credentials/{index}"), message, help);

@@ -40,7 +40,7 @@ pub(super) fn principal(reading: &Reading<'_>) -> Result<Principal, TokenRefusal
     let client = claims.client()?;
     let kind = reading
         .kind
-        .decide(|| kind(claims, &registered.subject, client, scopes))?;
+        .decide(|| kind(claims, &registered.sub, client, scopes))?;
     let (username, name) = (claims.name("preferred_username")?, claims.name("name")?);
     Ok(Principal {
         name: username.or(name).map(str::to_owned),

@@ -80,6 +80,17 @@ impl Stage {
     }
 
     fn ask_from(&self, peer: Peer<'_>, method: &str, path: &str, headers: &[(&str, &str)]) -> Decision {
+        self.ask_through(Contract::EnvoyGrpc, peer, method, path, headers)
+    }
+
+    fn ask_through(
+        &self,
+        contract: Contract,
+        peer: Peer<'_>,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Decision {
         let (path, query) = RequestPath::parse_target(path.as_bytes(), Decoding::Raw).unwrap();
         let mut all = Headers::default();
         for (name, value) in headers {
@@ -94,12 +105,16 @@ impl Stage {
             headers: all,
             body: Body::Absent,
         });
-        self.decide(peer, target)
+        self.decide_through(contract, peer, target)
     }
 
     fn decide<'a>(&self, peer: Peer<'a>, target: Target<'a>) -> Decision {
+        self.decide_through(Contract::EnvoyGrpc, peer, target)
+    }
+
+    fn decide_through<'a>(&self, contract: Contract, peer: Peer<'a>, target: Target<'a>) -> Decision {
         let check = Check {
-            contract: Contract::Direct,
+            contract,
             target,
             peer,
             context_extensions: Pairs::new(),
@@ -373,6 +388,33 @@ fn policies_see_the_peer() {
         };
         let decision = stage.ask_from(peer, "GET", "/pages/one", &[]);
         assert_eq!(told(&decision).0, status, "{principal:?}");
+    }
+}
+
+/// An address that came in a header is nobody to believe who somebody is.
+#[test]
+fn networks_forward_certificates_only_where_the_transport_says_the_address() {
+    let settings: Settings = serde_json::from_value(serde_json::json!({"client_certificates": {
+        "name": "mesh", "trust_domains": ["td.test"], "forwarded_from": ["10.0.0.0/8"],
+    }}))
+    .unwrap();
+    let stage = stage(PERMIT_ALL, settings);
+    let peer = Peer {
+        address: Some([10, 1, 2, 3].into()),
+        principal: "",
+    };
+    let headers = [("x-forwarded-client-cert", "URI=spiffe://td.test/admin")];
+    for (contract, status) in [
+        (Contract::EnvoyGrpc, 200),
+        (Contract::EnvoyHttp, 401),
+        (Contract::Apisix, 401),
+        (Contract::Nginx, 401),
+        (Contract::Traefik, 401),
+        (Contract::Caddy, 401),
+        (Contract::Haproxy, 401),
+    ] {
+        let decision = stage.ask_through(contract, peer, "GET", "/pages/one", &headers);
+        assert_eq!(told(&decision).0, status, "{}", contract.as_str());
     }
 }
 

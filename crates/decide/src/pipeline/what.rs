@@ -91,7 +91,9 @@ impl Pipeline {
             ancestors,
         );
         let capability_path = route.capability_path.as_ref();
-        let capability_path = capability_path.map_or(Cow::Borrowed(path), |template| template.fill(value));
+        let capability_path = capability_path.map_or(Cow::Borrowed(request.path.as_str()), |template| {
+            template.fill(value)
+        });
         Ok(What {
             capability_path: capability_path.into_owned(),
             path: path.to_owned(),

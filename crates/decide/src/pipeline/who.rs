@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use model::{Check, Headers, Peer, Principal, PrincipalKind, Reason, Target};
+use model::{Check, Contract, Headers, Peer, Principal, PrincipalKind, Reason, Target};
 
 use super::answer::{Stop, deny, internal, refused};
 use super::{Pipeline, Waited};
@@ -31,7 +31,7 @@ impl Pipeline {
             Waited::Yes => self.identity.identify_at_hand(headers, query, now),
         };
         match identified {
-            Identified::Anonymous => self.certificate(headers, check.peer),
+            Identified::Anonymous => self.certificate(headers, check.contract, check.peer),
             Identified::Verified(verified) => Ok(Who::Bearer(verified)),
             Identified::NotYet(wanted) => Err(Stop::Wait(wanted)),
             Identified::Refused(refused) => {
@@ -58,10 +58,20 @@ impl Pipeline {
     }
 
     /// Who asks for an HTTP request without a token.
-    fn certificate(&self, headers: &Headers<'_>, peer: Peer<'_>) -> Result<Who, Stop> {
+    fn certificate(
+        &self,
+        headers: &Headers<'_>,
+        contract: Contract,
+        mut peer: Peer<'_>,
+    ) -> Result<Who, Stop> {
         let Some(certificates) = &self.rules.client_certificates else {
             return Ok(Who::Anonymous);
         };
+        if contract != Contract::EnvoyGrpc {
+            // Other proxies say in a header whom they are connected to, and may have it from a header of their client's.
+            // That is good enough for a policy about addresses, and not for believing who somebody is.
+            peer.address = None;
+        }
         match certificates.of_request(headers, peer) {
             Ok(principal) => self.peer(principal),
             Err(refusal) => Err(refused(refusal.to_string())),

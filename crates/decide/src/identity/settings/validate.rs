@@ -7,7 +7,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use super::super::algorithm::Algorithm;
-use super::{GroupHierarchy, IssuerSettings, Profile};
+use super::{ActorRule, GroupHierarchy, IssuerSettings, Profile};
 use crate::problem::Problem;
 
 /// Shortest HMAC secret, in bytes (RFC 7518 section 3.2, for SHA-256).
@@ -221,6 +221,19 @@ fn claims(settings: &IssuerSettings, problem: &mut impl FnMut(&str, &str, &str))
             "group_hierarchy",
             "in WLCG tokens a member of `/vo/sub` is not one of `/vo` (profile section 2.2.2)",
             "leave it out",
+        );
+    }
+    if settings.profile == Profile::Scitokens && settings.claims.groups.is_some() {
+        problem("claims/groups", "a SciToken has no groups", "leave it out");
+    }
+    if settings.profile == Profile::Backstage
+        && settings.actor == ActorRule::Azp
+        && settings.claims.client.is_none()
+    {
+        problem(
+            "actor",
+            "Backstage's user tokens name no client, so every one would be refused",
+            "leave it out, or say with `claims.client` where the client is",
         );
     }
     if settings.max_lifetime_seconds == Some(0) {

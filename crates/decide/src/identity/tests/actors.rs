@@ -130,6 +130,7 @@ fn the_client_by_rule() {
                 "a robot",
                 good()
                     .no_claim("sid")
+                    .claim("jti", "trrtcc:0f1e")
                     .claim("preferred_username", "service-account-portal"),
                 "",
             ),

@@ -206,7 +206,7 @@ fn an_absent_claim_is_absent() {
             ("roles", at("roles"), token(), "roles="),
             ("scopes", at("scopes"), token(), "scopes="),
             ("entitlements", at("entitlements"), token(), "groups=ws-alice"),
-            ("actor", at("actor"), token(), "actors="),
+            ("actor", at("actor"), token(), "actors=a/svc"),
         ],
     );
 }
@@ -296,8 +296,14 @@ fn each_profile_has_its_own_places() {
             (
                 "the client for itself",
                 mapping(),
-                token(json!(["dev"]), "user-1"),
+                token(json!(["dev"]), "user-1").no_claim("sid"),
                 "Client client=user-1 groups=",
+            ),
+            (
+                "somebody of that name",
+                mapping(),
+                token(json!(["dev"]), "user-1"),
+                "User client=user-1 groups=dev",
             ),
         ],
     );

@@ -393,6 +393,105 @@ fn capabilities_are_matched_with_the_path_once_for_all_policies() {
     );
 }
 
+/// Whoever may choose a name may choose that of a client; and what a token grants itself, its groups do not widen.
+#[test]
+fn names_from_configured_claims_make_nobody_a_client() {
+    let policies = "
+        @id(\"clients\") permit(principal is Client, action, resource);
+        @id(\"users\") permit(principal is User, action, resource);";
+    let stage = with_issuer(
+        policies,
+        json!({"claims": {"id": "preferred_username"}}),
+        json!([]),
+    );
+    let token = |sub: &str, more: Value| {
+        let mut claims = json!({"sub": sub, "client_id": "deployer", "preferred_username": "deployer"});
+        claims
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        claims
+    };
+    check(
+        &stage,
+        &[
+            (
+                "a user of that name",
+                "GET",
+                "/pages/a",
+                token("7d2f", json!({})),
+                "permitted by users",
+            ),
+            (
+                "the client itself",
+                "GET",
+                "/pages/a",
+                token("deployer", json!({})),
+                "permitted by clients",
+            ),
+            (
+                "a login with such a subject",
+                "GET",
+                "/pages/a",
+                token("deployer", json!({"sid": "s"})),
+                "permitted by users",
+            ),
+        ],
+    );
+    let policies = "@id(\"group\") permit(principal in Group::\"main/urn:geant:example.org:group:a\", action, resource);";
+    let changes = json!({"profile": "scitokens", "claims": {"entitlements": "eduperson_entitlement"}});
+    let stage = with_issuer(policies, changes, json!([]));
+    let scitoken = |scope: &str| json!({"ver": "scitoken:2.0", "nbf": 5, "client_id": "c", "scope": scope, "eduperson_entitlement": "urn:geant:example.org:group:a"});
+    check(
+        &stage,
+        &[
+            (
+                "without capabilities",
+                "GET",
+                "/pages/a",
+                scitoken("openid"),
+                "permitted by group",
+            ),
+            (
+                "with one",
+                "GET",
+                "/pages/a",
+                scitoken("read:/x"),
+                "no policy permits this",
+            ),
+        ],
+    );
+    let policies = "@id(\"users\") permit(principal is User, action, resource);";
+    let stage = with_issuer(policies, json!({"claims": {"actor": "delegate"}}), json!([]));
+    let by = |claims: Value| {
+        let mut all = json!({"client_id": "portal"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(claims.as_object().unwrap().clone());
+        all
+    };
+    check(
+        &stage,
+        &[
+            ("nobody", "GET", "/pages/a", by(json!({})), "permitted by users"),
+            (
+                "configured",
+                "GET",
+                "/pages/a",
+                by(json!({"delegate": "x"})),
+                "Actor::\"main/x\"",
+            ),
+            (
+                "in act all the same",
+                "GET",
+                "/pages/a",
+                by(json!({"act": {"sub": "y"}})),
+                "Actor::\"main/y\"",
+            ),
+        ],
+    );
+}
+
 /// `azp` and `aud` of a token, as the rule for browser sessions of workspaces needs them.
 #[test]
 fn policies_see_whom_a_token_is_for() {
