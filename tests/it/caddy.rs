@@ -2,6 +2,7 @@
 
 use portcullis::demo::tools::PythonTool;
 
+use crate::envoy::record_of;
 use crate::proxy::{Program, proofs};
 
 static CADDY: Program = Program {
@@ -74,6 +75,48 @@ async fn a_body_goes_to_the_upstream_only() {
 #[tokio::test]
 async fn the_query_that_is_judged_is_the_upstreams() {
     proofs::queries(&CADDY).await;
+}
+
+/// A load balancer that is trusted adds the client's address; the host is still that of the request.
+#[tokio::test]
+async fn of_a_trusted_load_balancer_only_addresses_are_believed() {
+    let house = CADDY.house(|text| text + "\ntrusted_hops: 1\n").await;
+    let trusting = |_: &str, text: String| {
+        let mut text = text;
+        for (there, here) in [
+            ("# servers {", "servers {"),
+            (
+                "# \ttrusted_proxies static 10.0.0.0/8",
+                "trusted_proxies static 127.0.0.0/8",
+            ),
+            ("# \ttrusted_proxies_strict", "trusted_proxies_strict"),
+            ("# }", "}"),
+        ] {
+            assert_eq!(text.matches(there).count(), 1, "{there}");
+            text = text.replace(there, here);
+        }
+        text
+    };
+    let Some(proxy) = CADDY.start_with(&house, trusting).await else {
+        return;
+    };
+    let claims = [
+        ("x-forwarded-for", "6.6.6.6, 192.0.2.7"),
+        ("x-forwarded-host", "evil.test"),
+        ("x-forwarded-uri", "/public/hello"),
+        ("x-forwarded-method", "GET"),
+    ];
+    for (target, status) in [("/public/hello", 200), ("/workspaces/ws-alice", 401)] {
+        let got = proxy.send("GET", target, &claims).await;
+        assert_eq!(
+            (got.status, got.seen.is_some()),
+            (status, status == 200),
+            "{got:?}"
+        );
+        let record = record_of(&house, &got);
+        assert_eq!(record["host"], "api.example.test", "{target}");
+        assert_eq!(record["client_ip"], "192.0.2.7", "{target}");
+    }
 }
 
 /// What changes the path comes after: Portcullis judges what the client asked for.

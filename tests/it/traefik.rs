@@ -101,7 +101,7 @@ async fn the_path_is_judged_before_its_prefix_goes() {
     let house = TRAEFIK.house(|text| text).await;
     let strip = |name: &str, text: String| match name {
         "dynamic.yaml" => text
-            .replace("no-aliases, portcullis]", "no-aliases, portcullis, strip]")
+            .replace("cleaned, portcullis]", "cleaned, portcullis, strip]")
             .replace(
                 "    portcullis:\n",
                 "    strip: { stripPrefix: { prefixes: [/public] } }\n    portcullis:\n",
