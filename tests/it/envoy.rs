@@ -11,7 +11,7 @@ mod grpc_clients;
 mod identity_headers;
 mod keys;
 mod outage;
-mod raw;
+pub(crate) mod raw;
 mod route_edits;
 mod tokens;
 mod verdicts;
@@ -27,7 +27,7 @@ use crate::house::{Front, Got, TestHouse};
 /// Both ways in which Envoy can send headers: what a request comes to must not depend on it.
 const HEADER_FORMS: [HeaderForm; 2] = [HeaderForm::Joined, HeaderForm::Raw];
 
-const DECISION_ID: &str = "x-portcullis-decision-id";
+pub(crate) const DECISION_ID: &str = "x-portcullis-decision-id";
 
 /// The default house behind an Envoy that sends headers in this form.
 async fn front(house: &TestHouse, headers: HeaderForm) -> Option<Front> {
@@ -35,7 +35,7 @@ async fn front(house: &TestHouse, headers: HeaderForm) -> Option<Front> {
 }
 
 /// A fresh token of one of the people; `None` for nobody.
-fn token(house: &TestHouse, who: &str) -> Option<String> {
+pub(crate) fn token(house: &TestHouse, who: &str) -> Option<String> {
     let issuer = &house.issuer;
     let minted = match who {
         "nobody" => return None,
@@ -61,7 +61,7 @@ async fn ask(house: &TestHouse, front: &Front, who: &str, method: &str, target: 
 }
 
 /// The record of the decision whose id the client (of a denial) or the upstream (of an allow) was told.
-fn record_of(house: &TestHouse, got: &Got) -> Value {
+pub(crate) fn record_of(house: &TestHouse, got: &Got) -> Value {
     let id = match got.header(DECISION_ID) {
         Some(id) => id.to_owned(),
         None => {

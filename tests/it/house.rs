@@ -90,6 +90,11 @@ impl TestHouse {
         self.house().envoy_grpc()
     }
 
+    /// Where proxies ask over HTTP: the first such listener.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.house().http()[0]
+    }
+
     /// Where probes ask.
     pub(crate) fn admin(&self) -> SocketAddr {
         self.house().admin()
@@ -100,6 +105,9 @@ impl TestHouse {
         if let Some(house) = self.house.take() {
             self.config.listen.envoy_grpc = house.envoy_grpc();
             self.config.admin = house.admin();
+            for (listen, address) in self.config.listen.http.iter_mut().zip(house.http()) {
+                listen.address = address;
+            }
             house.stop().await;
         }
     }

@@ -4,9 +4,12 @@
 
 mod admin;
 mod architecture;
+mod caddy;
 mod conformance;
 mod credentials;
 mod envoy;
 mod house;
 mod idp;
+mod proxy;
 mod served;
+mod traefik;
