@@ -91,24 +91,35 @@ impl IdentityHeaders {
         Ok(HeaderEdits::new(set, unset, others))
     }
 
-    /// A header of the request that mixes `-` and `_` so that some upstream would take it for an identity header.
+    /// A header of the request that some upstream would take for an identity header, or for the decision's id, although
+    /// it has another name: those that turn headers into variables make one character of everything that is neither a
+    /// letter nor a digit. The names themselves, and those with nothing but `_`, are removed or overwritten instead.
     pub(crate) fn alias<'a>(&self, headers: &Headers<'a>) -> Option<&'a str> {
-        let folded_equal = |a: &str, b: &str| {
-            let fold = |byte: u8| {
-                if byte == b'_' {
-                    b'-'
-                } else {
-                    byte.to_ascii_lowercase()
-                }
-            };
-            a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| fold(a) == fold(b))
+        let fold = |byte: u8| {
+            if byte.is_ascii_alphanumeric() {
+                byte.to_ascii_lowercase()
+            } else {
+                b'-'
+            }
         };
-        let mixed = |name: &str| name.contains('_') && name.contains('-');
+        let folded_equal =
+            |a: &str, b: &str| a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold));
+        let odd = |name: &str| {
+            let (dash, underscore) = (name.contains('-'), name.contains('_'));
+            let other = |b: u8| !b.is_ascii_alphanumeric() && b != b'-' && b != b'_';
+            (dash && underscore) || name.bytes().any(other)
+        };
+        let declared = || {
+            self.0
+                .iter()
+                .map(|(name, _)| &**name)
+                .chain([model::DECISION_ID_HEADER])
+        };
         headers
             .iter()
             .map(|(name, _)| name)
-            .filter(|name| mixed(name))
-            .find(|name| self.0.iter().any(|(declared, _)| folded_equal(name, declared)))
+            .filter(|name| odd(name))
+            .find(|name| declared().any(|declared| folded_equal(name, declared)))
     }
 }
 
@@ -274,6 +285,13 @@ mod tests {
     #[test]
     fn mixed_spellings_are_noticed() {
         for (name, alias) in [
+            ("X.Auth.Subject", true),
+            ("x!auth!subject", true),
+            ("x-auth.subject", true),
+            ("x_auth_subject", false),
+            ("x-portcullis_decision-id", true),
+            ("x-portcullis-decision-id", false),
+            ("x.auth.subjects", false),
             ("x-auth_subject", true),
             ("X_Auth-Subject", true),
             ("x-auth-subject", false),

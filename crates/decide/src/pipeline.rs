@@ -86,7 +86,8 @@ impl Pipeline {
         self.gate(check)?;
         let who = story.who.insert(self.identify(check, waited, now)?);
         let persona = who.persona(&self.rules)?;
-        let what = self.route(check, who.kind(), &mut story.route)?;
+        let path = self.comparable(check);
+        let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
         story.resource = Some(what.resource.uid().to_string());
         let circumstances = Circumstances {
@@ -94,8 +95,8 @@ impl Pipeline {
             client_ip: story.client_ip,
             now,
             token_age: who.token_age(now),
-            path: &what.path,
-            capability_path: &what.capability_path,
+            path: &path,
+            capability_path: what.capability_path.as_deref(),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;

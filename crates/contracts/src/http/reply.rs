@@ -2,8 +2,9 @@
 //!
 //! * Yes is exactly 200, without a body.
 //! * No is never 2xx or 5xx, and 3xx only to send a browser to its login; nginx knows only 401 and 403 and turns everything else into a 500.
-//! * Envoy removes what it is told to. The others copy what the answer has and may leave the client's own header where it
-//!   has none, so every declared identity header is in every yes, with nothing in it if need be.
+//! * Envoy removes what it is told to. The others copy what the answer has, and some leave the client's own header where it
+//!   has none; so every declared identity header is in every yes, with nothing in it if need be. Proxies that take an
+//!   empty header for none have to remove the client's themselves: see their configuration in `deploy/`.
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};

@@ -14,8 +14,7 @@ impl Pipeline {
         if status != 401 || !is_navigation(request) {
             return None;
         }
-        let host = request.host.as_str();
-        let path = self.rules.upstream_paths.comparable(host, request.path.as_str());
+        let (host, path) = (request.host.as_str(), self.comparable(check));
         let Found::Route(route, ..) = self.rules.routes.find(host, &path, request.method) else {
             return None;
         };

@@ -16,21 +16,32 @@ pub(super) struct What<'r> {
     pub(super) route: Option<&'r Route>,
     pub(super) action: &'r Action,
     pub(super) resource: ResourceEntity,
-    /// The canonical path as it is compared.
-    pub(super) path: String,
-    /// The canonical path that capabilities of a token are matched with.
-    pub(super) capability_path: String,
+    /// The canonical path that capabilities of a token are matched with, if it is not that of the request.
+    pub(super) capability_path: Option<String>,
 }
 
 impl Pipeline {
+    /// The canonical path of the request as it is compared; empty for a connection.
+    pub(super) fn comparable<'c>(&self, check: &'c Check<'_>) -> Cow<'c, str> {
+        match &check.target {
+            Target::Http(request) => {
+                let (host, path) = (request.host.as_str(), request.path.as_str());
+                self.rules.upstream_paths.comparable(host, path)
+            }
+            Target::Tcp(_) => Cow::Borrowed(""),
+        }
+    }
+
+    /// The route of a request whose path is compared as `path`.
     pub(super) fn route<'r>(
         &'r self,
         check: &Check<'_>,
+        path: &str,
         who: PrincipalKind,
         matched: &mut Option<&'r str>,
     ) -> Result<What<'r>, Stop> {
         match &check.target {
-            Target::Http(request) => self.http_route(request, who, matched),
+            Target::Http(request) => self.http_route(request, path, who, matched),
             Target::Tcp(connection) => self.tcp_route(connection, who),
         }
     }
@@ -38,13 +49,12 @@ impl Pipeline {
     fn http_route<'r>(
         &'r self,
         request: &HttpRequest<'_>,
+        path: &str,
         who: PrincipalKind,
         matched: &mut Option<&'r str>,
     ) -> Result<What<'r>, Stop> {
         let rules = &self.rules;
         let host = request.host.as_str();
-        let compared = rules.upstream_paths.comparable(host, request.path.as_str());
-        let path = &*compared;
         let preflight = rules.cors_preflight.as_ref().zip(preflight_method(request));
         let method = preflight.map_or(request.method, |(_, announced)| announced);
         let nothing = DenyAnswer::default();
@@ -91,12 +101,8 @@ impl Pipeline {
             ancestors,
         );
         let capability_path = route.capability_path.as_ref();
-        let capability_path = capability_path.map_or(Cow::Borrowed(request.path.as_str()), |template| {
-            template.fill(value)
-        });
         Ok(What {
-            capability_path: capability_path.into_owned(),
-            path: path.to_owned(),
+            capability_path: capability_path.map(|template| template.fill(value).into_owned()),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
             resource: resource.map_err(internal)?,
@@ -116,8 +122,7 @@ impl Pipeline {
             .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()))
             .map_err(internal)?;
         Ok(What {
-            path: String::new(),
-            capability_path: String::new(),
+            capability_path: None,
             route: None,
             action: &self.rules.tcp_connect,
             resource,

@@ -26,8 +26,8 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub token_age: Option<i64>,
     /// The canonical path of the request as it is compared (see `upstream_paths`).
     pub path: &'c str,
-    /// The canonical path that capabilities are matched with.
-    pub capability_path: &'c str,
+    /// The canonical path that capabilities are matched with, if it is not that of the request.
+    pub capability_path: Option<&'c str>,
     /// Whose certificates are believed.
     pub client_certificates: Option<&'c ClientCertificates>,
 }
@@ -196,7 +196,11 @@ impl ContextUse {
 
 /// What the credential says, and who acts for whom.
 fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
-    let path = at.capability_path;
+    let path = match (&at.check.target, at.capability_path) {
+        (_, Some(path)) => path,
+        (Target::Http(request), None) => request.path.as_str(),
+        (Target::Tcp(_), None) => "",
+    };
     add("issuer", &mut || Ok(principal.issuer().map(string)));
     add("scopes", &mut || Ok(Some(principal.scopes())));
     add("audiences", &mut || Ok(Some(principal.audiences())));
