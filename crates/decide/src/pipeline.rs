@@ -101,7 +101,8 @@ impl Pipeline {
         };
         let policies = &self.rules.policies;
         let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
-        answer(judgement, who, actor, &persona.edits, what.route)
+        let edits = self.edits(who, persona, &what)?;
+        answer(judgement, who, actor, &edits, what.route)
     }
 
     /// Walks once; `Err` when something must be waited for first.

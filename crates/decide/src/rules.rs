@@ -64,6 +64,16 @@ impl Rules {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
         });
         check_tcp(settings, &mut problems);
+        for (name, attribute) in identity_headers.attributes() {
+            let mut resources = settings.routes.iter().map(|route| &route.resource);
+            if !resources.any(|resource| resource.attributes.contains_key(attribute)) {
+                problems.push(Problem::setting(
+                    format!("/identity_headers/{name}/template"),
+                    format!("no route gives its resource an attribute `{attribute}`, so the header would never be set"),
+                    "name an attribute of `routes[].resource.attributes`",
+                ));
+            }
+        }
         let policies = policy::load(settings, &actions, sources, &mut problems);
         if let Some(policies) = &policies {
             check_resources(settings, policies, &mut problems);
@@ -77,7 +87,10 @@ impl Rules {
         ) {
             (Some(policies), Ok(anonymous), Ok(tcp_connect), Ok(preflight)) if !serious(&problems) => Ok((
                 Self {
-                    identity: settings.identity.clone(),
+                    identity: IdentitySettings {
+                        exposed_claims: identity_headers.claims(),
+                        ..settings.identity.clone()
+                    },
                     routes,
                     tcp: settings.tcp.clone(),
                     client_certificates,

@@ -105,7 +105,7 @@ pub struct MetadataPath {
 }
 
 /// What an identity header carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityValue {
     /// The principal's id with the issuer's short name: `main/7d2f…`
@@ -126,6 +126,9 @@ pub enum IdentityValue {
     Scopes,
     /// Who acts for the principal: `main/<client>`, the outermost actor first, separated by commas.
     Actor,
+    /// A text with any of these in braces, `{resource.<attribute>}` of what is asked for, and `{claims.<claim>}` of a JWT (a
+    /// name or a JSON pointer). The header is set only if all of them are there. Example: `template: "{issuer}:{claims./email}"`
+    Template(String),
 }
 
 /// What happens to a request whose header names another method.

@@ -86,6 +86,13 @@ impl HeaderEdits {
         }
     }
 
+    /// The same with some of the unset headers set.
+    pub fn with(&self, more: Vec<(Box<str>, Box<str>)>) -> Self {
+        let others = self.remove.iter().filter(|name| !self.unset.contains(name));
+        let set = self.set.iter().cloned().chain(more).collect();
+        Self::new(set, self.unset.clone(), others.cloned())
+    }
+
     /// Headers to set, overwriting what the client sent; names in lower case.
     pub fn set(&self) -> &[(Box<str>, Box<str>)] {
         &self.set

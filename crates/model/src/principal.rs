@@ -55,6 +55,8 @@ pub struct Principal {
     pub audiences: Vec<String>,
     /// Operations on paths that the credential itself grants; empty for issuers without capabilities.
     pub capabilities: Capabilities,
+    /// Claims that identity headers show: their places as configured, and their values as text.
+    pub claims: Vec<(String, String)>,
     /// Who acts for this principal, the outermost actor of RFC 8693 section 4.1 first; empty when it acts itself. Each of
     /// them must be allowed, too.
     pub actors: Vec<Actor>,
@@ -97,6 +99,7 @@ impl Principal {
             scopes: Vec::new(),
             audiences: Vec::new(),
             capabilities: Capabilities::default(),
+            claims: Vec::new(),
             actors: Vec::new(),
         }
     }

@@ -169,6 +169,7 @@ impl TokenCheck {
             | R::KeycloakType(_)
             | R::UnknownType { .. }
             | R::ForeignActor
+            | R::ExposedClaim(_)
             | R::ProfileClaim { .. }
             | R::ProfileVersion { .. }
             | R::Scope { .. }

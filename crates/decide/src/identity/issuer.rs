@@ -65,6 +65,8 @@ pub(super) struct Issuer {
     hierarchy: GroupHierarchy,
     actor: ActorRule,
     base_path: String,
+    /// Claims that identity headers show.
+    pub(super) exposed: Vec<ClaimPath>,
 }
 
 /// What a profile reads of a verified token.
@@ -178,6 +180,7 @@ impl Issuer {
             hierarchy: settings.group_hierarchy,
             actor: settings.actor,
             base_path: base_path.unwrap_or_default().to_owned(),
+            exposed: Vec::new(),
         }
     }
 
@@ -246,6 +249,7 @@ impl Issuer {
             Profile::Scitokens => scitokens::principal(&reading)?,
             Profile::Backstage => backstage::user(&reading)?,
         };
+        principal.claims = mapping::exposed(raw, &self.exposed)?;
         let roles = roles::roles(claims)?;
         let entitled = entitlement::groups(&self.mapping.entitlements(raw)?);
         if self.hierarchy == GroupHierarchy::Nested {

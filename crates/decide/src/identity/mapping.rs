@@ -92,6 +92,11 @@ pub(super) enum KindRule {
 }
 
 impl ClaimPath {
+    /// A place as it is written.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The claim, if it is there.
     pub(super) fn find<'c>(&self, claims: &'c Map<String, Value>) -> Option<&'c Value> {
         let Some(pointer) = self.0.strip_prefix('/') else {
@@ -276,6 +281,27 @@ impl From<Kind> for PrincipalKind {
             Kind::Robot => Self::Robot,
         }
     }
+}
+
+/// The claims at these places as text; those that are not there are left out.
+///
+/// # Errors
+/// [`TokenRefusal::ExposedClaim`] for one that is no text, number or boolean: it would have many spellings.
+pub(super) fn exposed(
+    claims: &Map<String, Value>,
+    paths: &[ClaimPath],
+) -> Result<Vec<(String, String)>, TokenRefusal> {
+    let mut found = Vec::with_capacity(paths.len());
+    for path in paths {
+        let text = match path.find(claims) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+            Some(_) => return Err(TokenRefusal::ExposedClaim(path.as_str().to_owned())),
+        };
+        found.push((path.as_str().to_owned(), text));
+    }
+    Ok(found)
 }
 
 /// Roles as Keycloak writes them: an array becomes the roles of the client `roles`, and `{"<client>": […]}` gets its inner

@@ -17,6 +17,7 @@ use super::introspection::{self, IntrospectionSettings, Introspector};
 use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
 use super::keys::IssuerKeys;
+use super::mapping::ClaimPath;
 use super::refusal::TokenRefusal;
 use super::settings::{self, IssuerSettings};
 use super::static_token::{self, StaticTokenSettings, StaticTokens};
@@ -34,6 +35,9 @@ pub struct IdentitySettings {
     /// Authorization servers that are asked about opaque tokens (RFC 7662).
     #[serde(default)]
     pub introspection: Vec<IntrospectionSettings>,
+    /// Claims of JWTs that identity headers show; found in the settings of those.
+    #[serde(skip)]
+    pub exposed_claims: Vec<String>,
     /// Callers from outside as Backstage's own configuration names them.
     #[serde(default)]
     pub backstage: Option<BackstageSettings>,
@@ -111,10 +115,16 @@ impl Verifier {
             let (tokens, proofs) = StaticTokens::new(settings);
             Self::Static(tokens, proofs)
         });
-        let issuers = settings
-            .issuers
+        let exposed: Vec<ClaimPath> = settings
+            .exposed_claims
             .iter()
-            .map(|settings| Self::Issuer(Box::new(Issuer::new(settings, fetching))));
+            .map(|path| ClaimPath::new(path))
+            .collect();
+        let issuers = settings.issuers.iter().map(|settings| {
+            let mut issuer = Issuer::new(settings, fetching);
+            issuer.exposed.clone_from(&exposed);
+            Self::Issuer(Box::new(issuer))
+        });
         let externals = settings.backstage.iter();
         let externals = externals
             .flat_map(|settings| External::all(settings, fetching))

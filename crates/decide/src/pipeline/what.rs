@@ -16,6 +16,8 @@ pub(super) struct What<'r> {
     pub(super) route: Option<&'r Route>,
     pub(super) action: &'r Action,
     pub(super) resource: ResourceEntity,
+    /// The attributes of the resource, if identity headers show some.
+    pub(super) attributes: Vec<(&'r str, String)>,
     /// The canonical path that capabilities of a token are matched with, if it is not that of the request.
     pub(super) capability_path: Option<String>,
 }
@@ -101,7 +103,11 @@ impl Pipeline {
             ancestors,
         );
         let capability_path = route.capability_path.as_ref();
+        let shown = rules.identity_headers.need_resource();
+        let shown = template.attributes.iter().filter(|_| shown);
+        let shown = shown.map(|(name, text)| (&**name, text.fill(value).into_owned()));
         Ok(What {
+            attributes: shown.collect(),
             capability_path: capability_path.map(|template| template.fill(value).into_owned()),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
@@ -122,6 +128,7 @@ impl Pipeline {
             .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()))
             .map_err(internal)?;
         Ok(What {
+            attributes: Vec::new(),
             capability_path: None,
             route: None,
             action: &self.rules.tcp_connect,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use model::{Check, Contract, Headers, Peer, Principal, PrincipalKind, Reason, Target};
+use model::{Check, Contract, HeaderEdits, Headers, Peer, Principal, PrincipalKind, Reason, Target};
 
 use super::answer::{Stop, deny, internal, refused};
+use super::what::What;
 use super::{Pipeline, Waited};
 use crate::identity::{Identified, Verified};
 use crate::rules::{Persona, Rules};
@@ -44,6 +45,25 @@ impl Pipeline {
                 Err(self::refused(log))
             }
         }
+    }
+
+    /// The identity headers of an allow: those of the principal, and those that depend on what it asks for.
+    pub(super) fn edits(
+        &self,
+        who: &Who,
+        persona: &Persona,
+        what: &What<'_>,
+    ) -> Result<Arc<HeaderEdits>, Stop> {
+        let headers = &self.rules.identity_headers;
+        if what.attributes.is_empty() || !headers.need_resource() {
+            return Ok(Arc::clone(&persona.edits));
+        }
+        let nobody = Principal::anonymous();
+        let principal = who.principal().unwrap_or(&nobody);
+        headers
+            .with_resource(&persona.edits, principal, &what.attributes)
+            .map(Arc::new)
+            .map_err(internal)
     }
 
     /// Who asks for a TCP connection.

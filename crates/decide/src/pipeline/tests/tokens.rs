@@ -534,3 +534,60 @@ fn policies_see_whom_a_token_is_for() {
         ],
     );
 }
+
+/// Headers made of the token and of what is asked for; on every allow they are set or removed.
+#[test]
+fn identity_headers_show_claims_and_attributes() {
+    let settings = json!({
+        "issuers": [{
+            "name": "main", "issuer": "house", "audiences": ["api"], "hmac_secrets": [SECRET], "profile": "oidc",
+        }],
+        "identity_headers": {
+            "x-who": {"template": "{issuer}:{subject}"},
+            "x-email": {"template": "{claims./email}"},
+            "x-page": {"template": "{subject}@{resource.name}"},
+        },
+    });
+    let stage = stage(PERMIT_ALL, serde_json::from_value(settings).unwrap());
+    for (claims, set, unset) in [
+        (
+            json!({"client_id": "p", "email": "a@b.test"}),
+            "x-email=a@b.test x-who=main:alice x-page=alice@one",
+            "",
+        ),
+        (
+            json!({"client_id": "p"}),
+            "x-who=main:alice x-page=alice@one",
+            "x-email",
+        ),
+    ] {
+        let decision = stage.ask("GET", "/pages/one", &[("authorization", &bearer(&claims))]);
+        let Verdict::Allow(permit) = decision.verdict() else {
+            panic!("denied")
+        };
+        let edits = permit.edits();
+        let got: Vec<String> = edits
+            .set()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(got.join(" "), set);
+        assert_eq!(edits.unset().join(" "), unset);
+        assert!(edits.set().iter().all(|(name, _)| !edits.remove().contains(name)));
+    }
+    let anonymous = stage.ask("GET", "/pages/one", &[]);
+    let Verdict::Allow(permit) = anonymous.verdict() else {
+        panic!("denied")
+    };
+    assert!(permit.edits().set().is_empty());
+    assert_eq!(permit.edits().unset().join(" "), "x-email x-page x-who");
+    let odd = stage.ask(
+        "GET",
+        "/pages/one",
+        &[(
+            "authorization",
+            &bearer(&json!({"client_id": "p", "email": ["a"]})),
+        )],
+    );
+    assert_eq!(told(&odd).0, 401);
+}
