@@ -2,6 +2,8 @@
 //!
 //! * Yes is exactly 200, without a body.
 //! * No is never 2xx, 3xx or 5xx; nginx knows only 401 and 403 and turns everything else into a 500.
+//! * The answer to a document is a document: the status is 200 whatever it says, because the `opa` plugins take another
+//!   one for a failure.
 //! * Envoy removes what it is told to. The others copy what the answer has and may leave the client's own header where it
 //!   has none, so every declared identity header is in every yes, with nothing in it if need be.
 
@@ -10,6 +12,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use model::{Contract, DECISION_ID_HEADER, Decision, HeaderEdits, Reply, RouteEdits};
+use serde_json::{Map, Value, json};
 
 /// Names of headers that Envoy removes from the request that it lets pass.
 const TO_REMOVE: &str = "x-envoy-auth-headers-to-remove";
@@ -18,6 +21,9 @@ const TO_REMOVE: &str = "x-envoy-auth-headers-to-remove";
 pub(super) fn encode(decision: &Decision, contract: Contract) -> Response<Full<Bytes>> {
     let mut id = [0; 36];
     let id = decision.id().encode(&mut id);
+    if super::is_document(contract) {
+        return document(decision.reply(id), id);
+    }
     let made = match decision.reply(id) {
         Reply::Allow { edits, route } => allow(edits, route, id, contract),
         Reply::Deny {
@@ -64,6 +70,54 @@ fn allow(
     let mut response = Response::new(Full::default());
     *response.headers_mut() = headers;
     Some(response)
+}
+
+/// `{"result": …}` as the `opa` plugins of APISIX (`status_code`, `reason`) and Kong (`status`, `message`) read it.
+fn document(reply: Reply<'_>, id: &str) -> Response<Full<Bytes>> {
+    let result = match reply {
+        Reply::Allow { edits, .. } => {
+            let set = edits.set().iter().map(|(name, value)| (&**name, &**value));
+            let unset = edits.unset().iter().map(|name| (&**name, ""));
+            let headers = set.chain(unset).chain([(DECISION_ID_HEADER, id)]);
+            json!({ "allow": true, "headers": members(headers) })
+        }
+        Reply::Deny {
+            status,
+            body,
+            headers,
+            ..
+        } => {
+            let status = if (400..500).contains(&status) { status } else { 403 };
+            json!({
+                "allow": false,
+                "status": status,
+                "status_code": status,
+                "reason": body,
+                "message": body,
+                "headers": members(headers.into_iter()),
+            })
+        }
+    };
+    let mut response = Response::new(Full::from(json!({ "result": result }).to_string()));
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Headers as the members of an object; one that is there several times has an array.
+fn members<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> Map<String, Value> {
+    let mut members = Map::new();
+    for (name, value) in headers {
+        match members.get_mut(name) {
+            None => {
+                members.insert(name.to_owned(), value.into());
+            }
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(first) => *first = json!([first.take(), value]),
+        }
+    }
+    members
 }
 
 fn deny(
