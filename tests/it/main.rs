@@ -6,6 +6,7 @@ mod admin;
 mod architecture;
 mod conformance;
 mod credentials;
+mod doors;
 mod envoy;
 mod house;
 mod idp;

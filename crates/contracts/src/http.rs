@@ -86,7 +86,20 @@ impl<D: Decide> HttpDoors<D> {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let (contract, target) = match self.find(&parts) {
+        let response = self.answer_parts(&parts, body).await;
+        if parts.method == http::Method::HEAD {
+            reply::without_body(response)
+        } else {
+            response
+        }
+    }
+
+    async fn answer_parts<B>(&self, parts: &Parts, body: B) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (contract, target) = match self.find(parts) {
             Ok(found) => found,
             Err(malformed) => return self.refuse(&malformed),
         };
@@ -96,7 +109,7 @@ impl<D: Decide> HttpDoors<D> {
         };
         let asked = Asked {
             contract,
-            parts: &parts,
+            parts,
             target,
             body: &body,
         };

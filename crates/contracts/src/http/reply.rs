@@ -10,6 +10,7 @@
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Full;
 use model::{Contract, DECISION_ID_HEADER, Decision, HeaderEdits, Reply, RouteEdits};
 use serde_json::{Map, Value, json};
@@ -38,6 +39,16 @@ pub(super) fn encode(decision: &Decision, contract: Contract) -> Response<Full<B
         *response.status_mut() = StatusCode::FORBIDDEN;
         response
     })
+}
+
+/// The answer to HEAD: the length that the body would have, and none. Over HTTP/2 a body would break the answer, and
+/// a broken answer is a failure to the proxy.
+pub(super) fn without_body(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert("content-length", length.into());
+    }
+    Response::from_parts(parts, Full::default())
 }
 
 fn allow(
