@@ -442,3 +442,21 @@ async fn no_client_can_make_the_answer_fail() {
         (200, vec!["true".to_owned()])
     );
 }
+
+/// Why the configuration asks over HTTP/1.1: such a host breaks an HTTP/2 stream before anybody is asked, and only the
+/// closed failure mode keeps the request out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_http_2_cannot_carry_is_kept_out_by_the_failure_mode() {
+    let house = house_with("").await;
+    let alice = people::alice(&house.issuer).bearer();
+    let headers = [("host", &b"[::1"[..]), ("authorization", alice.as_bytes())];
+    let bytes = request("GET", b"/workspaces/ws-alice", &headers);
+    for (mode, status, errors) in [(&[][..], 400, 0), (&[HTTP_2], 403, 1)] {
+        let Some(front) = front(&house, mode).await else {
+            return;
+        };
+        let got = exchange(&front, &bytes).await;
+        assert_eq!((got.status, got.seen.is_some()), (status, false), "{mode:?}");
+        assert_eq!(counted(&front, "error").await, errors, "{mode:?}");
+    }
+}
