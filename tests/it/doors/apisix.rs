@@ -119,15 +119,22 @@ async fn ask(house: &TestHouse, asks: Asks, client: Client<'_>) -> Outcome {
 }
 
 #[test]
-fn the_route_lists_every_identity_header() {
+fn the_configurations_list_every_identity_header() {
+    const MESH: &str = include_str!("../../../deploy/istio/meshconfig.yaml");
     let upstream = names("upstream_headers");
+    let mesh: Vec<&str> = MESH
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "))
+        .collect();
     for name in portcullis::demo::stage::DEFAULT_CONFIG
         .lines()
         .filter_map(|line| line.trim().split_once(':'))
         .map(|(name, _)| name)
         .filter(|name| name.starts_with("x-auth-"))
     {
-        assert!(upstream.contains(&name), "{name} is not in {upstream:?}");
+        for list in [&upstream, &mesh] {
+            assert!(list.contains(&name), "{name} is not in {list:?}");
+        }
     }
 }
 
