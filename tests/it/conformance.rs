@@ -1,10 +1,13 @@
-//! The conformance cases of Envoy's gRPC contract, one test a case: `case_07_...` is the seventh.
+//! The conformance cases, one test a case: `case_07_...` is the seventh. Those of the HTTP contracts are in [`http_doors`] and
+//! [`connections`]; all others are about Envoy's gRPC contract.
 //!
-//! The caller is a plain gRPC client with a `CheckRequest` made by hand, so that everything can be asked that a proxy,
+//! There the caller is a plain gRPC client with a `CheckRequest` made by hand, so that everything can be asked that a proxy,
 //! a mesh or an attacker behind one could ask. Real proxies are in [`crate::envoy`].
 
+mod connections;
 mod credentials;
 mod health;
+mod http_doors;
 mod paths;
 mod replies;
 mod requests;

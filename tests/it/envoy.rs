@@ -1,4 +1,4 @@
-//! Through a real Envoy: what the client gets, what the upstream sees, and what is recorded of it.
+//! Through a real Envoy, over gRPC except in [`http_mode`]: what the client gets, what the upstream sees, and what is recorded of it.
 //!
 //! Each test starts its own house, its own Envoy and its own upstream, so it may break any of them.
 
@@ -8,6 +8,7 @@ mod context;
 mod deploy;
 mod fail_open;
 mod grpc_clients;
+mod http_mode;
 mod identity_headers;
 mod keys;
 mod outage;

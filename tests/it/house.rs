@@ -95,6 +95,11 @@ impl TestHouse {
         self.house().http()[0]
     }
 
+    /// All such listeners, in the order of the configuration.
+    pub(crate) fn all_http(&self) -> Vec<SocketAddr> {
+        self.house().http()
+    }
+
     /// Where probes ask.
     pub(crate) fn admin(&self) -> SocketAddr {
         self.house().admin()
@@ -104,10 +109,10 @@ impl TestHouse {
     pub(crate) async fn stop(&mut self) {
         if let Some(house) = self.house.take() {
             self.config.listen.envoy_grpc = house.envoy_grpc();
-            self.config.admin = house.admin();
-            for (listen, address) in self.config.listen.http.iter_mut().zip(house.http()) {
-                listen.address = address;
+            for (listener, address) in self.config.listen.http.iter_mut().zip(house.http()) {
+                listener.address = address;
             }
+            self.config.admin = house.admin();
             house.stop().await;
         }
     }

@@ -7,6 +7,7 @@ mod architecture;
 mod caddy;
 mod conformance;
 mod credentials;
+mod doors;
 mod envoy;
 mod house;
 mod idp;

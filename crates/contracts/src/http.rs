@@ -4,10 +4,12 @@
 //! is a failure to some proxies, and their failure mode may be to let everything pass. Which contract is spoken where is
 //! configured, by listener and path, and never guessed: what distinguishes them a client could send, too. A path
 //! without a door is a denial. One file per request shape: `envoy` (the request itself), `forwarded` (`X-Forwarded-*`),
-//! `original` (`X-Original-*`); what is answered: `reply`.
+//! `original` (`X-Original-*`), `opa` (a JSON document, which is answered with another and always with 200); what is
+//! answered: `reply`.
 
 mod envoy;
 mod forwarded;
+mod opa;
 mod original;
 mod reply;
 
@@ -84,7 +86,20 @@ impl<D: Decide> HttpDoors<D> {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let (contract, target) = match self.find(&parts) {
+        let response = self.answer_parts(&parts, body).await;
+        if parts.method == http::Method::HEAD {
+            reply::without_body(response)
+        } else {
+            response
+        }
+    }
+
+    async fn answer_parts<B>(&self, parts: &Parts, body: B) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (contract, target) = match self.find(parts) {
             Ok(found) => found,
             Err(malformed) => return self.refuse(&malformed),
         };
@@ -94,7 +109,7 @@ impl<D: Decide> HttpDoors<D> {
         };
         let asked = Asked {
             contract,
-            parts: &parts,
+            parts,
             target,
             body: &body,
         };
@@ -112,7 +127,19 @@ impl<D: Decide> HttpDoors<D> {
     }
 
     async fn decide(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
-        let decision = match asked.check() {
+        let document;
+        let check = if is_document(asked.contract) {
+            match asked.document() {
+                Ok(read) => {
+                    document = read;
+                    document.check(asked)
+                }
+                Err(malformed) => Err(malformed),
+            }
+        } else {
+            asked.check()
+        };
+        let decision = match check {
             Ok(check) => match self.decide.decide_now(&check) {
                 Some(decision) => decision,
                 None => self.decide.decide(&check).await,
@@ -135,8 +162,12 @@ impl<D: Decide> HttpDoors<D> {
                 return Ok((door.contract, target));
             }
         }
+        // A refusal that is a document has status 200, and whoever asks here may take that for a yes.
+        let mut contracts = self.doors.iter().map(|door| door.contract);
         Err(Malformed {
-            contract: self.doors.first().map_or(Contract::EnvoyHttp, |door| door.contract),
+            contract: contracts
+                .find(|contract| !is_document(*contract))
+                .unwrap_or(Contract::EnvoyHttp),
             reason: Reason::Malformed,
             detail: "the proxy asks at a path where this listener has no door: compare the proxy's configuration with \
                      `listen.http`"
@@ -150,7 +181,7 @@ impl<D: Decide> HttpDoors<D> {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if !matches!(contract, Contract::EnvoyHttp | Contract::Apisix) {
+        if !matches!(contract, Contract::EnvoyHttp | Contract::Apisix) && !is_document(contract) {
             return Ok(Bytes::new());
         }
         let refused = |reason, detail: String| Malformed {
@@ -228,7 +259,10 @@ impl<'a> Asked<'a> {
 
     /// A method is a token (RFC 9110 section 9.1), and none that is known is long.
     fn method(&self, bytes: &'a [u8]) -> Result<&'a str, Malformed> {
-        let method = self.text(bytes, "the method")?;
+        self.token(self.text(bytes, "the method")?)
+    }
+
+    fn token<'m>(&self, method: &'m str) -> Result<&'m str, Malformed> {
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if (1..=32).contains(&method.len()) && method.bytes().all(is_token) {
             Ok(method)
@@ -248,6 +282,11 @@ impl<'a> Asked<'a> {
             detail,
         }
     }
+}
+
+/// Whether the question is a JSON document and the answer another.
+fn is_document(contract: Contract) -> bool {
+    matches!(contract, Contract::ApisixOpa | Contract::KongOpa)
 }
 
 /// When even refusing panicked: a denial that nobody recorded.

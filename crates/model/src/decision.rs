@@ -235,11 +235,15 @@ pub enum Contract {
     Haproxy = 6,
     /// No proxy at all: a question from the command line.
     Direct = 7,
+    /// APISIX `opa`.
+    ApisixOpa = 8,
+    /// Kong `opa`.
+    KongOpa = 9,
 }
 
 impl Contract {
     /// How many contracts there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 10;
 
     /// The name in logs and metrics.
     pub fn as_str(self) -> &'static str {
@@ -252,6 +256,8 @@ impl Contract {
             Self::Caddy => "caddy",
             Self::Haproxy => "haproxy",
             Self::Direct => "direct",
+            Self::ApisixOpa => "apisix_opa",
+            Self::KongOpa => "kong_opa",
         }
     }
 }

@@ -112,6 +112,10 @@ pub enum HttpContract {
     Caddy,
     /// HAProxy with `haproxy-auth-request`.
     Haproxy,
+    /// APISIX `opa`: it posts a document to `/v1/data/<package>/<decision>` and sends the path decoded.
+    ApisixOpa,
+    /// Kong `opa`: it posts a document to its `opa_path`.
+    KongOpa,
 }
 
 fn root() -> String {
@@ -146,6 +150,8 @@ impl From<HttpContract> for model::Contract {
             HttpContract::Traefik => Self::Traefik,
             HttpContract::Caddy => Self::Caddy,
             HttpContract::Haproxy => Self::Haproxy,
+            HttpContract::ApisixOpa => Self::ApisixOpa,
+            HttpContract::KongOpa => Self::KongOpa,
         }
     }
 }
@@ -189,6 +195,21 @@ fn check_listeners(listen: &Listen, problems: &mut Vec<Problem>) {
                     format!("doors/{i}/path"),
                     "another door is at the same path",
                     "which contract is spoken there would be a guess",
+                );
+            }
+            let asked_about = |prefix: &DoorSettings| {
+                prefix.contract == HttpContract::EnvoyHttp
+                    && prefix.path != door.path
+                    && door
+                        .path
+                        .strip_prefix(prefix.path.trim_end_matches('/'))
+                        .is_some_and(|rest| rest.starts_with('/'))
+            };
+            if listener.doors.iter().any(asked_about) {
+                problem(
+                    format!("doors/{i}/path"),
+                    "this path is behind the prefix of an `envoy_http` door",
+                    "a client's own path would choose this door; give it another path, or a listener of its own",
                 );
             }
         }

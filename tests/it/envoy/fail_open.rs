@@ -8,7 +8,7 @@ use super::{DECISION_ID, HEADER_FORMS, ask, counted, token};
 use crate::house::{Front, TestHouse};
 
 /// What Envoy adds to a request that it lets through without an answer.
-const LET_THROUGH: &str = "x-envoy-auth-failure-mode-allowed";
+pub(super) const LET_THROUGH: &str = "x-envoy-auth-failure-mode-allowed";
 
 /// An Envoy with an open failure mode, large headers and bodies.
 async fn open(house: &TestHouse, headers: HeaderForm) -> Option<Front> {
@@ -30,7 +30,7 @@ async fn open(house: &TestHouse, headers: HeaderForm) -> Option<Front> {
 }
 
 /// A name and a request.
-type Row = (&'static str, Vec<u8>);
+pub(super) type Row = (&'static str, Vec<u8>);
 
 /// A GET of what Alice may see, or of what everybody may see, with these headers.
 fn get(target: &[u8], headers: &[(&str, &[u8])]) -> Vec<u8> {
@@ -44,7 +44,7 @@ fn many(count: usize) -> Vec<(&'static str, &'static [u8])> {
 }
 
 /// Credentials that are none: 401 by us.
-fn credentials(alice: &str) -> Vec<Row> {
+pub(super) fn credentials(alice: &str) -> Vec<Row> {
     let good = format!("Bearer {alice}");
     let (signed, _) = alice.rsplit_once('.').expect("a JWS");
     let deep = format!("Bearer {}.e30.AAAA", "W1tb".repeat(4000));
@@ -78,7 +78,7 @@ fn credentials(alice: &str) -> Vec<Row> {
 }
 
 /// Nothing but odd headers and methods around a request without a credential: 401 by us.
-fn surroundings() -> Vec<Row> {
+pub(super) fn surroundings() -> Vec<Row> {
     let nobody = |headers: &[(&str, &[u8])]| get(b"/workspaces/ws-alice", headers);
     let timeouts: [(&str, &[u8]); 3] = [
         ("x-envoy-expected-rq-timeout-ms", b"1"),
@@ -96,7 +96,7 @@ fn surroundings() -> Vec<Row> {
 }
 
 /// Alice's good token, and something about target, host or header names that cannot be read in one way: 400 by us.
-fn ambiguous(alice: &str) -> Vec<Row> {
+pub(super) fn ambiguous(alice: &str) -> Vec<Row> {
     let good = format!("Bearer {alice}").into_bytes();
     let target = |target: &[u8]| get(target, &[("authorization", &good)]);
     let host = |host: &str| {
@@ -134,7 +134,7 @@ fn ambiguous(alice: &str) -> Vec<Row> {
 }
 
 /// What Envoy itself refuses, and nobody is asked about.
-fn refused_by_envoy(alice: &str) -> Vec<Row> {
+pub(super) fn refused_by_envoy(alice: &str) -> Vec<Row> {
     let good = format!("Bearer {alice}").into_bytes();
     let with = |method: &str, target: &[u8]| request(method, target, &[("authorization", &good)]);
     let host = [("host", &b"a b"[..]), ("authorization", &good)];

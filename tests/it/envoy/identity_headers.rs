@@ -6,7 +6,7 @@ use super::{DECISION_ID, HEADER_FORMS, front, raw, record_of, token};
 use crate::house::{Front, Got, TestHouse};
 
 /// The spellings that some upstream would take for `name`, apart from those that mix `-` and `_`.
-fn spellings(name: &str) -> [String; 4] {
+pub(super) fn spellings(name: &str) -> [String; 4] {
     let underscores = name.replace('-', "_");
     [
         name.to_owned(),
@@ -17,7 +17,7 @@ fn spellings(name: &str) -> [String; 4] {
 }
 
 /// Those that mix, one for each hyphen.
-fn mixed_spellings(name: &str) -> Vec<String> {
+pub(super) fn mixed_spellings(name: &str) -> Vec<String> {
     let hyphens = name.match_indices('-').map(|(at, _)| at);
     let mut mixed: Vec<String> = hyphens
         .map(|at| format!("{}_{}", &name[..at], &name[at + 1..]))
@@ -37,7 +37,7 @@ async fn get(house: &TestHouse, front: &Front, who: &str, target: &str, headers:
 }
 
 /// All that the upstream saw under the identity headers and their look-alikes.
-fn identity_at_upstream(got: &Got, names: &[String]) -> BTreeMap<String, Vec<String>> {
+pub(super) fn identity_at_upstream(got: &Got, names: &[String]) -> BTreeMap<String, Vec<String>> {
     let seen = got.seen.as_ref().expect("the upstream was reached");
     let fold = |name: &str| name.to_lowercase().replace('_', "-");
     let wanted = |name: &str| names.iter().any(|n| fold(n) == fold(name));

@@ -1,7 +1,10 @@
 //! [`Decision`] -> HTTP response, as each proxy reads it.
 //!
 //! * Yes is exactly 200, without a body.
-//! * No is never 2xx or 5xx, and 3xx only to send a browser to its login; nginx knows only 401 and 403 and turns everything else into a 500.
+//! * No is never 2xx or 5xx, and 3xx only to send a browser to its login; nginx knows only 401 and 403 and turns everything
+//!   else into a 500.
+//! * The answer to a document is a document: the status is 200 whatever it says, because the `opa` plugins take another
+//!   one for a failure.
 //! * Envoy removes what it is told to. The others copy what the answer has, and some leave the client's own header where it
 //!   has none; so every declared identity header is in every yes, with nothing in it if need be. Proxies that take an
 //!   empty header for none have to remove the client's themselves: see their configuration in `deploy/`.
@@ -9,8 +12,10 @@
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Full;
 use model::{Contract, DECISION_ID_HEADER, Decision, HeaderEdits, Reply, RouteEdits};
+use serde_json::{Map, Value, json};
 
 /// Names of headers that Envoy removes from the request that it lets pass.
 const TO_REMOVE: &str = "x-envoy-auth-headers-to-remove";
@@ -19,6 +24,9 @@ const TO_REMOVE: &str = "x-envoy-auth-headers-to-remove";
 pub(super) fn encode(decision: &Decision, contract: Contract) -> Response<Full<Bytes>> {
     let mut id = [0; 36];
     let id = decision.id().encode(&mut id);
+    if super::is_document(contract) {
+        return document(decision.reply(id), id);
+    }
     let made = match decision.reply(id) {
         Reply::Allow { edits, route } => allow(edits, route, id, contract),
         Reply::Deny {
@@ -40,6 +48,16 @@ pub(super) fn encode(decision: &Decision, contract: Contract) -> Response<Full<B
         *response.status_mut() = StatusCode::FORBIDDEN;
         response
     })
+}
+
+/// The answer to HEAD: the length that the body would have, and none. Over HTTP/2 a body would break the answer, and
+/// a broken answer is a failure to the proxy.
+pub(super) fn without_body(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert("content-length", length.into());
+    }
+    Response::from_parts(parts, Full::default())
 }
 
 fn allow(
@@ -72,6 +90,61 @@ fn allow(
     let mut response = Response::new(Full::default());
     *response.headers_mut() = headers;
     Some(response)
+}
+
+/// `{"result": …}` as the `opa` plugins of APISIX (`status_code`, `reason`) and Kong (`status`, `message`) read it.
+fn document(reply: Reply<'_>, id: &str) -> Response<Full<Bytes>> {
+    let result = match reply {
+        Reply::Allow { edits, .. } => {
+            let set = edits.set().iter().map(|(name, value)| (&**name, &**value));
+            let unset = edits.unset().iter().map(|name| (&**name, ""));
+            let headers = set.chain(unset).chain([(DECISION_ID_HEADER, id)]);
+            json!({ "allow": true, "headers": members(headers) })
+        }
+        Reply::Deny {
+            status,
+            redirect,
+            body,
+            headers,
+            ..
+        } => {
+            let status = match redirect {
+                Some(_) => 302,
+                None if (400..500).contains(&status) => status,
+                None => 403,
+            };
+            let location = redirect.map(|location| ("location", location));
+            let headers = headers.into_iter().chain(location);
+            json!({
+                "allow": false,
+                "status": status,
+                "status_code": status,
+                "reason": body,
+                "message": body,
+                "headers": members(headers),
+            })
+        }
+    };
+    let mut response = Response::new(Full::from(json!({ "result": result }).to_string()));
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Headers as the members of an object; one that is there several times has an array.
+fn members<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>) -> Map<String, Value> {
+    let mut members = Map::new();
+    for (name, value) in headers {
+        match members.get_mut(name) {
+            None => {
+                members.insert(name.to_owned(), value.into());
+            }
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(first) => *first = json!([first.take(), value]),
+        }
+    }
+    members
 }
 
 fn deny(

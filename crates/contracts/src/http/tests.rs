@@ -1,5 +1,7 @@
 //! Requests as each proxy sends them, and as each reads the answer. The cases' numbers are those of the conformance list.
 
+mod opa;
+
 use std::sync::Mutex;
 
 use http::StatusCode;
@@ -70,6 +72,7 @@ impl Decide for Judge {
 struct Answer {
     status: StatusCode,
     headers: http::HeaderMap,
+    body: Bytes,
     heard: String,
 }
 
@@ -92,8 +95,16 @@ fn ask(method: &str, path: &str, headers: &[(&str, &[u8])], body: &str) -> Answe
         door(Contract::Traefik, "/traefik"),
         door(Contract::Caddy, "/caddy"),
         door(Contract::Haproxy, "/haproxy"),
+        door(Contract::ApisixOpa, "/v1/data/apisix/allow"),
+        door(Contract::KongOpa, "/v1/data/kong/allow"),
     ];
-    let doors = HttpDoors::new(Arc::new(Judge::default()), doors, 64);
+    // Documents are as long as they are.
+    let longest = if path.starts_with("/v1/data/") {
+        1 << 20
+    } else {
+        64
+    };
+    let doors = HttpDoors::new(Arc::new(Judge::default()), doors, longest);
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -105,10 +116,12 @@ fn ask(method: &str, path: &str, headers: &[(&str, &[u8])], body: &str) -> Answe
         .unwrap();
     let response = runtime.block_on(doors.answer(request));
     let heard = doors.decide.0.lock().unwrap().pop().unwrap_or_default();
-    let (parts, _) = response.into_parts();
+    let (parts, body) = response.into_parts();
+    let body = runtime.block_on(body.collect()).unwrap().to_bytes();
     Answer {
         status: parts.status,
         headers: parts.headers,
+        body,
         heard,
     }
 }

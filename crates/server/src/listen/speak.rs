@@ -25,13 +25,24 @@ const MAX_HEADER_LIST: u32 = 96 * 1024;
 const MAX_HEADERS: usize = 256;
 /// A connection on which nobody begins to speak HTTP/2.
 const FIRST_BYTES: Duration = Duration::from_secs(10);
-/// A head of a request that was begun and is not finished.
-const HEAD: Duration = Duration::from_secs(10);
-/// Proxies keep idle connections for 60 s and would take one that we close first for a failure.
-const IDLE: Duration = Duration::from_secs(120);
+/// What connections of the HTTP contracts may take. Proxies keep idle ones for 60 s and would take one that we close
+/// first for a failure.
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(120),
+};
 /// Pings find peers that went away without a word.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection may keep us waiting.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// For the rest of a head that was begun.
+    head: Duration,
+    /// For the first byte of a head.
+    idle: Duration,
+}
 
 /// The contracts of a listener.
 #[derive(Debug)]
@@ -62,7 +73,7 @@ impl<D: Decide> Language<D> {
         let stream = tokio::net::TcpStream::from_std(stream).map_err(|error| error.to_string())?;
         match self {
             Self::Grpc(service) => grpc(service, stream, max_streams, told).await,
-            Self::Http(doors) => http(doors, stream, max_streams, told).await,
+            Self::Http(doors) => http(doors, stream, max_streams, PATIENCE, told).await,
         }
     }
 }
@@ -107,15 +118,25 @@ async fn http<D: Decide>(
     doors: HttpDoors<D>,
     stream: tokio::net::TcpStream,
     max_streams: u32,
+    patience: Patience,
     told: impl Future<Output = ()>,
 ) -> Result<(), String> {
+    let mut told = std::pin::pin!(told);
+    let mut first = [0];
+    // Until the first byte says which version of HTTP it is, no other clock runs.
+    tokio::select! {
+        begun = tokio::time::timeout(patience.idle, stream.peek(&mut first)) => begun
+            .map_err(|_| "no request was begun in time")?
+            .map_err(|error| error.to_string())?,
+        () = told.as_mut() => return Ok(()),
+    };
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
         .timer(TokioTimer::new())
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEADER_LIST as usize)
         // This clock also runs between two requests; for a head that was begun there is `Patient`.
-        .header_read_timeout(IDLE);
+        .header_read_timeout(patience.idle);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(max_streams)
@@ -124,7 +145,7 @@ async fn http<D: Decide>(
         .max_local_error_reset_streams(max_streams as usize)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let (stream, head) = Patient::new(TokioIo::new(stream), HEAD);
+    let (stream, head) = Patient::new(TokioIo::new(stream), patience.head);
     let answer = service_fn(move |request: Request<Incoming>| {
         let doors = doors.clone();
         let head = head.clone();
@@ -142,7 +163,7 @@ async fn http<D: Decide>(
     let mut connection = std::pin::pin!(http.serve_connection(stream, answer));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = told => {
+        () = told.as_mut() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -162,3 +183,6 @@ async fn preface(stream: &tokio::net::TcpStream) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
