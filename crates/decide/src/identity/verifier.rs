@@ -214,7 +214,7 @@ impl Verifier {
             Self::Static(..) => true,
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
             Self::External(entry) => entry.still_holds(proven, now),
-            Self::Introspection(_) => now < proven.registered.expires_at,
+            Self::Introspection(_) => introspection::still_holds(&proven.registered, now),
         }
     }
 }
