@@ -13,6 +13,8 @@ use crate::house::{Front, TestHouse, until};
 
 /// As many questions as may be under way.
 const MOST: u64 = 8;
+/// As many of them as may be about tokens that were not known to be good.
+const MOST_JUNK: u64 = 6;
 
 const ALICE_READS_HERS: &str = r#"
 @id("alice-reads-hers")
@@ -31,6 +33,7 @@ introspection:
     client_id: portcullis
     client_secret: 'a secret: 100% +/=&'
     audiences: [workspace-api]
+    claims: {{ type: {{ otherwise: User }} }}
     cache_seconds: {cache_seconds}
     max_in_flight: {MOST}
     timeout_seconds: 30
@@ -266,18 +269,22 @@ async fn a_flood_of_junk_keeps_nobody_out_who_is_known() {
             for token in &honest {
                 assert_eq!(status(front, token).await, 200, "round {rounds}");
             }
-            rounds > 10 && count.get() >= 300 - MOST
+            rounds > 10 && count.get() >= 300 - MOST_JUNK
         })
         .await;
         let asked = provider.asked().await;
-        assert_eq!((asked.under_way, asked.in_all), (MOST, 5 + MOST), "{asked:?}");
+        assert_eq!(
+            (asked.under_way, asked.in_all),
+            (MOST_JUNK, 5 + MOST_JUNK),
+            "{asked:?}"
+        );
         provider.set_mood(Mood::Well).await;
     };
     let (statuses, ()) = join(join_all(junk), meanwhile).await;
     let refused = |with: u16| statuses.iter().filter(|status| **status == with).count() as u64;
     assert_eq!(refused(401) + refused(403), 300, "{statuses:?}");
-    assert!(refused(403) >= 300 - MOST, "{statuses:?}");
-    assert_eq!(provider.asked().await.most_under_way, MOST);
+    assert!(refused(403) >= 300 - MOST_JUNK, "{statuses:?}");
+    assert_eq!(provider.asked().await.most_under_way, MOST_JUNK);
     let fresh = provider.token_of("gleaner", "catalogue").await;
     assert_eq!(status(front, &fresh).await, 200, "the flood is over");
 }

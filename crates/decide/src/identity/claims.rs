@@ -2,7 +2,7 @@
 //!
 //! A claim that does not parse is not an absent claim: every claim that is looked at is either absent or of its type.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
@@ -52,6 +52,8 @@ pub(super) struct Registered {
     pub(super) token_id: Option<String>,
     /// `scope`.
     pub(super) scopes: Vec<String>,
+    /// When all this ceases to count by the monotonic clock, whatever is done to the other one; `None` if never.
+    pub(super) believed_until: Option<Instant>,
 }
 
 impl Registered {
@@ -80,6 +82,7 @@ impl Registered {
             issued_at,
             token_id: claims.name("jti")?.map(str::to_owned),
             scopes: claims.scopes()?,
+            believed_until: None,
         })
     }
 }
@@ -95,6 +98,7 @@ impl Registered {
             issued_at: None,
             token_id: None,
             scopes: Vec::new(),
+            believed_until: None,
         }
     }
 }

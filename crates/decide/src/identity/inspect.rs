@@ -11,6 +11,7 @@ use super::credentials;
 use super::credentials::Presented;
 use super::jws::{self, Jws};
 use super::refusal::{Part, Refused, TokenRefusal};
+use super::verifier::Waited;
 use super::{Identified, Identity, Look};
 
 /// What there is to say about a credential. Has neither the token nor its signature.
@@ -203,10 +204,10 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     token: token.unwrap_or_default().into(),
                     place: None,
                 };
-                match self.judge(&presented, now) {
+                match self.judge(&presented, now, Waited::No) {
                     Look::NotYet(_, Some(awaited)) => {
                         awaited.wait().await;
-                        self.judge(&presented, now)
+                        self.judge(&presented, now, Waited::Yes)
                     }
                     look => look,
                 }

@@ -2,7 +2,8 @@
 //!
 //! [`Introspector::ask`] looks at the answers that are known, or has a task ask; it does no IO and never waits. However
 //! many requests come with whatever tokens, there is at most one question per token under way, at most `max_in_flight`
-//! in all, and none for a while after the endpoint failed. [`registered()`] checks what an answer says.
+//! in all, and none for a while after the endpoint failed. Tokens that were good a while ago have a quarter of those places
+//! for themselves, so that junk cannot end them. [`registered()`] checks what an answer says.
 //!
 //! Not here: the order among the verifiers.
 
@@ -16,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use self::exchange::Endpoint;
+use self::exchange::{Blame, Endpoint};
 use self::kept::{KeptAnswers, OTHERS_AGE};
 use super::cache::Digest;
 use super::keys;
@@ -30,12 +31,15 @@ mod settings;
 
 use self::exchange::IntrospectionFailure;
 use self::registered::registered;
+pub(super) use self::registered::still_holds;
 pub use self::settings::IntrospectionSettings;
 pub(super) use self::settings::validate;
 
 /// First pause after the endpoint failed; it doubles with every failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// So many tokens in a row are not all to blame for the endpoint's failures.
+const SUSPECTS: usize = 3;
 
 /// One introspection endpoint with its answers. Dropping it ends its tasks.
 pub(super) struct Introspector {
@@ -43,9 +47,26 @@ pub(super) struct Introspector {
     pub(super) settings: IntrospectionSettings,
     shared: Arc<Shared>,
     token_prefix: String,
-    max_in_flight: usize,
+    places: Places,
     patience: Duration,
     asking: Handle,
+}
+
+/// How many questions may be under way.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    in_all: usize,
+    /// About tokens that were not known to be good.
+    for_strangers: usize,
+}
+
+/// What was known about a token when its question began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It was good lately.
+    Known,
+    /// Nothing, as about junk.
+    Stranger,
 }
 
 /// What is known about a token.
@@ -117,7 +138,7 @@ impl Introspector {
                 questions: Mutex::default(),
             }),
             token_prefix: settings.token_prefix.clone().unwrap_or_default(),
-            max_in_flight: usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX),
+            places: Places::of(usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX)),
             patience: settings.patience() + Duration::from_millis(100),
             asking: asking.clone(),
         }
@@ -144,7 +165,11 @@ impl Introspector {
         if questions.pause.lasts(now) {
             return Asked::Busy(Busy::CoolingDown);
         }
-        if questions.under_way.len() >= self.max_in_flight {
+        let standing = match self.shared.answers.vouched_lately(&digest) {
+            true => Standing::Known,
+            false => Standing::Stranger,
+        };
+        if !questions.has_place(standing, self.places) {
             return Asked::Busy(Busy::Full);
         }
         let (ending, under_way) = watch::channel(());
@@ -152,8 +177,9 @@ impl Introspector {
         let question = Question {
             under_way: under_way.clone(),
             task: self.asking.spawn(task).abort_handle(),
+            standing,
         };
-        questions.under_way.insert(digest, question);
+        questions.begin(digest, question);
         self.pending(under_way)
     }
 
@@ -162,6 +188,17 @@ impl Introspector {
             under_way,
             patience: self.patience,
         })
+    }
+}
+
+impl Places {
+    /// Three quarters for strangers, and one for the others at least; a single place is for all.
+    fn of(in_all: usize) -> Self {
+        let for_strangers = in_all.saturating_sub(in_all.div_ceil(4)).max(1);
+        Self {
+            in_all,
+            for_strangers,
+        }
     }
 }
 
@@ -210,12 +247,35 @@ struct Shared {
 #[derive(Default)]
 struct Questions {
     under_way: HashMap<Digest, Question>,
+    /// How many of them are about strangers.
+    strangers: usize,
     pause: Pause,
 }
 
 struct Question {
     under_way: watch::Receiver<()>,
     task: AbortHandle,
+    standing: Standing,
+}
+
+impl Questions {
+    fn has_place(&self, standing: Standing, places: Places) -> bool {
+        let allowed = standing == Standing::Known || self.strangers < places.for_strangers;
+        allowed && self.under_way.len() < places.in_all
+    }
+
+    fn begin(&mut self, digest: Digest, question: Question) {
+        self.strangers += usize::from(question.standing == Standing::Stranger);
+        self.under_way.insert(digest, question);
+    }
+
+    fn end(&mut self, digest: &Digest) {
+        if let Some(question) = self.under_way.remove(digest)
+            && question.standing == Standing::Stranger
+        {
+            self.strangers = self.strangers.saturating_sub(1);
+        }
+    }
 }
 
 impl Shared {
@@ -234,8 +294,11 @@ impl Shared {
         let outcome = self.endpoint.ask(&token).await;
         let now = Instant::now();
         let until = match &outcome {
-            Outcome::Failed(failure) if failure.is_the_endpoints() => self.pause(failure, begun, now),
-            Outcome::Failed(_) => now + OTHERS_AGE,
+            Outcome::Failed(failure) => match failure.blame() {
+                Blame::Endpoint => self.pause(failure, begun, now),
+                Blame::Either if self.questions().pause.suspect(digest) => self.pause(failure, begun, now),
+                Blame::Either | Blame::Token => now + OTHERS_AGE,
+            },
             Outcome::Active { .. } | Outcome::Inactive => {
                 self.questions().pause.end(begun);
                 now + OTHERS_AGE
@@ -272,7 +335,7 @@ struct Place<'s> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.shared.questions().under_way.remove(&self.digest);
+        self.shared.questions().end(&self.digest);
     }
 }
 
@@ -284,6 +347,8 @@ struct Pause {
     /// When the last of them was noticed.
     since: Option<Instant>,
     until: Instant,
+    /// Tokens whose questions failed for a reason that may be theirs, since the endpoint last answered.
+    suspects: Vec<Digest>,
 }
 
 impl Default for Pause {
@@ -292,6 +357,7 @@ impl Default for Pause {
             failures: 0,
             since: None,
             until: Instant::now(),
+            suspects: Vec::new(),
         }
     }
 }
@@ -313,10 +379,19 @@ impl Pause {
         true
     }
 
+    /// A question about this token failed, which may be for the token's sake. True if so many did that it is not.
+    fn suspect(&mut self, digest: Digest) -> bool {
+        if self.suspects.len() < SUSPECTS && !self.suspects.contains(&digest) {
+            self.suspects.push(digest);
+        }
+        self.suspects.len() >= SUSPECTS
+    }
+
     /// The question begun then was answered.
     fn end(&mut self, begun: Instant) {
         if !self.knew(begun) {
             self.failures = 0;
+            self.suspects.clear();
         }
     }
 

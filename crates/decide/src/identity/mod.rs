@@ -51,7 +51,7 @@ use self::credentials::{Place, Presented};
 use self::issuer::Proven;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
-use self::verifier::{Answer, Question, Verifier};
+use self::verifier::{Answer, Question, Verifier, Waited};
 use crate::problem::{Problem, Severity};
 
 pub use self::algorithm::Algorithm;
@@ -155,7 +155,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
 
     /// Who presents these headers and this query at the time `now`. Does no IO and never waits.
     pub fn identify(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime) -> Identified<D> {
-        match self.look(headers, query, now) {
+        match self.look(headers, query, now, Waited::No) {
             Look::Final(identified) => identified,
             Look::NotYet(_, Some(wanted)) => Identified::NotYet(wanted),
             Look::NotYet(refused, None) => Identified::Refused(refused),
@@ -170,7 +170,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         query: Option<&str>,
         now: SystemTime,
     ) -> Identified<D> {
-        match self.look(headers, query, now) {
+        match self.look(headers, query, now, Waited::Yes) {
             Look::Final(identified) => identified,
             Look::NotYet(refused, _) => Identified::Refused(refused),
         }
@@ -197,16 +197,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
         self.verifiers.iter().filter_map(Verifier::keys)
     }
 
-    fn look(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime) -> Look<D> {
+    fn look(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime, waited: Waited) -> Look<D> {
         let presented = match credentials::find(headers, query, &self.places) {
             Ok(Some(presented)) => presented,
             Ok(None) => return Look::Final(Identified::Anonymous),
             Err(reason) => return Look::refused(reason, None),
         };
-        self.judge(&presented, now)
+        self.judge(&presented, now, waited)
     }
 
-    fn judge(&self, presented: &Presented<'_, '_>, now: SystemTime) -> Look<D> {
+    fn judge(&self, presented: &Presented<'_, '_>, now: SystemTime, waited: Waited) -> Look<D> {
         let digest = Digest::of(&presented.token);
         let cached = self
             .verified
@@ -214,17 +214,24 @@ impl<D: Send + Sync + 'static> Identity<D> {
             .filter(|verified| self.still_holds(verified, presented.place, now));
         match cached {
             Some(verified) => Look::Final(Identified::Verified(verified)),
-            None => self.verify(presented, digest, now),
+            None => self.verify(presented, digest, now, waited),
         }
     }
 
     /// Asks every verifier; the first that knows the token decides.
-    fn verify(&self, presented: &Presented<'_, '_>, digest: Digest, now: SystemTime) -> Look<D> {
+    fn verify(
+        &self,
+        presented: &Presented<'_, '_>,
+        digest: Digest,
+        now: SystemTime,
+        waited: Waited,
+    ) -> Look<D> {
         let question = Question {
             digest,
             jws: Jws::parse(&presented.token),
             presented,
             now,
+            waited,
         };
         let mut last: Option<Refused> = None;
         for (index, verifier) in self.verifiers.iter().enumerate() {

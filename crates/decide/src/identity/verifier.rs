@@ -64,6 +64,17 @@ pub(super) struct Question<'q> {
     pub(super) jws: Result<Jws<'q>, TokenRefusal>,
     /// The time of the request.
     pub(super) now: SystemTime,
+    /// Whether it is asked again.
+    pub(super) waited: Waited,
+}
+
+/// Whether what a credential needs was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// Not yet: it may be.
+    No,
+    /// It was, and whoever is late by now is done without.
+    Yes,
 }
 
 /// What a verifier says to a credential.
@@ -213,7 +224,7 @@ impl Verifier {
             Self::Static(..) => true,
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
             Self::External(entry) => entry.still_holds(proven, now),
-            Self::Introspection(_) => now < proven.registered.expires_at,
+            Self::Introspection(_) => introspection::still_holds(&proven.registered, now),
         }
     }
 }

@@ -47,10 +47,20 @@ pub(super) enum Proof {
     Jwks(JwksOptions),
 }
 
+impl Proof {
+    /// The subject, if the configuration says it.
+    pub(super) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Static { subject, .. } | Self::Legacy { subject, .. } => Some(subject),
+            Self::Jwks(_) => None,
+        }
+    }
+}
+
 /// What is demanded of a JWT by published keys.
 #[derive(Debug)]
 pub(super) struct JwksOptions {
-    /// Where the keys are.
+    /// Where the keys are: the URL in its normal form, so that the same place is the same text.
     pub(super) url: String,
     /// The accepted `iss`; any if empty.
     pub(super) issuers: Vec<String>,
@@ -85,7 +95,7 @@ pub(super) fn read(settings: &BackstageSettings) -> (Vec<Entry>, Faults) {
         }
         entries.push(Entry { place, tags, proof });
     }
-    shared_subjects(&entries, &mut faults);
+    between_entries(&entries, &mut faults);
     if !auth.keys.is_empty() {
         faults.add("/backend/auth/keys", Fault::OldKeys);
     }
@@ -183,7 +193,7 @@ fn jwks(options: &Part<'_>, faults: &mut Faults) -> Option<Proof> {
     }
     let claims = claims(options, faults);
     Some(Proof::Jwks(JwksOptions {
-        url: url?.to_owned(),
+        url: acceptable_url(url?).map_or(url?.to_owned(), String::from),
         issuers,
         audiences: audiences.unwrap_or_default(),
         algorithms,
@@ -271,8 +281,9 @@ fn secret(options: &Part<'_>, faults: &mut Faults) -> Option<Box<hmac::Key>> {
     decoded.map(|secret| Box::new(hmac::Key::new(hmac::HMAC_SHA256, &secret)))
 }
 
-/// Different issuers choose `sub` without regard to each other, and a prefix can be part of somebody's `sub`.
-fn shared_subjects(entries: &[Entry], faults: &mut Faults) {
+/// Notes entries that stand in each other's way. Different issuers choose `sub` without regard to each other, and a prefix
+/// can be part of somebody's `sub`. What an entry for any issuer has no key for may be for the entries behind it.
+fn between_entries(entries: &[Entry], faults: &mut Faults) {
     let mut before: Vec<&JwksOptions> = Vec::new();
     for entry in entries {
         let Proof::Jwks(options) = &entry.proof else {
@@ -287,6 +298,20 @@ fn shared_subjects(entries: &[Entry], faults: &mut Faults) {
             faults.add(&pointer, Fault::SharedSubjects);
         }
         before.push(options);
+    }
+    let (mut behind, mut slow): (Vec<&str>, _) = (Vec::new(), Vec::new());
+    for entry in entries.iter().rev() {
+        let Proof::Jwks(options) = &entry.proof else {
+            continue;
+        };
+        if options.issuers.is_empty() && behind.iter().any(|url| *url != options.url) {
+            slow.push(entry);
+        }
+        behind.push(&options.url);
+    }
+    for entry in slow.into_iter().rev() {
+        let pointer = format!("/backend/auth/{}/options", entry.place);
+        faults.add(&pointer, Fault::AnyIssuer);
     }
 }
 

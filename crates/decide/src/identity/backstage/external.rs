@@ -1,10 +1,16 @@
 //! A caller from outside, by an entry of Backstage's configuration; or one of its plugins.
 //!
 //! Every entry is a verifier of its own in the chain, so the first that accepts a token decides, with its restrictions.
-//! What an entry does not accept, the next may; only a legacy token by its secret that is out of date ends the walk, as in
+//! What an entry does not accept, the next may; a legacy token by its secret that is out of date ends the walk, as in
 //! Backstage. Stricter than there: every JWT must have `exp`.
+//!
+//! A key that is missing must not hand a token to an entry with fewer restrictions. So entries of one URL have one set of
+//! keys, and only the first of them whose limits a token fits can accept it; and an entry that names the issuer of the token
+//! ends the walk. One that names none may be meant for others: it is waited for once.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use model::{Principal, PrincipalKind};
@@ -29,7 +35,7 @@ use crate::identity::jws::Jws;
 use crate::identity::keys::{IssuerKeys, Pace};
 use crate::identity::refusal::{ClaimFault, Quoted, TokenRefusal};
 use crate::identity::static_token;
-use crate::identity::verifier::{Answer, Question};
+use crate::identity::verifier::{Answer, Question, Waited};
 
 /// Where these tokens are.
 const PLACES: &[Place] = &[Place::Bearer];
@@ -56,8 +62,44 @@ pub(in crate::identity) struct External {
 enum Method {
     Static(Box<Proven>, Digest),
     Legacy { secret: Box<hmac::Key>, subject: String },
-    Jwks(JwksOptions, IssuerKeys),
+    Jwks(Box<Published>),
     Plugin(Plugin),
+}
+
+/// JWTs by published keys.
+struct Published {
+    options: Arc<JwksOptions>,
+    /// Those of the entries before this one that have the same keys.
+    earlier: Vec<Arc<JwksOptions>>,
+    keys: Arc<IssuerKeys>,
+    /// The subjects that the configuration gives to callers of other entries.
+    taken: Arc<HashSet<String>>,
+}
+
+/// The keys of every URL, and the entries that have them.
+#[derive(Default)]
+struct Sources(HashMap<String, (Arc<IssuerKeys>, Vec<Arc<JwksOptions>>)>);
+
+impl Sources {
+    /// The keys for one more entry, called `label`, and the earlier entries with the same.
+    fn add(
+        &mut self,
+        label: &str,
+        options: &Arc<JwksOptions>,
+        fetching: &Handle,
+    ) -> (Arc<IssuerKeys>, Vec<Arc<JwksOptions>>) {
+        let (keys, entries) = self.0.entry(options.url.clone()).or_insert_with(|| {
+            let source = Source {
+                issuer: options.url.clone(),
+                place: fetch::Place::Urls(vec![options.url.clone()]),
+            };
+            let keys = IssuerKeys::start(label, source, Pace::USUAL, fetching);
+            (Arc::new(keys), Vec::new())
+        });
+        let earlier = entries.clone();
+        entries.push(Arc::clone(options));
+        (Arc::clone(keys), earlier)
+    }
 }
 
 impl External {
@@ -65,7 +107,13 @@ impl External {
     pub(in crate::identity) fn all(settings: &BackstageSettings, fetching: &Handle) -> Vec<Self> {
         let (entries, _) = entries::read(settings);
         let name = &settings.name;
-        let entries = entries.into_iter().map(|entry| Self::new(name, entry, fetching));
+        let subjects = entries.iter().filter_map(|entry| entry.proof.subject());
+        let taken = Arc::new(subjects.map(str::to_owned).collect::<HashSet<_>>());
+        let mut sources = Sources::default();
+        let entries: Vec<Self> = entries
+            .into_iter()
+            .map(|entry| Self::new(name, entry, &taken, &mut sources, fetching))
+            .collect();
         let plugins = settings.plugins.iter().enumerate().map(|(index, plugin)| {
             let place = format!("plugins/{index}");
             let label = format!("{name}/{place}");
@@ -77,10 +125,16 @@ impl External {
                 method: Method::Plugin(plugin),
             }
         });
-        entries.chain(plugins).collect()
+        entries.into_iter().chain(plugins).collect()
     }
 
-    fn new(name: &str, entry: Entry, fetching: &Handle) -> Self {
+    fn new(
+        name: &str,
+        entry: Entry,
+        taken: &Arc<HashSet<String>>,
+        sources: &mut Sources,
+        fetching: &Handle,
+    ) -> Self {
         let Entry { place, tags, proof } = entry;
         let method = match proof {
             Proof::Static { token, subject } => {
@@ -97,12 +151,14 @@ impl External {
             }
             Proof::Legacy { secret, subject } => Method::Legacy { secret, subject },
             Proof::Jwks(options) => {
-                let source = Source {
-                    issuer: options.url.clone(),
-                    place: fetch::Place::Urls(vec![options.url.clone()]),
-                };
-                let keys = IssuerKeys::start(&format!("{name}/{place}"), source, Pace::USUAL, fetching);
-                Method::Jwks(options, keys)
+                let options = Arc::new(options);
+                let (keys, earlier) = sources.add(&format!("{name}/{place}"), &options, fetching);
+                Method::Jwks(Box::new(Published {
+                    options,
+                    earlier,
+                    keys,
+                    taken: Arc::clone(taken),
+                }))
             }
         };
         Self {
@@ -122,15 +178,7 @@ impl External {
             (Method::Legacy { secret, subject }, Ok(jws)) if is_legacy(jws) => {
                 self.legacy(jws, secret, subject, question)
             }
-            (Method::Jwks(options, keys), Ok(jws)) if is_foreign(jws) => {
-                match self.jwks(jws, options, keys, question) {
-                    Ok(proven) => Answer::Verified(Box::new(proven)),
-                    Err(Stop::NoKey(refusal, Some(wanted))) => {
-                        Answer::NotYet(refusal, Some(Awaited::from(wanted)))
-                    }
-                    Err(Stop::Refused(refusal) | Stop::NoKey(refusal, None)) => self.not_accepted(refusal),
-                }
-            }
+            (Method::Jwks(published), Ok(jws)) if is_foreign(jws) => self.published(jws, published, question),
             (Method::Plugin(plugin), Ok(jws)) if plugin.made(jws) => match self.plugin(jws, plugin, question)
             {
                 Ok(proven) => Answer::Verified(Box::new(proven)),
@@ -164,7 +212,8 @@ impl External {
     /// Its keys, if they are fetched.
     pub(in crate::identity) fn keys(&self) -> Option<&IssuerKeys> {
         match &self.method {
-            Method::Jwks(_, keys) | Method::Plugin(Plugin { keys, .. }) => Some(keys),
+            Method::Jwks(published) => Some(&published.keys),
+            Method::Plugin(plugin) => Some(&plugin.keys),
             Method::Static(..) | Method::Legacy { .. } => None,
         }
     }
@@ -198,32 +247,70 @@ impl External {
     }
 
     /// What costs nothing first, so that a hopeless token neither waits for a fetch nor causes one.
-    fn jwks(
+    fn published(&self, jws: &Jws<'_>, published: &Published, question: &Question<'_>) -> Answer {
+        let Published {
+            options,
+            earlier,
+            keys,
+            taken,
+        } = published;
+        let unsigned = match self.unsigned(jws, options, question) {
+            Ok(unsigned) => unsigned,
+            Err(refusal) => return self.not_accepted(refusal),
+        };
+        let fits = |options: &Arc<JwksOptions>| self.unsigned(jws, options, question).is_ok();
+        match check_signature(keys, jws) {
+            Ok(_) if earlier.iter().any(fits) => {
+                // That entry has looked for the key a moment ago; its restrictions count.
+                let why = "they changed while they were looked at".to_owned();
+                Answer::NotYet(TokenRefusal::KeysUnavailable(why), None)
+            }
+            Ok(_) if taken.contains(&unsigned.registered.subject) => {
+                let free = "a name that no other entry of the configuration gives to its caller";
+                Answer::Refused(fault("sub", ClaimFault::Not(free)))
+            }
+            Ok((kid, generation)) => Answer::Verified(Box::new(Proven {
+                kid: Some(kid),
+                generation,
+                ..unsigned
+            })),
+            Err(Stop::Refused(refusal)) => self.not_accepted(refusal),
+            Err(Stop::NoKey(refusal, wanted)) => {
+                let waits = wanted.is_some() && question.waited == Waited::No;
+                match options.issuers.is_empty() && !waits {
+                    true => self.not_accepted(refusal),
+                    false => Answer::NotYet(refusal, wanted.map(Awaited::from)),
+                }
+            }
+        }
+    }
+
+    /// What a token says of its bearer, if it fits the limits of an entry. It counts with a good signature only.
+    fn unsigned(
         &self,
         jws: &Jws<'_>,
         options: &JwksOptions,
-        keys: &IssuerKeys,
         question: &Question<'_>,
-    ) -> Result<Proven, Stop> {
+    ) -> Result<Proven, TokenRefusal> {
         let claims = Claims(&jws.claims);
         if !options.issuers.is_empty() {
             let issuer = claims.text("iss")?.ok_or(fault("iss", ClaimFault::Missing))?;
             if !options.issuers.iter().any(|known| known == issuer) {
-                return Err(TokenRefusal::UnknownIssuer(Quoted::new(issuer)).into());
+                return Err(TokenRefusal::UnknownIssuer(Quoted::new(issuer)));
             }
         }
         if !options.algorithms.contains(&jws.algorithm) {
-            return Err(TokenRefusal::AlgorithmNotAllowed(jws.algorithm).into());
+            return Err(TokenRefusal::AlgorithmNotAllowed(jws.algorithm));
         }
         for (name, values) in &options.claims {
             if !has_one_of(jws.claims.get(name), values) {
-                return Err(TokenRefusal::ClaimValue(name.clone()).into());
+                return Err(TokenRefusal::ClaimValue(name.clone()));
             }
         }
         claims.refuse_bound()?;
         let subject = claims.name("sub")?.ok_or(fault("sub", ClaimFault::Missing))?;
         if subject.trim() != subject {
-            return Err(fault("sub", ClaimFault::EdgeBlank).into());
+            return Err(fault("sub", ClaimFault::EdgeBlank));
         }
         let audiences = if options.audiences.is_empty() {
             let named = claims.audiences()?.unwrap_or_default();
@@ -232,13 +319,7 @@ impl External {
             check_audience(claims, &options.audiences)?
         };
         let subject = format!("{}{subject}", options.subject_prefix);
-        let unsigned = self.proven(claims, subject, audiences, question)?;
-        let (kid, generation) = check_signature(keys, jws)?;
-        Ok(Proven {
-            kid: Some(kid),
-            generation,
-            ..unsigned
-        })
+        self.proven(claims, subject, audiences, question)
     }
 
     fn plugin(&self, jws: &Jws<'_>, plugin: &Plugin, question: &Question<'_>) -> Result<Proven, Stop> {

@@ -74,6 +74,8 @@ pub(super) enum Fault {
     Url(&'static str),
     #[error("the algorithm '{0}' is not supported")]
     Algorithm(String),
+    #[error("callers of this entry may have the ids of those of another one")]
+    SharedSubjects,
 
     #[error("the token has less than {GOOD_TOKEN_CHARACTERS} characters")]
     TokenGuessable,
@@ -81,8 +83,8 @@ pub(super) enum Fault {
     SecretWeak(usize),
     #[error("the tokens of this entry may be for anybody")]
     NoAudience,
-    #[error("callers of this entry may have the ids of those of another one")]
-    SharedSubjects,
+    #[error("tokens of the entries behind this one wait for its keys")]
+    AnyIssuer,
     #[error("`backend.auth.keys` is deprecated in Backstage; its callers are `external:backstage-plugin`")]
     OldKeys,
 }
@@ -98,7 +100,7 @@ impl Fault {
             Self::TokenGuessable
             | Self::SecretWeak(_)
             | Self::NoAudience
-            | Self::SharedSubjects
+            | Self::AnyIssuer
             | Self::OldKeys => Problem::setting(pointer, message, help).advice(),
             _ => Problem::setting(pointer, message, help),
         }
@@ -140,6 +142,9 @@ impl Fault {
             }
             Self::NoAudience => "set `audience` to the name that tokens for Backstage have in `aud`",
             Self::SharedSubjects => "give each `jwks` entry a `subjectPrefix` of its own",
+            Self::AnyIssuer => {
+                "set `issuer`: then only its own tokens do, and without its keys no other entry takes them"
+            }
             Self::OldKeys => "write an entry of `externalAccess` with `type: legacy`",
         };
         text.to_owned()

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
+use super::entries;
 use super::restrictions::{Tags, all_of, is_plugin_id};
 use super::settings::BackstageSettings;
 use crate::identity::algorithm::Algorithm;
@@ -98,7 +99,7 @@ impl Plugin {
         let listed = |aud: &&String| self.demands.audiences.contains(aud);
         let tags = registered.audiences.iter().filter(listed);
         Ok(Called {
-            subject: format!("plugin:{}", self.id),
+            subject: subject(&self.id),
             tags: tags.map(|plugin| all_of(plugin)).collect(),
             registered,
             signed,
@@ -106,9 +107,15 @@ impl Plugin {
     }
 }
 
+/// The subject of a plugin that calls.
+fn subject(id: &str) -> String {
+    format!("plugin:{id}")
+}
+
 /// All problems of the list `plugins`, at once.
 pub(super) fn validate(settings: &BackstageSettings) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let (entries, _) = entries::read(settings);
     for (index, plugin) in settings.plugins.iter().enumerate() {
         let pointer = |field: &str| format!("/backstage/plugins/{index}/{field}");
         let mut before = settings.plugins.iter().take(index);
@@ -122,6 +129,17 @@ pub(super) fn validate(settings: &BackstageSettings) -> Vec<Problem> {
                 pointer("id"),
                 message,
                 "a plugin has one set of keys",
+            ));
+        }
+        let subject = subject(&plugin.id);
+        if entries
+            .iter()
+            .any(|entry| entry.proof.subject() == Some(&subject))
+        {
+            problems.push(Problem::setting(
+                pointer("id"),
+                format!("callers of an entry of `externalAccess` have the subject `{subject}`, too"),
+                "choose another subject there: policies could not tell the two apart",
             ));
         }
         if let Err(why) = acceptable_url(&plugin.jwks_uri) {

@@ -2,15 +2,17 @@
 //!
 //! Each plugin it may call is a tag with a set: `permission=<name>` for every permission it has there or `permission=*` for
 //! all, and `action=<verb>` or `action=*` likewise. A caller without restrictions has the one tag `*`. Policies compare
-//! them with what a route says of its endpoint; both must fit:
+//! them with what a route says of its endpoint; both must fit, and only Backstage's tags count: those of another issuer
+//! are roles, which may have such names for other reasons.
 //!
 //! ```cedar
-//! principal.hasTag("*") ||
-//! (principal.hasTag(resource.plugin) &&
-//!  (principal.getTag(resource.plugin).contains("permission=*") ||
-//!   (resource has permission && principal.getTag(resource.plugin).contains(resource.permission))) &&
-//!  (principal.getTag(resource.plugin).contains("action=*") ||
-//!   (resource has action && principal.getTag(resource.plugin).contains(resource.action))))
+//! context has issuer && context.issuer == "backstage" &&
+//! (principal.hasTag("*") ||
+//!  (principal.hasTag(resource.plugin) &&
+//!   (principal.getTag(resource.plugin).contains("permission=*") ||
+//!    (resource has permission && principal.getTag(resource.plugin).contains(resource.permission))) &&
+//!   (principal.getTag(resource.plugin).contains("action=*") ||
+//!    (resource has action && principal.getTag(resource.plugin).contains(resource.action)))))
 //! ```
 //!
 //! A permission without an action attribute is denied to a caller that is restricted to actions, as in Backstage.

@@ -142,7 +142,9 @@ impl JsonSchema for ExternalAccess {
                             "description": "jwks: where the keys are; `https`, or `http` on this very host."
                         },
                         "issuer": {
-                            "description": "jwks: the accepted `iss`, one or a list. Without it, any."
+                            "description": "jwks: the accepted `iss`, one or a list. Without it, any: then tokens of later \
+                                entries wait for these keys, too, and while there are none, a later entry may accept what \
+                                this one would restrict."
                         },
                         "audience": {
                             "description": "jwks: the accepted `aud`, one or a list. Without it, any: then tokens for every \

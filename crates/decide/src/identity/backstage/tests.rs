@@ -336,25 +336,68 @@ fn shown(tags: &[(String, Vec<String>)]) -> String {
 }
 
 #[test]
-fn ids_that_two_entries_could_make_get_an_advice() {
+fn two_entries_must_not_make_the_same_ids() {
     let entry = |url: &str, prefix: Value| {
-        let mut entry = jwks(json!({"url": format!("https://{url}.test/jwks")}));
+        let mut entry = jwks(json!({"url": format!("https://{url}.test/jwks"), "issuer": "https://a.test"}));
         if !prefix.is_null() {
             entry["options"]["subjectPrefix"] = prefix;
         }
         entry
     };
-    for (one, other, shared) in [
-        (entry("a", json!(null)), entry("b", json!(null)), true),
-        (entry("a", json!("p")), entry("b", json!("p")), true),
-        (entry("a", json!(null)), entry("b", json!("p")), true),
-        (entry("a", json!("p")), entry("b", json!("p:q")), true),
-        (entry("a", json!("p")), entry("b", json!("q")), false),
-        (entry("a", json!("p")), entry("b", json!("pq")), false),
-        (entry("a", json!(null)), entry("a", json!(null)), false),
+    let shared = "× 1/options: callers of this entry may have the ids of those of another one";
+    for (one, other, expected) in [
+        (entry("a", json!(null)), entry("b", json!(null)), &[shared][..]),
+        (entry("a", json!("p")), entry("b", json!("p")), &[shared]),
+        (entry("a", json!(null)), entry("b", json!("p")), &[shared]),
+        (entry("a", json!("p")), entry("b", json!("p:q")), &[shared]),
+        (entry("a", json!("p")), entry("b", json!("q")), &[]),
+        (entry("a", json!("p")), entry("b", json!("pq")), &[]),
+        (entry("a", json!(null)), entry("a", json!(null)), &[]),
+        (entry("a", json!(null)), entry("A", json!(null)), &[]),
     ] {
         let found = problems(&external(json!([one, other])));
-        assert_eq!(found.len(), usize::from(shared), "{one} {other}: {found:?}");
+        assert_eq!(found, expected, "{one} {other}");
+    }
+}
+
+/// Tokens of the entries behind it wait for its keys.
+#[test]
+fn an_entry_for_any_issuer_before_others_gets_an_advice() {
+    let entry = |url: &str, issuer: Value| {
+        let prefix = format!("{url}{}", issuer.as_str().map_or("", |_| "-i"));
+        let mut entry = jwks(json!({"url": format!("https://{url}.test/jwks"), "subjectPrefix": prefix}));
+        if !issuer.is_null() {
+            entry["options"]["issuer"] = issuer;
+        }
+        entry
+    };
+    let (any, named) = (json!(null), json!("https://a.test"));
+    let fixed = || fixed(json!({"token": TOKEN, "subject": "ci"}));
+    for (list, expected) in [
+        (
+            json!([entry("a", any.clone()), entry("b", named.clone())]),
+            Some(0),
+        ),
+        (
+            json!([entry("a", any.clone()), fixed(), entry("b", any.clone())]),
+            Some(0),
+        ),
+        (
+            json!([
+                entry("a", named.clone()),
+                entry("b", any.clone()),
+                entry("c", any.clone())
+            ]),
+            Some(1),
+        ),
+        (json!([entry("a", named.clone()), entry("b", any.clone())]), None),
+        (json!([entry("a", any.clone()), fixed()]), None),
+        (json!([entry("a", any.clone()), entry("a", any.clone())]), None),
+    ] {
+        let advice = expected
+            .map(|at| format!("☞ {at}/options: tokens of the entries behind this one wait for its keys"));
+        let advice: Vec<String> = advice.into_iter().collect();
+        assert_eq!(problems(&external(list.clone())), advice, "{list}");
     }
 }
 

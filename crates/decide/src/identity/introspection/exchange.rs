@@ -31,17 +31,31 @@ pub(in crate::identity) enum IntrospectionFailure {
     NoVerdict,
 }
 
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The endpoint is out of order, or does not let us ask.
+    Endpoint,
+    /// The endpoint is out of order, or it stumbles over this one token.
+    Either,
+    /// It is about this token only.
+    Token,
+}
+
 impl IntrospectionFailure {
-    /// True if the endpoint should be left alone for a while. A status that a strange token alone can bring about is
-    /// no reason: whoever has such a token could keep all others from being asked about.
-    pub(super) fn is_the_endpoints(&self) -> bool {
+    /// Whose fault it is. What a strange token alone can bring about is no reason to leave the endpoint alone: whoever has
+    /// such a token could keep all others from being asked about.
+    pub(super) fn blame(&self) -> Blame {
         match self {
-            Self::Exchange(FetchFailure::Status { status, .. }) => {
-                !matches!(*status, 400 | 413 | 414 | 422 | 431)
-            }
-            Self::Exchange(FetchFailure::TooLarge { .. }) => false,
-            Self::Exchange(_) => true,
-            Self::NotJson | Self::NoVerdict => false,
+            Self::Exchange(FetchFailure::Status { status, .. }) => match *status {
+                400 | 413 | 414 | 422 | 431 => Blame::Token,
+                429 | 500..=599 => Blame::Either,
+                _ => Blame::Endpoint,
+            },
+            Self::Exchange(FetchFailure::Timeout(_)) => Blame::Either,
+            Self::Exchange(FetchFailure::TooLarge { .. }) => Blame::Token,
+            Self::Exchange(_) => Blame::Endpoint,
+            Self::NotJson | Self::NoVerdict => Blame::Token,
         }
     }
 
@@ -97,7 +111,8 @@ impl Endpoint {
                     true => fetch::Authorities::Dispensable,
                     false => fetch::Authorities::Needed,
                 };
-                let built = fetch::client_for(authorities, self.patience)?;
+                // A little more: that nothing came in time shall be told as just that.
+                let built = fetch::client_for(authorities, self.patience + Duration::from_secs(1))?;
                 self.client.get_or_init(|| built)
             }
         };

@@ -1,7 +1,8 @@
 //! The answers of one endpoint, kept for a while.
 //!
 //! Answers that vouch for a token and all others are kept apart: anybody can make any number of tokens that nobody
-//! vouches for, and they must not push out those that are good.
+//! vouches for, and they must not push out those that are good. For longer than the answers themselves it is remembered
+//! which tokens were good, so that they can be asked about first.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,10 @@ const MAX_ACTIVE_BYTES: u64 = 16 * 1024 * 1024;
 pub(super) const MAX_OTHERS: u64 = 10_000;
 /// For how long the others are remembered.
 pub(super) const OTHERS_AGE: Duration = Duration::from_secs(5);
+/// For how many tokens it is remembered that they were good.
+const MAX_LATELY: u64 = 10_000;
+/// For how long, after the answer has become too old.
+const LATELY: Duration = Duration::from_secs(600);
 /// What an entry takes beside its claims.
 const ENTRY_BYTES: usize = 512;
 
@@ -26,6 +31,7 @@ const ENTRY_BYTES: usize = 512;
 pub(super) struct KeptAnswers {
     active: Cache<Digest, Kept>,
     others: Cache<Digest, Kept>,
+    lately: Cache<Digest, ()>,
 }
 
 #[derive(Clone)]
@@ -51,6 +57,11 @@ impl KeptAnswers {
                 .time_to_live(OTHERS_AGE)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
+            lately: Cache::builder()
+                .max_capacity(MAX_LATELY)
+                .time_to_live(active_age + LATELY)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
         }
     }
 
@@ -60,6 +71,11 @@ impl KeptAnswers {
         let kept = self.active.get(digest).filter(fresh);
         kept.or_else(|| self.others.get(digest).filter(fresh))
             .map(|kept| kept.outcome)
+    }
+
+    /// True if the last answer about the token with that digest vouched for it, not too long ago.
+    pub(super) fn vouched_lately(&self, digest: &Digest) -> bool {
+        self.lately.contains_key(digest)
     }
 
     /// Keeps an answer in place of an earlier one about the same token. One that does not vouch for the token (now)
@@ -82,8 +98,12 @@ impl KeptAnswers {
                     },
                 );
                 self.others.invalidate(&digest);
+                self.lately.insert(digest, ());
             }
             _ => {
+                if outcome == Outcome::Inactive {
+                    self.lately.invalidate(&digest);
+                }
                 let outcome = Arc::new(outcome);
                 self.others.insert(
                     digest,
@@ -96,6 +116,13 @@ impl KeptAnswers {
                 self.active.invalidate(&digest);
             }
         }
+    }
+
+    /// As after a while.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.active.invalidate_all();
+        self.others.invalidate_all();
     }
 
     #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The members of an answer (RFC 7662 section 2.2), checked like the claims of a JWT.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -10,6 +10,9 @@ use crate::identity::refusal::{ClaimFault, Quoted, TokenRefusal};
 
 /// By how many seconds `nbf` and `iat` may lie in our future; `exp` gets nothing, the endpoint has the last word.
 const LEEWAY: f64 = 30.0;
+
+/// Values of `typ` in the answers of Keycloak that are no access tokens.
+const OTHER_TYPES: [&str; 3] = ["ID", "Refresh", "Offline"];
 
 /// Checks the claims of an active answer at the time `now`. Without `exp` they are good for as long as an answer is
 /// believed. Without `sub` (RFC 7662 leaves it open) the subject is the client, unless a `username` says otherwise.
@@ -30,6 +33,12 @@ pub(in crate::identity) fn registered(
     }
     match claims.text("token_type")? {
         Some(kind) if !is_access_token(kind) => return Err(TokenRefusal::TokenType(Quoted::new(kind))),
+        _ => {}
+    }
+    match claims.text("typ")? {
+        Some(typ) if OTHER_TYPES.iter().any(|other| other.eq_ignore_ascii_case(typ)) => {
+            return Err(TokenRefusal::KeycloakType(Quoted::new(typ)));
+        }
         _ => {}
     }
     let seconds = claims::unix_seconds(now);
@@ -66,6 +75,14 @@ pub(in crate::identity) fn registered(
         expires_at,
         ..checked
     })
+}
+
+/// True while what was registered still counts: by both clocks. `now` in Unix seconds.
+pub(in crate::identity) fn still_holds(registered: &Registered, now: f64) -> bool {
+    let believed = registered
+        .believed_until
+        .is_none_or(|until| Instant::now() < until);
+    believed && now < registered.expires_at
 }
 
 /// RFC 6749 section 7.1: `Bearer`, in any letter case; some servers give the kind of token of RFC 8693 in its place.

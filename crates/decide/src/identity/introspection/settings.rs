@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::identity::credentials::Place;
+use crate::identity::mapping::ClaimMapping;
 use crate::identity::settings::{acceptable_url, bearer, short_name};
 use crate::problem::Problem;
 
@@ -40,8 +41,13 @@ pub struct IntrospectionSettings {
     /// at most that long.
     #[serde(default = "number::<60>")]
     pub cache_seconds: u64,
-    /// How many requests to the endpoint may be under way at a time, 1 to 1024. While so many are, further unknown
-    /// tokens are refused at once.
+    /// Where the members of an answer are, if not where RFC 7662 has them. Roles count only if `roles` says where they are.
+    /// Without `type`, a subject that is not the client and shows no mark of a person (a user name, a session, a login) is
+    /// refused; `type: {otherwise: User}` makes it a user.
+    #[serde(default)]
+    pub claims: ClaimMapping,
+    /// How many requests to the endpoint may be under way at a time, 1 to 1024; a quarter of them for tokens that were
+    /// active lately. While so many are, further tokens are refused at once.
     #[serde(default = "number::<32>")]
     pub max_in_flight: u64,
     /// After how many seconds an answer is no longer waited for, 1 to 30.
@@ -96,6 +102,20 @@ fn overlap(one: &str, other: &str) -> bool {
 fn check(settings: &IntrospectionSettings, problem: &mut impl FnMut(&str, &str, &str)) {
     if let Err(message) = short_name(&settings.name) {
         problem("name", message, "for example `main`");
+    }
+    if settings.credentials.is_empty() {
+        problem(
+            "credentials",
+            "tokens that may be nowhere are never found",
+            "leave it out for the Authorization header",
+        );
+    }
+    for (field, message) in settings.claims.validate() {
+        problem(
+            &format!("claims/{field}"),
+            message,
+            "a name, or a JSON pointer such as `/realm/name`",
+        );
     }
     for (index, place) in settings.credentials.iter().enumerate() {
         if let Err((message, help)) = place.validate() {

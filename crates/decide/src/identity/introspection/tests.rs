@@ -11,6 +11,7 @@ use crate::identity::claims::{Claims, Registered, fault, unix_seconds};
 use crate::identity::keys::tests::runtime;
 use crate::identity::refusal::Refused;
 
+mod people;
 mod rows;
 mod server;
 
@@ -127,7 +128,7 @@ fn many_unknown_tokens_neither_flood_the_endpoint_nor_push_out_good_answers() {
         }
         assert!(refused > 0);
         assert!(server.requests().len() > 100, "{}", server.requests().len());
-        assert_eq!(server.most_at_a_time(), 8);
+        assert_eq!(server.most_at_a_time(), 6);
         for token in &good {
             assert_active(&known(&introspector, token));
         }
@@ -137,11 +138,8 @@ fn many_unknown_tokens_neither_flood_the_endpoint_nor_push_out_good_answers() {
         // Nobody else gets in while the places are taken.
         idle(&introspector).await;
         server.close_gate();
-        let mut taken = Vec::new();
-        while let Asked::Pending(wanted) = ask(&introspector, &format!("more-{}", taken.len())) {
-            taken.push(wanted);
-        }
-        assert_eq!(taken.len(), 8);
+        let taken = fill(&introspector, "more");
+        assert_eq!(taken.len(), 6);
         assert!(matches!(ask(&introspector, "honest"), Asked::Busy(Busy::Full)));
         assert_active(&known(&introspector, "good-0"));
         server.open_gate();
@@ -149,7 +147,90 @@ fn many_unknown_tokens_neither_flood_the_endpoint_nor_push_out_good_answers() {
             wanted.wait().await;
         }
         assert_eq!(ask_and_wait(&introspector, "honest").await, Outcome::Inactive);
-        assert_eq!(server.most_at_a_time(), 8);
+        assert_eq!(server.most_at_a_time(), 6);
+    });
+}
+
+/// Asks about tokens that nobody knows for as long as there are places.
+fn fill(introspector: &Introspector, name: &str) -> Vec<AnswerWanted> {
+    let mut taken = Vec::new();
+    while let Asked::Pending(wanted) = ask(introspector, &format!("{name}-{}", taken.len())) {
+        taken.push(wanted);
+    }
+    taken
+}
+
+/// Once their answers are too old they are asked about again, however much junk is.
+#[test]
+fn tokens_that_were_good_a_while_ago_have_places_of_their_own() {
+    run(async {
+        for (in_all, for_unknown) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (8, 6), (32, 24)] {
+            let server = Server::new().await;
+            let introspector = introspector(&server, json!({"max_in_flight": in_all, "cache_seconds": 1}));
+            let good: Vec<String> = (0..in_all).map(|n| format!("good-{n}")).collect();
+            for token in good.iter().map(String::as_str).chain(["revoked"]) {
+                server.answer(token, active(seconds_from_now(300.0)));
+                assert_active(&ask_and_wait(&introspector, token).await);
+            }
+            tokio::time::sleep(Duration::from_millis(1050)).await;
+            server.answer("revoked", ok(r#"{"active":false}"#));
+            assert_eq!(ask_and_wait(&introspector, "revoked").await, Outcome::Inactive);
+            idle(&introspector).await;
+            server.close_gate();
+            let junk = fill(&introspector, "junk");
+            assert_eq!(junk.len(), for_unknown, "{in_all}");
+            let waiting: Vec<_> = good
+                .iter()
+                .map_while(|token| match ask(&introspector, token) {
+                    Asked::Pending(wanted) => Some(wanted),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(waiting.len(), in_all - for_unknown, "{in_all}");
+            server.open_gate();
+            for wanted in junk.into_iter().chain(waiting) {
+                wanted.wait().await;
+            }
+            idle(&introspector).await;
+            // The places are given back, and those who come back may have all of them.
+            server.close_gate();
+            let waiting = good.iter().skip(in_all - for_unknown);
+            let waiting: Vec<_> = waiting.map(|token| pending(&introspector, token)).collect();
+            assert_eq!(fill(&introspector, "again").len(), in_all - waiting.len());
+            server.open_gate();
+        }
+    });
+}
+
+/// One token that the endpoint stumbles over keeps nobody from being asked about; an endpoint that is down shows with
+/// several.
+#[test]
+fn a_token_that_the_endpoint_stumbles_over_is_no_reason_to_leave_it_alone() {
+    run(async {
+        for raw in [status(500, ""), status(503, ""), status(429, "")] {
+            let server = Server::new().await;
+            let introspector = introspector(&server, json!({}));
+            for token in ["bad-0", "bad-1", "bad-2", "bad-3"] {
+                server.answer(token, raw.clone());
+            }
+            let left_alone =
+                |token: &str| matches!(ask(&introspector, token), Asked::Busy(Busy::CoolingDown));
+            for token in ["bad-0", "bad-1", "answered", "bad-2", "bad-3"] {
+                assert!(!left_alone(token), "{token}");
+                pending(&introspector, token).wait().await;
+            }
+            // The same token again is no news.
+            introspector.shared.answers.forget();
+            pending(&introspector, "bad-3").wait().await;
+            introspector.shared.answers.forget();
+            pending(&introspector, "bad-0").wait().await;
+            assert!(left_alone("next"));
+            // It is left alone again for one failure, until it has answered.
+            tokio::time::sleep(FIRST_PAUSE).await;
+            introspector.shared.answers.forget();
+            pending(&introspector, "bad-0").wait().await;
+            assert!(left_alone("next"));
+        }
     });
 }
 
@@ -162,9 +243,13 @@ fn an_endpoint_that_does_not_answer_costs_its_timeout_and_no_more() {
         assert_active(&ask_and_wait(&introspector, "early").await);
         server.close_gate();
         let begun = Instant::now();
-        let slow = ask_and_wait(&introspector, "slow").await;
+        let waiting = ["slow-0", "slow-1", "slow-2"].map(|token| pending(&introspector, token));
+        for wanted in waiting {
+            wanted.wait().await;
+        }
         let took = begun.elapsed();
         assert!((900..2500).contains(&took.as_millis()), "{took:?}");
+        let slow = known(&introspector, "slow-0");
         assert!(matches!(slow, Outcome::Failed(_)), "{slow:?}");
         assert!(matches!(
             ask(&introspector, "next"),

@@ -122,8 +122,14 @@ fn what_is_wrong_with_the_list_is_said() {
             json!([{"id": "a", "jwks_uri": "http://backstage.test"}]),
             &["0/jwks_uri"],
         ),
+        (
+            json!([{"id": "a", "jwks_uri": url}, {"id": "taken", "jwks_uri": url}]),
+            &["1/id"],
+        ),
     ] {
-        let settings = serde_json::from_value(json!({"backend": {}, "plugins": plugins})).unwrap();
+        let taken = fixed(json!({"token": TOKEN, "subject": "plugin:taken"}));
+        let backend = json!({"auth": {"externalAccess": [taken]}});
+        let settings = serde_json::from_value(json!({"backend": backend, "plugins": plugins})).unwrap();
         let found: Vec<String> = validate(&settings)
             .into_iter()
             .map(|problem| match problem.at {

@@ -296,8 +296,187 @@ fn missing_keys_are_waited_for_once() {
     let who = ask(&identity, &token(&KEYS.a_rsa).mint()).unwrap();
     assert!(who.starts_with("backstage/external:up:user-1 "), "{who}");
     // That keys are missing is told, and not what the last entry says.
-    let identity = both(jwks_entry(&slow, json!({"audience": "x"})));
+    let identity = both(jwks_entry(&slow, json!({"audience": "x", "subjectPrefix": "up"})));
     let refusal = ask(&identity, &token(&KEYS.a_rsa).mint()).unwrap_err();
     assert!(refusal.is_for_want_of_keys(), "{refusal}");
     down.page(JWKS, ok(document(&[KEYS.a_rsa.jwk()])));
+}
+
+fn started(list: Value) -> Identity<()> {
+    let settings = json!({"backstage": {"backend": {"auth": {"externalAccess": list}}}});
+    let settings = serde_json::from_value(settings).unwrap();
+    Identity::new(&settings, DEFAULT_CACHE_BYTES, runtime().handle(), |_| ()).unwrap()
+}
+
+fn narrow(origin: &Origin, changes: Value) -> Value {
+    let mut entry = jwks_entry(origin, changes);
+    entry["accessRestrictions"] = json!([{"plugin": "catalog"}]);
+    entry
+}
+
+/// Else a token could come past the restrictions of the first entry, while only the second has its key.
+#[test]
+fn entries_of_one_url_have_one_set_of_keys() {
+    let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+    let identity = entries(json!([
+        narrow(&origin, json!({})),
+        jwks_entry(&origin, json!({"subjectPrefix": "wide"})),
+        jwks_entry(
+            &origin,
+            json!({"url": origin.url().replace("http:", "HTTP:") + JWKS})
+        ),
+    ]));
+    assert_eq!(origin.hits(JWKS), 1);
+    let (_, second) = identity.keys().nth(1).unwrap();
+    second.replace(
+        crate::identity::jwks::KeySet::parse(&document(&[KEYS.b_rsa.jwk()]))
+            .unwrap()
+            .0,
+    );
+    assert_eq!(
+        ask(&identity, &token(&KEYS.b_rsa).mint()).as_deref(),
+        Ok("backstage/external:user-1 catalog: permission=* action=*")
+    );
+}
+
+/// Who else is asked while the first entry has no key for a token.
+#[test]
+fn an_entry_that_names_the_issuer_of_a_token_keeps_it() {
+    let (down, other) = (Origin::new(&[]), Origin::new(&[KEYS.b_rsa.jwk()]));
+    down.page(JWKS, status(503, ""));
+    let up = Origin::new(&[KEYS.a_rsa.jwk()]);
+    let wide = "backstage/external:wide:user-1 *: permission=* action=*";
+    for (first, changes, expected) in [
+        (&down, json!({"issuer": ISSUER_A}), None),
+        (&down, json!({"issuer": ["https://x.test", ISSUER_A]}), None),
+        (&other, json!({"issuer": ISSUER_A}), None),
+        (&down, json!({"issuer": "https://x.test"}), Some(wide)),
+        (&down, json!({"issuer": ISSUER_A, "audience": "x"}), Some(wide)),
+        (
+            &down,
+            json!({"issuer": ISSUER_A, "claims": {"azp": "x"}}),
+            Some(wide),
+        ),
+        (
+            &down,
+            json!({"issuer": ISSUER_A, "algorithm": "ES256"}),
+            Some(wide),
+        ),
+        (&down, json!({}), Some(wide)),
+        (&other, json!({}), Some(wide)),
+    ] {
+        let mut changes_of_first = changes.clone();
+        changes_of_first["subjectPrefix"] = "narrow".into();
+        let identity = entries(json!([
+            narrow(first, changes_of_first),
+            jwks_entry(&up, json!({"subjectPrefix": "wide"})),
+        ]));
+        match (ask(&identity, &token(&KEYS.a_rsa).mint()), expected) {
+            (Ok(who), Some(expected)) => assert_eq!(who, expected, "{changes}"),
+            (Err(R::KeysUnavailable(_) | R::UnknownKey { .. }), None) => {}
+            (got, _) => panic!("{changes}: {got:?}"),
+        }
+    }
+}
+
+/// It is waited for once; then it is as if it were not there, unless it names the issuer.
+#[test]
+fn an_entry_that_is_slow_does_not_keep_the_tokens_of_others() {
+    let (slow, up) = (Origin::new(&[]), Origin::new(&[KEYS.a_rsa.jwk()]));
+    slow.close_gate();
+    for (changes, kept) in [
+        (json!({"subjectPrefix": "slow"}), false),
+        (json!({"subjectPrefix": "slow", "issuer": ISSUER_A}), true),
+    ] {
+        let identity = started(json!([
+            jwks_entry(&slow, changes.clone()),
+            jwks_entry(&up, json!({"subjectPrefix": "up"})),
+        ]));
+        let (_, keys) = identity.keys().nth(1).unwrap();
+        runtime().block_on(keys.first_attempt().wait());
+        let value = format!("Bearer {}", token(&KEYS.a_rsa).mint());
+        let mut headers = Headers::default();
+        headers.push("authorization", value.as_bytes());
+        let first = identity.identify(&headers, None, now());
+        assert!(matches!(first, Identified::NotYet(_)), "{first:?}");
+        match (identity.identify_at_hand(&headers, None, now()), kept) {
+            (Identified::Verified(verified), false) => {
+                assert_eq!(verified.principal().id, "backstage/external:up:user-1");
+            }
+            (Identified::Refused(refused), true) => assert!(refused.is_for_want_of_keys()),
+            (got, _) => panic!("{changes}: {got:?}"),
+        }
+    }
+    slow.open_gate();
+}
+
+/// `sub` is the issuer's to choose, the ids of other entries are not.
+#[test]
+fn nobody_gets_the_id_of_another_entry() {
+    let origin = Origin::new(&[KEYS.a_rsa.jwk()]);
+    let keys = |prefix: Value| {
+        let changes = match prefix {
+            Value::Null => json!({}),
+            prefix => json!({ "subjectPrefix": prefix }),
+        };
+        jwks_entry(&origin, changes)
+    };
+    let fixed_entry = |subject: &str| fixed(json!({"token": TOKEN, "subject": subject}));
+    let (none, old) = (Value::Null, json!([{"secret": secret(1)}]));
+    for (list, old, sub, taken) in [
+        (
+            json!([fixed_entry("external:ci"), keys(none.clone())]),
+            json!([]),
+            "ci",
+            true,
+        ),
+        (
+            json!([keys(none.clone()), fixed_entry("external:ci")]),
+            json!([]),
+            "ci",
+            true,
+        ),
+        (
+            json!([keys(none.clone()), legacy_entry(0, "external:ci")]),
+            json!([]),
+            "ci",
+            true,
+        ),
+        (
+            json!([keys(json!("p")), fixed_entry("external:p:ci")]),
+            json!([]),
+            "ci",
+            true,
+        ),
+        (json!([keys(none.clone())]), old.clone(), "backstage-plugin", true),
+        (json!([keys(none.clone())]), json!([]), "backstage-plugin", false),
+        (json!([keys(json!("p"))]), old, "backstage-plugin", false),
+        (
+            json!([keys(none.clone()), fixed_entry("ci")]),
+            json!([]),
+            "ci",
+            false,
+        ),
+        (
+            json!([keys(json!("p")), fixed_entry("external:ci")]),
+            json!([]),
+            "ci",
+            false,
+        ),
+        (
+            json!([keys(none), fixed_entry("external:ci")]),
+            json!([]),
+            "cj",
+            false,
+        ),
+    ] {
+        let auth = json!({"externalAccess": list, "keys": old});
+        let identity = house(json!({}), auth.clone());
+        let got = ask(&identity, &token(&KEYS.a_rsa).claim("sub", sub).mint());
+        match got {
+            Err(R::Claim { name: "sub", .. }) if taken => {}
+            Ok(_) if !taken => {}
+            got => panic!("{auth}: {got:?}"),
+        }
+    }
 }
