@@ -11,7 +11,7 @@ mod grpc_clients;
 mod identity_headers;
 mod keys;
 mod outage;
-mod raw;
+pub(crate) mod raw;
 mod route_edits;
 mod tokens;
 mod verdicts;
@@ -27,7 +27,7 @@ use crate::house::{Front, Got, TestHouse};
 /// Both ways in which Envoy can send headers: what a request comes to must not depend on it.
 const HEADER_FORMS: [HeaderForm; 2] = [HeaderForm::Joined, HeaderForm::Raw];
 
-const DECISION_ID: &str = "x-portcullis-decision-id";
+pub(crate) const DECISION_ID: &str = "x-portcullis-decision-id";
 
 /// The default house behind an Envoy that sends headers in this form.
 async fn front(house: &TestHouse, headers: HeaderForm) -> Option<Front> {
@@ -35,7 +35,7 @@ async fn front(house: &TestHouse, headers: HeaderForm) -> Option<Front> {
 }
 
 /// A fresh token of one of the people; `None` for nobody.
-fn token(house: &TestHouse, who: &str) -> Option<String> {
+pub(crate) fn token(house: &TestHouse, who: &str) -> Option<String> {
     let issuer = &house.issuer;
     let minted = match who {
         "nobody" => return None,

@@ -90,6 +90,11 @@ impl TestHouse {
         self.house().envoy_grpc()
     }
 
+    /// Where proxies ask over HTTP: the first listener of `listen.http`.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.house().http()[0]
+    }
+
     /// Where probes ask.
     pub(crate) fn admin(&self) -> SocketAddr {
         self.house().admin()
@@ -99,6 +104,9 @@ impl TestHouse {
     pub(crate) async fn stop(&mut self) {
         if let Some(house) = self.house.take() {
             self.config.listen.envoy_grpc = house.envoy_grpc();
+            for (listen, address) in self.config.listen.http.iter_mut().zip(house.http()) {
+                listen.address = address;
+            }
             self.config.admin = house.admin();
             house.stop().await;
         }

@@ -1,16 +1,18 @@
 //! Requests that no HTTP library would send: bytes in, an answer out.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use portcullis::demo::echo::Echo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::house::{Front, Got};
 
 /// A request for `api.example.test`, byte for byte, without a body.
-pub(super) fn request(method: &str, target: &[u8], headers: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn request(method: &str, target: &[u8], headers: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = [
         method.as_bytes(),
         b" ",
@@ -30,8 +32,13 @@ pub(super) fn request(method: &str, target: &[u8], headers: &[(&str, &[u8])]) ->
 
 /// Sends the bytes through Envoy on a connection of their own and reads the answer.
 pub(super) async fn exchange(front: &Front, request: &[u8]) -> Got {
-    let reached = front.echo.requests();
-    let stream = TcpStream::connect(front.envoy.address()).await;
+    through(front.envoy.address(), &front.echo, request).await
+}
+
+/// The same through any proxy at this address, with this upstream behind it.
+pub(crate) async fn through(address: SocketAddr, echo: &Echo, request: &[u8]) -> Got {
+    let reached = echo.requests();
+    let stream = TcpStream::connect(address).await;
     let (reader, mut writer) = stream.expect("a connection").into_split();
     let talk = async {
         // An answer may come before the end of the request, and end the connection: it is what counts.
@@ -40,8 +47,8 @@ pub(super) async fn exchange(front: &Front, request: &[u8]) -> Got {
     let (status, headers, body) = tokio::time::timeout(Duration::from_secs(30), talk)
         .await
         .expect("an answer within 30 s");
-    let seen = (front.echo.requests() > reached)
-        .then(|| serde_json::from_slice(&body).expect("what the upstream saw"));
+    let seen =
+        (echo.requests() > reached).then(|| serde_json::from_slice(&body).expect("what the upstream saw"));
     Got {
         status,
         headers,

@@ -1,7 +1,8 @@
 //! [`Decision`] -> HTTP response, as each proxy reads it.
 //!
 //! * Yes is exactly 200, without a body.
-//! * No is never 2xx, 3xx or 5xx; nginx knows only 401 and 403 and turns everything else into a 500.
+//! * No is never 2xx, 3xx or 5xx; nginx knows only 401 and 403 and turns everything else into a 500. It never passes a
+//!   body on, so it gets none.
 //! * Envoy removes what it is told to. The others copy what the answer has and may leave the client's own header where it
 //!   has none, so every declared identity header is in every yes, with nothing in it if need be.
 
@@ -80,7 +81,12 @@ fn deny(
     let status = StatusCode::from_u16(status)
         .ok()
         .filter(StatusCode::is_client_error)?;
-    let mut response = Response::new(Full::from(body.to_owned()));
+    let body = match contract {
+        // It passes no body on, and closes a connection on which one comes.
+        Contract::Nginx => Full::default(),
+        _ => Full::from(body.to_owned()),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     for (name, value) in headers {
         put(response.headers_mut(), name, value)?;
