@@ -81,11 +81,21 @@ local function question(txn, ours)
     return headers
 end
 
+-- A header for which HAProxy's buffer has no room is not set, and nothing says so: hence the second look.
 local function allow(txn, answer, ours)
     for name in pairs(ours) do
         local values = answer.headers[name]
         if values and values[0] and values[0] ~= "" then
             txn.http:req_set_header(name, values[0])
+        end
+    end
+    local headers = txn.http:req_get_headers()
+    for name in pairs(ours) do
+        local said = answer.headers[name] and answer.headers[name][0] or ""
+        local set = headers[name] and headers[name][0] or ""
+        if said ~= set then
+            txn:Warning("portcullis: no room for " .. name .. " in the request: raise tune.bufsize")
+            return
         end
     end
     txn:set_var("txn.portcullis_allows", true)

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use portcullis::demo::child::Guarded;
+use portcullis::demo::people;
 use portcullis::demo::tools::{DebianTool, debian_tool};
 
+use crate::envoy::DECISION_ID;
 use crate::house::{TestHouse, skipped};
 use crate::proxies::{self, Proxy, altered};
 
@@ -144,6 +146,43 @@ async fn spoofed_headers_never_reach_the_upstream() {
     let house = house().await;
     let Some(proxy) = front(&house).await else { return };
     proxies::check_spoofing(&house, &proxy).await;
+}
+
+/// HAProxy drops, without a word, a header for which its buffer has no room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_passes_with_all_identity_headers_or_not_at_all() {
+    let house = house().await;
+    let Some(proxy) = front(&house).await else { return };
+    let mut claims = people::alice_claims();
+    let groups: Vec<String> = (0..40)
+        .map(|number| format!("/{}-{number:02}", "g".repeat(50)))
+        .collect();
+    claims["groups"] = groups.into();
+    let bearer = format!("Bearer {}", house.issuer.token(claims));
+    let mut statuses = Vec::new();
+    for padding in (0..14_000).step_by(500) {
+        let padding = "x".repeat(padding);
+        let headers = [("authorization", bearer.as_str()), ("x-padding", &padding)];
+        let got = proxy
+            .send(&house, "nobody", "GET", "/workspaces/ws-alice", &headers)
+            .await;
+        if got.seen.is_some() {
+            let groups = got.at_upstream("x-auth-groups").concat();
+            assert_eq!(
+                (got.status, groups.matches("ggg-").count()),
+                (200, 40),
+                "{}",
+                padding.len()
+            );
+            for name in ["x-auth-principal", "x-auth-type", "x-auth-name", DECISION_ID] {
+                assert_eq!(got.at_upstream(name).len(), 1, "{name} {}", padding.len());
+            }
+        }
+        statuses.push(got.status);
+    }
+    statuses.dedup();
+    // 400: HAProxy itself, for what does not fit at all.
+    assert_eq!(statuses, [200, 503, 400]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,6 +70,7 @@ impl Decide for Judge {
 struct Answer {
     status: StatusCode,
     headers: http::HeaderMap,
+    body: Bytes,
     heard: String,
 }
 
@@ -105,10 +106,11 @@ fn ask(method: &str, path: &str, headers: &[(&str, &[u8])], body: &str) -> Answe
         .unwrap();
     let response = runtime.block_on(doors.answer(request));
     let heard = doors.decide.0.lock().unwrap().pop().unwrap_or_default();
-    let (parts, _) = response.into_parts();
+    let (parts, body) = response.into_parts();
     Answer {
         status: parts.status,
         headers: parts.headers,
+        body: runtime.block_on(body.collect()).unwrap().to_bytes(),
         heard,
     }
 }
@@ -382,6 +384,7 @@ fn nginx_knows_no_other_no_than_401_and_403() {
             String::from_utf8_lossy(url)
         );
         assert_eq!(answer.header("www-authenticate").is_some(), status == 401);
+        assert!(answer.body.is_empty(), "nginx would close the connection");
     }
     for name in ["x-original-method", "x-original-url", "x-real-ip"] {
         assert_eq!(
