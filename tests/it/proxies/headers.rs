@@ -24,8 +24,8 @@ fn spellings(name: &str) -> Vec<String> {
     all
 }
 
-/// All that the upstream saw under the identity headers and their look-alikes.
-fn identity_at_upstream(got: &Got, names: &[String]) -> BTreeMap<String, Vec<String>> {
+/// All that the upstream saw under these names and their look-alikes.
+fn at_upstream(got: &Got, names: &[String]) -> BTreeMap<String, Vec<String>> {
     let seen = got
         .seen
         .as_ref()
@@ -61,7 +61,7 @@ pub(crate) async fn check_spoofing(house: &TestHouse, proxy: &Proxy) {
     ] {
         let honest = proxy.send(house, who, "GET", target, &[]).await;
         assert_eq!(honest.status, 200, "{who}: {honest:?}");
-        let expected = identity_at_upstream(&honest, &names);
+        let expected = at_upstream(&honest, &names);
         for (name, value) in known {
             assert_eq!(expected[name], [value], "{who}");
         }
@@ -75,8 +75,8 @@ pub(crate) async fn check_spoofing(house: &TestHouse, proxy: &Proxy) {
                 .send(house, who, "GET", target, &spoofed.collect::<Vec<_>>())
                 .await;
             assert_eq!(got.status, 200, "{who} {name}: {got:?}");
-            assert_eq!(identity_at_upstream(&got, &names), expected, "{who} {name}");
-            let ids = identity_at_upstream(&got, &[DECISION_ID.to_owned()]);
+            assert_eq!(at_upstream(&got, &names), expected, "{who} {name}");
+            let ids = at_upstream(&got, &[DECISION_ID.to_owned()]);
             assert_eq!(ids.keys().collect::<Vec<_>>(), [DECISION_ID], "{who} {name}");
             let record = record(house, &got).expect("a decision");
             assert_eq!(record["verdict"], "allow", "{who} {name}");
@@ -95,7 +95,7 @@ pub(crate) async fn check_spoofing(house: &TestHouse, proxy: &Proxy) {
             );
             let got = proxy.exchange(request.as_bytes()).await;
             if got.seen.is_some() {
-                assert_eq!(identity_at_upstream(&got, &names), expected, "{who} {line:?}");
+                assert_eq!(at_upstream(&got, &names), expected, "{who} {line:?}");
             } else {
                 assert!((400..500).contains(&got.status), "{who} {line:?}: {got:?}");
             }
@@ -143,6 +143,16 @@ const FOREIGN: [(&str, &str, &str); 24] = [
     ("X_Real_IP", "9.9.9.9", "not an address"),
 ];
 
+/// Those of them that applications believe: the upstream gets the proxy's own or none.
+const BELIEVED: [&str; 6] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+
 /// What the headers of other contracts say changes nothing, and the client's address is what the proxy saw.
 pub(crate) async fn check_foreign_headers(house: &TestHouse, proxy: &Proxy) {
     for (name, good, bad) in FOREIGN {
@@ -163,6 +173,16 @@ pub(crate) async fn check_foreign_headers(house: &TestHouse, proxy: &Proxy) {
                     "{row}: {got:?}"
                 );
                 let record = record(house, &got).unwrap_or_else(|| panic!("{row}: no decision"));
+                for name in BELIEVED.iter().filter(|_| got.seen.is_some()) {
+                    let sent = headers.iter().map(|(_, value)| *value);
+                    let sent: Vec<_> = sent.filter(|value| *value != "api.example.test").collect();
+                    let there = at_upstream(&got, &[(*name).to_owned()]);
+                    let mut there = there.values().flatten();
+                    assert!(
+                        !there.any(|value| sent.contains(&value.as_str())),
+                        "{row}: {got:?}"
+                    );
+                }
                 assert_eq!(record["method"], method, "{row}");
                 assert_eq!(record["path"], target, "{row}");
                 assert_eq!(record["host"], "api.example.test", "{row}");
