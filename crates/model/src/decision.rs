@@ -231,7 +231,7 @@ pub enum Contract {
     Traefik = 4,
     /// Caddy `forward_auth`.
     Caddy = 5,
-    /// HAProxy with `haproxy-auth-request`.
+    /// HAProxy with the script in `deploy/haproxy`.
     Haproxy = 6,
     /// No proxy at all: a question from the command line.
     Direct = 7,

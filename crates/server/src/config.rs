@@ -110,7 +110,7 @@ pub enum HttpContract {
     Traefik,
     /// Caddy `forward_auth`.
     Caddy,
-    /// HAProxy with `haproxy-auth-request`.
+    /// HAProxy with the script in `deploy/haproxy`.
     Haproxy,
     /// APISIX `opa`: it posts a document to `/v1/data/<package>/<decision>` and sends the path decoded.
     ApisixOpa,

@@ -2,7 +2,7 @@
 //!
 //! * Yes is exactly 200, without a body.
 //! * No is never 2xx or 5xx, and 3xx only to send a browser to its login; nginx knows only 401 and 403 and turns everything
-//!   else into a 500.
+//!   else into a 500; it never passes a body on, so it gets none.
 //! * The answer to a document is a document: the status is 200 whatever it says, because the `opa` plugins take another
 //!   one for a failure.
 //! * Envoy removes what it is told to. The others copy what the answer has, and some leave the client's own header where it
@@ -161,7 +161,12 @@ fn deny(
     let status = StatusCode::from_u16(status)
         .ok()
         .filter(StatusCode::is_client_error)?;
-    let mut response = Response::new(Full::from(body.to_owned()));
+    let body = match contract {
+        // It passes no body on, and closes a connection on which one comes.
+        Contract::Nginx => Full::default(),
+        _ => Full::from(body.to_owned()),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     for (name, value) in headers {
         put(response.headers_mut(), name, value)?;

@@ -1,6 +1,6 @@
 //! Finds the real peers of the demo and the tests, and installs those that are missing: Python wheels, each in a virtual
-//! environment of its own, and npm packages, each with a `node_modules` of its own. All of it is below [`tools_dir`],
-//! where neither the system nor another version can disturb it.
+//! environment of its own, npm packages, each with a `node_modules` of its own, and unpacked Debian packages. All of it
+//! is below [`tools_dir`], where neither the system nor another version can disturb it.
 //!
 //! Nothing is installed outside that directory, and nothing is fetched that is there already.
 
@@ -11,9 +11,11 @@ use std::process::Output;
 
 use super::child::last_lines;
 
+pub use debian::{DebianTool, debian_tool};
 pub use npm::npm_tool;
 pub use python::{PythonTool, python_tool};
 
+mod debian;
 mod npm;
 mod python;
 
@@ -89,6 +91,24 @@ pub enum ToolError {
         /// The version.
         version: &'static str,
         /// The last lines of npm's output.
+        said: String,
+    },
+    /// The system has no packages of Debian.
+    #[error(
+        "cannot fetch {package} with apt-get and dpkg-deb: {source}; that works on Debian and its like only"
+    )]
+    NoApt {
+        /// What it was wanted for.
+        package: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The package could not be fetched or unpacked.
+    #[error("cannot fetch and unpack {package}:\n{said}\nrun `apt-get update`, and check the network")]
+    Apt {
+        /// The package.
+        package: &'static str,
+        /// The last lines of the output.
         said: String,
     },
 }

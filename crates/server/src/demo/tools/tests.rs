@@ -108,3 +108,40 @@ fn npm_packages_are_installed_once_and_failures_come_with_advice() {
         "what is installed is not installed again"
     );
 }
+
+#[test]
+fn debian_packages_are_fetched_once_and_failures_come_with_advice() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = ScratchDir::new("tools-test").unwrap();
+    let tool = debian::DebianTool {
+        package: "some-tool",
+        libraries: &["liba", "libb"],
+    };
+    let script = dir.path().join("apt-get");
+    let try_with = |text: &str| {
+        fs::write(&script, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        debian::install_below(dir.path(), &script, &tool, &mut |_| {})
+    };
+    let nowhere = debian::install_below(dir.path(), Path::new("/nowhere/apt-get"), &tool, &mut |_| {});
+    let nowhere = nowhere.unwrap_err().to_string();
+    assert!(nowhere.contains("Debian and its like"), "{nowhere}");
+    for (text, said) in [
+        ("echo \"no $*\" >&2; exit 100", "no download some-tool liba libb"),
+        ("echo no archive > a.deb", "a.deb"),
+    ] {
+        let error = try_with(text).unwrap_err().to_string();
+        assert!(
+            error.contains(said) && error.contains("apt-get update"),
+            "{error}"
+        );
+    }
+    let root = dir.path().join("debian-some-tool/root");
+    assert_eq!(try_with("true").unwrap(), root);
+    assert_eq!(
+        try_with("exit 1").unwrap(),
+        root,
+        "what is there is not fetched again"
+    );
+}
