@@ -8,6 +8,7 @@ mod connections;
 mod credentials;
 mod health;
 mod http_doors;
+mod istio;
 mod paths;
 mod replies;
 mod requests;

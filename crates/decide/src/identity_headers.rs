@@ -14,7 +14,7 @@ use crate::settings::IdentityValue;
 const MAX_VALUE_BYTES: usize = 8 * 1024;
 
 /// A name has 2 to the power of its dashes spellings.
-const MAX_DASHES: usize = 4;
+const MAX_DASHES: usize = 5;
 
 /// Headers that carry something else, or that proxies will not let anybody set.
 const TAKEN: [&str; 9] = [
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(spellings(model::DECISION_ID_HEADER).len(), 7);
         assert!(edits.remove().iter().all(|n| **n != *model::DECISION_ID_HEADER));
         let mut problems = Vec::new();
-        let many = ("x-a-b-c-d-e".to_owned(), IdentityValue::Subject);
+        let many = ("x-a-b-c-d-e-f".to_owned(), IdentityValue::Subject);
         IdentityHeaders::new(&[many].into_iter().collect(), &mut problems);
         assert!(problems[0].message.contains("dashes"), "{problems:?}");
     }

@@ -295,7 +295,7 @@ pub(super) fn exposed(
     for path in paths {
         let text = match path.find(claims) {
             None | Some(Value::Null) => continue,
-            Some(Value::String(text)) => text.clone(),
+            Some(Value::String(text)) if !text.chars().any(char::is_control) => text.clone(),
             Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
             Some(_) => return Err(TokenRefusal::ExposedClaim(path.as_str().to_owned())),
         };

@@ -197,7 +197,9 @@ pub enum TokenRefusal {
     #[error("claim {0:?} is missing; `required_claims` of the issuer demands it")]
     RequiredClaim(String),
     /// A claim that an identity header shows has more than one spelling.
-    #[error("claim {0:?}, which an identity header shows, is neither a text nor a number nor a boolean")]
+    #[error(
+        "claim {0:?}, which an identity header shows, is neither a text without control characters nor a number nor a boolean"
+    )]
     ExposedClaim(String),
     /// From `iat` to `exp` is longer than `max_lifetime_seconds`.
     #[error("the token lives for {lifetime:.0} s, longer than the {limit} s that this issuer's tokens may")]
