@@ -1,0 +1,178 @@
+//! Where proxies ask, and how.
+
+use std::net::SocketAddr;
+
+use decide::problem::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::schema;
+
+/// The listeners, one for each contract.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Envoy's `ext_authz` filter over gRPC (also Istio and Envoy Gateway). Default: `127.0.0.1:9191`
+    #[serde(default = "default_envoy_grpc")]
+    #[schemars(extend("format" = schema::ADDRESS))]
+    pub envoy_grpc: SocketAddr,
+    /// Listeners for proxies that ask over HTTP. Default: none
+    #[serde(default)]
+    pub http: Vec<HttpListen>,
+}
+
+/// A listener for proxies that ask over HTTP/1.1 or HTTP/2.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpListen {
+    /// Where to listen. Whoever reaches this port can ask, so let only proxies reach it.
+    #[schemars(extend("format" = schema::ADDRESS))]
+    pub address: SocketAddr,
+    /// What is spoken there. A path without a door is denied.
+    pub doors: Vec<DoorSettings>,
+}
+
+/// One contract at one path.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DoorSettings {
+    /// Who asks. Nothing that a client sends changes this.
+    pub contract: HttpContract,
+    /// The path at which the proxy asks; for `envoy_http` the prefix (`path_prefix` in Envoy) before the path that is
+    /// asked about. Default: `/`
+    #[serde(default = "root")]
+    pub path: String,
+}
+
+/// The contracts over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpContract {
+    /// Envoy's `ext_authz` in HTTP mode; also the HTTP providers of Istio, Envoy Gateway and Contour.
+    EnvoyHttp,
+    /// APISIX `forward-auth`: it sends the path decoded.
+    Apisix,
+    /// nginx `auth_request` and ingress-nginx `auth-url`: every denial is 401 or 403.
+    Nginx,
+    /// Traefik `ForwardAuth`.
+    Traefik,
+    /// Caddy `forward_auth`.
+    Caddy,
+    /// HAProxy with the script in `deploy/haproxy`.
+    Haproxy,
+    /// APISIX `opa`: it posts a document to `/v1/data/<package>/<decision>` and sends the path decoded.
+    ApisixOpa,
+    /// Kong `opa`: it posts a document to its `opa_path`.
+    KongOpa,
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+impl HttpListen {
+    /// The doors, as the contracts know them.
+    pub(crate) fn doors(&self) -> Vec<contracts::http::Door> {
+        let door = |door: &DoorSettings| {
+            let contract = door.contract.into();
+            // Behind the prefix of Envoy comes a path that begins with a slash.
+            let path = match contract {
+                model::Contract::EnvoyHttp => door.path.trim_end_matches('/'),
+                _ => &door.path,
+            };
+            contracts::http::Door {
+                contract,
+                path: path.into(),
+            }
+        };
+        self.doors.iter().map(door).collect()
+    }
+}
+
+impl From<HttpContract> for model::Contract {
+    fn from(contract: HttpContract) -> Self {
+        match contract {
+            HttpContract::EnvoyHttp => Self::EnvoyHttp,
+            HttpContract::Apisix => Self::Apisix,
+            HttpContract::Nginx => Self::Nginx,
+            HttpContract::Traefik => Self::Traefik,
+            HttpContract::Caddy => Self::Caddy,
+            HttpContract::Haproxy => Self::Haproxy,
+            HttpContract::ApisixOpa => Self::ApisixOpa,
+            HttpContract::KongOpa => Self::KongOpa,
+        }
+    }
+}
+
+/// What is wrong with the listeners.
+pub(super) fn check_listeners(listen: &Listen, problems: &mut Vec<Problem>) {
+    for (index, listener) in listen.http.iter().enumerate() {
+        let mut problem = |field: String, message: &str, help: &str| {
+            problems.push(Problem::setting(
+                format!("/listen/http/{index}/{field}"),
+                message,
+                help,
+            ));
+        };
+        if listener.doors.is_empty() {
+            let message = "a listener without doors denies everything";
+            problem(
+                "doors".to_owned(),
+                message,
+                "for example `doors: [{contract: nginx}]`",
+            );
+        }
+        for (i, door) in listener.doors.iter().enumerate() {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.');
+            if !door.path.starts_with('/') || !door.path.bytes().all(plain) || door.path.contains("//") {
+                problem(
+                    format!("doors/{i}/path"),
+                    "this is not a plain path",
+                    "for example `/auth`: letters, digits, `-`, `_` and `.` between slashes",
+                );
+            }
+            if door.contract == HttpContract::EnvoyHttp && door.path == "/" && listener.doors.len() > 1 {
+                problem(
+                    format!("doors/{i}/path"),
+                    "without a prefix Envoy's clients choose the path, and could choose another door",
+                    "give this door a prefix such as `/check`, or a listener of its own",
+                );
+            }
+            if listener.doors.iter().take(i).any(|other| other.path == door.path) {
+                problem(
+                    format!("doors/{i}/path"),
+                    "another door is at the same path",
+                    "which contract is spoken there would be a guess",
+                );
+            }
+            let asked_about = |prefix: &DoorSettings| {
+                prefix.contract == HttpContract::EnvoyHttp
+                    && prefix.path != door.path
+                    && door
+                        .path
+                        .strip_prefix(prefix.path.trim_end_matches('/'))
+                        .is_some_and(|rest| rest.starts_with('/'))
+            };
+            if listener.doors.iter().any(asked_about) {
+                problem(
+                    format!("doors/{i}/path"),
+                    "this path is behind the prefix of an `envoy_http` door",
+                    "a client's own path would choose this door; give it another path, or a listener of its own",
+                );
+            }
+        }
+    }
+}
+
+fn default_envoy_grpc() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9191))
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            envoy_grpc: default_envoy_grpc(),
+            http: Vec::new(),
+        }
+    }
+}
