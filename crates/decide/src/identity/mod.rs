@@ -35,6 +35,7 @@ mod refusal;
 mod roles;
 mod scitokens;
 mod settings;
+mod signature;
 mod static_token;
 mod verifier;
 mod wlcg;

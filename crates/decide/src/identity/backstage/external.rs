@@ -30,10 +30,11 @@ use crate::identity::claims::{
 };
 use crate::identity::credentials::Place;
 use crate::identity::fetch::{self, Source};
-use crate::identity::issuer::{Proven, Stop, check_signature};
+use crate::identity::issuer::Proven;
 use crate::identity::jws::Jws;
 use crate::identity::keys::{IssuerKeys, Pace};
 use crate::identity::refusal::{ClaimFault, Quoted, TokenRefusal};
+use crate::identity::signature::{Stop, check_signature};
 use crate::identity::static_token;
 use crate::identity::verifier::{Answer, Question, Waited};
 

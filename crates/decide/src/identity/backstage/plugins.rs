@@ -14,11 +14,11 @@ use super::settings::BackstageSettings;
 use crate::identity::algorithm::Algorithm;
 use crate::identity::claims::{Claims, Demands, Registered, fault};
 use crate::identity::fetch::{self, Source};
-use crate::identity::issuer::{Stop, check_signature};
 use crate::identity::jws::Jws;
 use crate::identity::keys::{IssuerKeys, Pace};
 use crate::identity::refusal::{ClaimFault, TokenRefusal};
 use crate::identity::settings::acceptable_url;
+use crate::identity::signature::{Stop, check_signature};
 use crate::identity::verifier::Question;
 use crate::problem::Problem;
 
