@@ -122,7 +122,7 @@ local function portcullis(txn, address, path, milliseconds, names)
     })
     if answer.status == 200 then
         allow(txn, answer, ours)
-    elseif answer.status >= 400 and answer.status < 500 then
+    elseif answer.status == 302 or (answer.status >= 400 and answer.status < 500) then
         deny(txn, answer)
     end
 end

@@ -80,7 +80,7 @@ async fn the_query_that_is_judged_is_the_upstreams() {
 /// A load balancer that is trusted adds the client's address; the host is still that of the request.
 #[tokio::test]
 async fn of_a_trusted_load_balancer_only_addresses_are_believed() {
-    let house = CADDY.house(|text| text + "\ntrusted_hops: 1\n").await;
+    let house = CADDY.house(|text| text + "\ntrusted_hops: 2\n").await;
     let trusting = |_: &str, text: String| {
         let mut text = text;
         for (there, here) in [

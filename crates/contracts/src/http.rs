@@ -20,13 +20,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use model::{Check, Contract, Decide, Decision, Decoding, Denial, Headers, Malformed, Reason, Version};
 
 /// More headers than any proxy lets through.
 const MAX_HEADERS: usize = 200;
+
+/// How long a proxy waits that does not say so: shorter than what the configurations in `deploy/` allow, because their
+/// time-outs are failures, and a failure may be a pass.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A proxy that began a request and does not finish it.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -159,6 +163,10 @@ impl<D: Decide> HttpDoors<D> {
                     _ => {}
                 }
             } else if parts.uri.path() == &*door.path {
+                if is_document(door.contract) && parts.method != Method::POST {
+                    // Whoever asks so is another proxy, and would take the status of a document for its answer.
+                    break;
+                }
                 return Ok((door.contract, target));
             }
         }
@@ -269,6 +277,15 @@ impl<'a> Asked<'a> {
         } else {
             Err(self.malformed("the method is not a token of 1 to 32 characters".to_owned()))
         }
+    }
+
+    /// A scheme in lower case: policies that compare it must not miss another spelling.
+    fn scheme(&self, bytes: &[u8]) -> Result<&'static str, Malformed> {
+        let known = ["http", "https", "ws", "wss"];
+        let mut known = known.into_iter();
+        known
+            .find(|scheme| bytes.eq_ignore_ascii_case(scheme.as_bytes()))
+            .ok_or_else(|| self.malformed("the scheme is none of http, https, ws and wss".to_owned()))
     }
 
     fn malformed(&self, detail: String) -> Malformed {

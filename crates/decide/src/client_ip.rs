@@ -16,6 +16,12 @@ pub(crate) fn client_ip(check: &Check<'_>, trusted_hops: u8) -> Option<IpAddr> {
     let Some(skipped) = usize::from(trusted_hops).checked_sub(1) else {
         return check.peer.address;
     };
+    // Envoy appends its peer to the header before it asks; of the others we have it besides.
+    let skipped = match (check.contract.states_peer(), skipped.checked_sub(1)) {
+        (false, _) => skipped,
+        (true, None) => return check.peer.address,
+        (true, Some(skipped)) => skipped,
+    };
     let values: Vec<&str> = request
         .headers
         .all("x-forwarded-for")
@@ -56,7 +62,7 @@ mod tests {
                 headers.push("x-forwarded-for", value.as_bytes());
             }
             let (path, query) = RequestPath::parse_target(b"/", Decoding::Raw).unwrap();
-            let check = Check {
+            let mut check = Check {
                 contract: Contract::Direct,
                 target: Target::Http(HttpRequest {
                     method: "GET",
@@ -80,6 +86,17 @@ mod tests {
                 expected.map(|ip| ip.parse().unwrap()),
                 "{forwarded:?} {hops}"
             );
+            // Where the proxy states its peer besides, that is one entry more.
+            check.contract = Contract::Nginx;
+            assert_eq!(client_ip(&check, 1), check.peer.address, "{forwarded:?}");
+            if hops > 0 {
+                let expected = expected.map(|ip| ip.parse().unwrap());
+                assert_eq!(
+                    client_ip(&check, hops + 1),
+                    expected,
+                    "{forwarded:?} {hops} besides"
+                );
+            }
         }
     }
 }

@@ -33,6 +33,15 @@ const TAKEN: [&str; 9] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdentityHeaders(Vec<(Box<str>, HeaderValue)>);
 
+/// Whether an answer can remove headers of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removable {
+    /// It can (Envoy).
+    Yes,
+    /// It can only set some.
+    No,
+}
+
 impl IdentityHeaders {
     /// Checks the names.
     pub(crate) fn new(declared: &BTreeMap<String, IdentityValue>, problems: &mut Vec<Problem>) -> Self {
@@ -157,8 +166,9 @@ impl IdentityHeaders {
 
     /// A header of the request that some upstream would take for an identity header, or for the decision's id, although
     /// it has another name: those that turn headers into variables make one character of everything that is neither a
-    /// letter nor a digit. The names themselves, and those with nothing but `_`, are removed or overwritten instead.
-    pub(crate) fn alias<'a>(&self, headers: &Headers<'a>) -> Option<&'a str> {
+    /// letter nor a digit. The names themselves are overwritten or removed instead, and where headers can be removed, those
+    /// with nothing but `_` as well.
+    pub(crate) fn alias<'a>(&self, headers: &Headers<'a>, removable: Removable) -> Option<&'a str> {
         let fold = |byte: u8| {
             if byte.is_ascii_alphanumeric() {
                 byte.to_ascii_lowercase()
@@ -171,7 +181,8 @@ impl IdentityHeaders {
         let odd = |name: &str| {
             let (dash, underscore) = (name.contains('-'), name.contains('_'));
             let other = |b: u8| !b.is_ascii_alphanumeric() && b != b'-' && b != b'_';
-            (dash && underscore) || name.bytes().any(other)
+            let stays = underscore && (dash || removable == Removable::No);
+            stays || name.bytes().any(other)
         };
         let declared = || {
             self.0
@@ -312,7 +323,17 @@ mod tests {
         ] {
             let mut request = Headers::default();
             request.push(name, b"root");
-            assert_eq!(headers().alias(&request).is_some(), alias, "{name}");
+            assert_eq!(
+                headers().alias(&request, Removable::Yes).is_some(),
+                alias,
+                "{name}"
+            );
+            let refused = alias || name == "x_auth_subject";
+            assert_eq!(
+                headers().alias(&request, Removable::No).is_some(),
+                refused,
+                "{name}"
+            );
         }
     }
 

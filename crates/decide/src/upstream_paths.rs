@@ -60,8 +60,8 @@ impl UpstreamPaths {
         let all = Self(settings.to_vec());
         for (index, route) in routes.iter().enumerate() {
             let literals = || route.path.split('/').filter(|segment| !segment.starts_with('{'));
-            let (folded, slashless) = (
-                literals().any(|segment| segment.bytes().any(|b| b.is_ascii_uppercase())),
+            let (capitals, slashless) = (
+                literals().any(|segment| folded(Cow::Borrowed(segment)) != segment),
                 route.path.len() > 1 && route.path.ends_with('/'),
             );
             // A route for any host is one for the hosts of every entry.
@@ -69,7 +69,7 @@ impl UpstreamPaths {
                 route.hosts.is_empty() || route.hosts.iter().any(|host| entry.is_for(host))
             };
             let mut entries = all.0.iter().filter(|entry| shared(entry));
-            if entries.any(|entry| (entry.fold_case && folded) || (entry.slash_equivalent && slashless)) {
+            if entries.any(|entry| (entry.fold_case && capitals) || (entry.slash_equivalent && slashless)) {
                 problems.push(Problem::setting(
                     format!("/routes/{index}/path"),
                     "this route does not match: `upstream_paths` takes the capitals or the slash at the end away",

@@ -245,6 +245,12 @@ impl Contract {
     /// How many contracts there are.
     pub const COUNT: usize = 10;
 
+    /// True if the proxy itself says whom it is connected to, beside the `X-Forwarded-For` of its client: that address is
+    /// then the last entry of the list.
+    pub fn states_peer(self) -> bool {
+        !matches!(self, Self::EnvoyGrpc | Self::EnvoyHttp | Self::Direct)
+    }
+
     /// The name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

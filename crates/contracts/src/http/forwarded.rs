@@ -38,7 +38,7 @@ impl<'a> Asked<'a> {
             contract: self.contract,
             target: Target::Http(HttpRequest {
                 method: self.method(self.only(METHOD)?)?,
-                scheme: self.text(self.only(PROTO)?, PROTO)?,
+                scheme: self.scheme(self.only(PROTO)?)?,
                 host,
                 path,
                 query,
@@ -55,7 +55,7 @@ impl<'a> Asked<'a> {
             },
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
-            timeout: None,
+            timeout: Some(super::PATIENCE),
         })
     }
 

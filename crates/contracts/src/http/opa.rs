@@ -148,14 +148,16 @@ impl Document<'_> {
             asked.refused(Reason::InvalidHost, format!("the host was refused: {refusal}"))
         })?;
         let body = match self.request.get("body") {
-            Some(Json::Text(body)) if !body.is_empty() => Body::Whole(body.as_bytes()),
-            _ => Body::Absent,
+            None => Body::Absent,
+            Some(Json::Text(body)) if body.is_empty() => Body::Absent,
+            Some(Json::Text(body)) => Body::Whole(body.as_bytes()),
+            Some(_) => return Err(asked.malformed("the `body` of the request is no string".to_owned())),
         };
         Ok(Check {
             contract: self.contract,
             target: Target::Http(HttpRequest {
                 method: asked.token(self.text("method", asked)?)?,
-                scheme: self.text("scheme", asked)?,
+                scheme: asked.scheme(self.text("scheme", asked)?.as_bytes())?,
                 host,
                 path,
                 query: self.query.as_deref(),
@@ -168,7 +170,7 @@ impl Document<'_> {
             },
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
-            timeout: None,
+            timeout: Some(super::PATIENCE),
         })
     }
 

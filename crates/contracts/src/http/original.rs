@@ -52,7 +52,7 @@ impl Asked<'_> {
             },
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
-            timeout: None,
+            timeout: Some(super::PATIENCE),
         })
     }
 }

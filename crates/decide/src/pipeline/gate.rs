@@ -1,9 +1,10 @@
 //! What is refused before anybody asks who it is: headers that make the upstream see another request than we do.
 
-use model::{Check, Headers, Reason, Target};
+use model::{Check, Contract, Headers, Reason, Target};
 
 use super::Pipeline;
 use super::answer::{Stop, deny};
+use crate::identity_headers::Removable;
 use crate::settings::MethodOverride;
 
 /// Headers by which frameworks let a client name another method than that of the request.
@@ -16,7 +17,11 @@ impl Pipeline {
         let Target::Http(request) = &check.target else {
             return Ok(());
         };
-        if let Some(name) = self.rules.identity_headers.alias(&request.headers) {
+        let removable = match check.contract {
+            Contract::EnvoyGrpc | Contract::EnvoyHttp | Contract::Direct => Removable::Yes,
+            _ => Removable::No,
+        };
+        if let Some(name) = self.rules.identity_headers.alias(&request.headers, removable) {
             let log = format!("the header {name:?} is an identity header in another spelling");
             return Err(reserved("a header has a name that is reserved", log));
         }

@@ -5,6 +5,9 @@ use model::{Check, HttpRequest, Target};
 use super::Pipeline;
 use crate::routes::{Found, percent_encode};
 
+/// Longest URL, percent-encoded, that is passed on to a login; a longer one loses its query first.
+const MAX_URL_BYTES: usize = 4 * 1024;
+
 impl Pipeline {
     /// Where to go instead of `status`, if the route of the request has a login and a person is waiting for a page.
     pub(super) fn login(&self, check: &Check<'_>, status: u16) -> Option<Box<str>> {
@@ -25,7 +28,14 @@ impl Pipeline {
         // Where tokens may be in the query, it is nobody else's business.
         let query = request.query.filter(|_| !self.identity.takes_query());
         let query = query.map_or(String::new(), |query| format!("?{query}"));
-        let url = percent_encode(&format!("{scheme}://{host}{}{query}", request.path));
+        let whole = percent_encode(&format!("{scheme}://{host}{}{query}", request.path));
+        let url = if whole.len() <= MAX_URL_BYTES {
+            whole
+        } else {
+            percent_encode(&format!("{scheme}://{host}{}", request.path))
+        };
+        // A header that a proxy finds too long would be a failure to it, and a failure may be a pass.
+        (url.len() <= MAX_URL_BYTES).then_some(())?;
         Some(route.login.as_ref()?.fill(|_| &url).into())
     }
 }

@@ -231,10 +231,20 @@ fn compile_on_allow(on_allow: &OnAllow, problem: &mut impl FnMut(&str, String, &
     }
 }
 
+/// Headers that say how an answer is sent, or what a proxy does with it.
+const TAKEN: [&str; 6] = [
+    "connection",
+    "content-length",
+    "host",
+    "transfer-encoding",
+    "upgrade",
+    "x-envoy-auth-headers-to-remove",
+];
+
 fn check_headers(part: &str, headers: &[(String, String)], problem: &mut impl FnMut(&str, String, &str)) {
     for (index, (name, value)) in headers.iter().enumerate() {
         let token = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if name.is_empty() || !name.bytes().all(token) || matches!(name.as_str(), "content-length" | "host") {
+        if name.is_empty() || !name.bytes().all(token) || TAKEN.contains(&name.as_str()) {
             let help = "use lower-case letters, digits and `-`";
             problem(
                 &format!("{part}/{index}"),

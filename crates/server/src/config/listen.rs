@@ -138,7 +138,13 @@ pub(super) fn check_listeners(listen: &Listen, problems: &mut Vec<Problem>) {
                     "give this door a prefix such as `/check`, or a listener of its own",
                 );
             }
-            if listener.doors.iter().take(i).any(|other| other.path == door.path) {
+            let trimmed = |path: &str| path.trim_end_matches('/').to_owned();
+            if listener
+                .doors
+                .iter()
+                .take(i)
+                .any(|other| trimmed(&other.path) == trimmed(&door.path))
+            {
                 problem(
                     format!("doors/{i}/path"),
                     "another door is at the same path",

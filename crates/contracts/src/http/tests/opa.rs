@@ -324,3 +324,14 @@ fn a_path_without_a_door_is_never_answered_with_200() {
         .unwrap();
     assert_eq!(runtime.block_on(doors.answer(request)).status(), 400);
 }
+
+/// Another proxy that is pointed at such a door would take the status of a document for its answer.
+#[test]
+fn only_the_plugins_way_of_asking_gets_a_document() {
+    for path in [APISIX, KONG] {
+        for method in ["GET", "HEAD", "OPTIONS", "PUT"] {
+            let status = super::ask(method, path, &[("host", b"portcullis")], "").status;
+            assert!(status.is_client_error(), "{method} {path}: {status}");
+        }
+    }
+}

@@ -32,6 +32,20 @@ fn people_are_sent_to_the_login_and_programs_are_told() {
             stale,
             Some("https%3A%2F%2Fapi.example.test%2Fapp%2Fa"),
         ),
+        (
+            "a page with too long a query",
+            "GET",
+            &format!("/app/a?x={}", "!".repeat(2000)),
+            html,
+            Some("https%3A%2F%2Fapi.example.test%2Fapp%2Fa"),
+        ),
+        (
+            "too long a path",
+            "GET",
+            &format!("/app/{}", "%C3%A9".repeat(500)),
+            html,
+            None,
+        ),
         ("a form", "POST", "/app/a", html, None),
         (
             "a script",
