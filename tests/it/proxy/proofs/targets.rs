@@ -1,6 +1,6 @@
-//! What is judged is what the upstream gets: path, host and query.
+//! What is judged is what the upstream gets: path and query.
 
-use model::{Decoding, Host, RequestPath};
+use model::{Decoding, RequestPath};
 
 use crate::envoy::{raw, record_of};
 use crate::house::TestHouse;
@@ -22,58 +22,6 @@ pub(crate) async fn paths(program: &'static Program, rows: &[(&[u8], u16, &str)]
             let (path, _) = RequestPath::parse_target(seen.as_bytes(), Decoding::Raw).expect(seen);
             assert_eq!(record_of(&house, &got)["path"], path.as_str(), "{row}");
         }
-    }
-}
-
-/// The host that is judged is the one that the upstream sees, in whatever way the client names it; without one, nothing
-/// passes.
-pub(crate) async fn hosts(program: &'static Program) {
-    let house = program.house(|text| text).await;
-    let Some(proxy) = program.start(&house).await else {
-        return;
-    };
-    for (request, host) in [
-        (
-            "GET /public/hello HTTP/1.1\r\nhost: api.example.test",
-            "api.example.test",
-        ),
-        (
-            "GET /public/hello HTTP/1.1\r\nhost: API.Example.test:8443",
-            "api.example.test",
-        ),
-        ("GET /public/hello HTTP/1.1\r\nhost: [::1]:80", "[::1]"),
-        (
-            "GET http://b.test/public/hello HTTP/1.1\r\nhost: a.test",
-            "b.test",
-        ),
-        (
-            "GET http://b.test:81/public/hello HTTP/1.1\r\nhost: a.test\r\nx-forwarded-host: c.test",
-            "b.test",
-        ),
-        ("GET /public/hello HTTP/1.1\r\nhost: a.test\r\nhost: b.test", ""),
-        ("GET /public/hello HTTP/1.1\r\nhost: a.test, b.test", ""),
-        ("GET /public/hello HTTP/1.1\r\nhost: a..b", ""),
-        ("GET /public/hello HTTP/1.1\r\nhost: a.test/b", ""),
-        ("GET /public/hello HTTP/1.1\r\nhost: u@a.test", ""),
-        ("GET /public/hello HTTP/1.1\r\nhost:", ""),
-        ("GET /public/hello HTTP/1.1\r\naccept: */*", ""),
-        ("GET /public/hello HTTP/1.0\r\naccept: */*", ""),
-        ("GET /public/hello HTTP/1.0\r\nx-forwarded-host: a.test", ""),
-    ] {
-        let got = proxy
-            .exchange(format!("{request}\r\nconnection: close\r\n\r\n").as_bytes())
-            .await;
-        if host.is_empty() {
-            assert!(
-                got.seen.is_none() && (400..500).contains(&got.status),
-                "{request}: {got:?}"
-            );
-            continue;
-        }
-        assert_eq!(got.status, 200, "{request}: {got:?}");
-        assert_eq!(record_of(&house, &got)["host"], host, "{request}");
-        let seen = got.at_upstream("host").concat();
-        assert_eq!(Host::parse(&seen).expect("a host").as_str(), host, "{request}");
     }
 }
 

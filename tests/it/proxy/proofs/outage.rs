@@ -1,4 +1,4 @@
-//! Portcullis is gone, or something else is in its place.
+//! Portcullis is gone, or something else is in its place, or it is asked again and again.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,15 +7,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Proxy;
 use crate::envoy::{DECISION_ID, raw};
-use crate::house::{TestHouse, until};
+use crate::house::until;
+use crate::proxy::Program;
 
-/// Nothing passes while Portcullis is stopped, and nobody has to do anything when it is back.
-pub(crate) async fn check_outage(house: &mut TestHouse, proxy: &Proxy, status: u16) {
+/// While Portcullis is stopped nothing passes, and nobody has to do anything when it is back.
+pub(crate) async fn outage(program: &'static Program, status: u16) {
+    let mut house = program.house(|text| text).await;
+    let Some(proxy) = program.start(&house).await else {
+        return;
+    };
     for round in 0..2 {
         for (who, target) in [("alice", "/workspaces/ws-alice"), ("nobody", "/public/hello")] {
-            let got = proxy.send(house, who, "GET", target, &[]).await;
+            let got = proxy.send_as(&house, who, "GET", target, &[]).await;
             assert_eq!(
                 (got.status, got.seen.is_some()),
                 (200, true),
@@ -28,18 +32,20 @@ pub(crate) async fn check_outage(house: &mut TestHouse, proxy: &Proxy, status: u
             ("nobody", "/public/hello"),
             ("nobody", "/workspaces/ws-alice"),
         ] {
-            let got = proxy.send(house, who, "GET", target, &[]).await;
-            assert_eq!(
-                (got.status, got.seen.is_some()),
-                (status, false),
-                "round {round}: {who}"
-            );
-            assert_eq!(got.header(DECISION_ID), None, "nobody decided: {got:?}");
+            for headers in [&[][..], &[("x-auth-subject", "root")]] {
+                let got = proxy.send_as(&house, who, "GET", target, headers).await;
+                assert_eq!(
+                    (got.status, got.seen.is_some()),
+                    (status, false),
+                    "round {round}: {who}"
+                );
+                assert_eq!(got.header(DECISION_ID), None, "nobody decided: {got:?}");
+            }
         }
         house.restart().await;
         until("alice gets through again", async || {
             let got = proxy
-                .send(house, "alice", "GET", "/workspaces/ws-alice", &[])
+                .send_as(&house, "alice", "GET", "/workspaces/ws-alice", &[])
                 .await;
             got.status == 200
         })
@@ -47,8 +53,28 @@ pub(crate) async fn check_outage(house: &mut TestHouse, proxy: &Proxy, status: u
     }
 }
 
+/// One connection to Portcullis is enough, whatever was answered on it.
+pub(crate) async fn kept_connections(program: &'static Program) {
+    let house = program.house(|text| text).await;
+    let (authz, connections) = counted(house.http()).await;
+    let Some(proxy) = program.start_with(authz, |_, text| text).await else {
+        return;
+    };
+    for (who, target, status) in [
+        ("alice", "/workspaces/ws-alice", 200),
+        ("nobody", "/public/hello", 200),
+        ("nobody", "/workspaces", 401),
+        ("alice", "/workspaces", 403),
+        ("alice", "/workspaces/ws-alice", 200),
+    ] {
+        let got = proxy.send_as(&house, who, "GET", target, &[]).await;
+        assert_eq!(got.status, status, "{who} {target}: {got:?}");
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
 /// Where the same is answered as there, and how many connections were made to it.
-pub(crate) async fn counted(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+async fn counted(to: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let connections = Arc::new(AtomicUsize::new(0));
@@ -95,10 +121,15 @@ const NO_VERDICTS: [&str; 7] = [
     "SSH-2.0-nothing\r\n",
 ];
 
-/// With each of [`NO_VERDICTS`] in place of an answer, the client gets this status and the upstream nothing.
-pub(crate) async fn check_no_verdict(start: impl AsyncFn(SocketAddr) -> Option<Proxy>, status: u16) {
+/// With each of [`NO_VERDICTS`] in place of an answer, the client gets this status and the upstream nothing. `impatient`
+/// makes the proxy wait less for one.
+pub(crate) async fn no_verdict(
+    program: &'static Program,
+    impatient: impl Fn(&str, String) -> String,
+    status: u16,
+) {
     for answer in NO_VERDICTS {
-        let Some(proxy) = start(impostor(answer).await).await else {
+        let Some(proxy) = program.start_with(impostor(answer).await, &impatient).await else {
             return;
         };
         let got = proxy.exchange(&raw::request("GET", b"/public/hello", &[])).await;
