@@ -168,3 +168,8 @@ const ROWS: &str = "
     alice          GET     /workspaces/ws-alice%252fx                  400 ambiguous_path
     nobody         GET     /public/#/workspaces                        400 -
 ";
+
+#[tokio::test]
+async fn people_are_sent_to_the_login_if_the_proxy_can_do_that() {
+    proofs::login(&HAPROXY, 302).await;
+}

@@ -116,3 +116,8 @@ async fn a_body_goes_to_the_upstream_only() {
 async fn the_query_that_is_judged_is_the_upstreams() {
     proofs::queries(&NGINX).await;
 }
+
+#[tokio::test]
+async fn people_are_sent_to_the_login_if_the_proxy_can_do_that() {
+    proofs::login(&NGINX, 401).await;
+}

@@ -185,3 +185,8 @@ const PATHS: &[(&[u8], u16, &str)] = &[
     (b"http://api.example.test/public/hello", 200, "/public/hello"),
     (b"http://api.example.test/workspaces/ws-alice", 401, ""),
 ];
+
+#[tokio::test]
+async fn people_are_sent_to_the_login_if_the_proxy_can_do_that() {
+    proofs::login(&TRAEFIK, 302).await;
+}

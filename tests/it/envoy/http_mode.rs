@@ -30,7 +30,10 @@ const HTTP_2: (&str, &str) = (
       name: portcullis ",
 );
 /// Portcullis sees every header.
-const ALL_HEADERS: (&str, &str) = ("- prefix: x-auth-       #", "- safe_regex: { regex: '.*' } #");
+const ALL_HEADERS: (&str, &str) = (
+    "- safe_regex: { regex: \"x[^a-z0-9](auth|portcullis)[^a-z0-9].*\" }",
+    "- safe_regex: { regex: '.*' }",
+);
 /// Headers with underscores pass, as Envoy has it by default.
 const UNDERSCORES: (&str, &str) = ("REJECT_REQUEST", "ALLOW");
 

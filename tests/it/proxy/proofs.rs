@@ -10,7 +10,7 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 
-pub(crate) use answers::{answers, bodies, upgrades};
+pub(crate) use answers::{answers, bodies, login, upgrades};
 pub(crate) use claims::claims;
 pub(crate) use headers::{ALIASES, connection_headers, nothing_of_nobody, spoofed_headers};
 pub(crate) use hosts::{hosts, whole_urls};

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::envoy::{DECISION_ID, raw, token};
-use crate::proxy::Program;
+use crate::proxy::{Program, replaced};
 
 /// An upgrade that a browser could send (the key is the example of RFC 6455 section 1.3).
 const UPGRADE: &str = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
@@ -158,4 +158,32 @@ pub(crate) async fn upgrades(program: &'static Program) {
     tokio::time::timeout(Duration::from_secs(60), talk)
         .await
         .expect("an end within 60 s");
+}
+
+/// A person without a session is sent to the login of a route; a program is told 401, and so is everybody by a proxy that
+/// cannot send people anywhere (`person` is then 401).
+pub(crate) async fn login(program: &'static Program, person: u16) {
+    let route = "resource: { type: Catalogue, id: main }";
+    let with_login = format!("{route}\n    on_deny: {{ login: 'https://id.example.org/login?rd={{url}}' }}");
+    let house = program.house(|text| replaced(&text, route, &with_login)).await;
+    let Some(proxy) = program.start(&house).await else {
+        return;
+    };
+    for (accept, status) in [("text/html", person), ("application/json", 401)] {
+        let got = proxy.send("GET", "/catalogue/a?b=c", &[("accept", accept)]).await;
+        assert_eq!(
+            (got.status, got.seen.is_some()),
+            (status, false),
+            "{accept}: {got:?}"
+        );
+        let location = got
+            .headers
+            .get("location")
+            .map(|value| value.to_str().expect("a text"));
+        let to_login = location.is_some_and(|location| {
+            location.starts_with("https://id.example.org/login?rd=http")
+                && location.ends_with("%2Fcatalogue%2Fa%3Fb%3Dc")
+        });
+        assert_eq!(to_login, status == 302, "{accept}: {got:?}");
+    }
 }

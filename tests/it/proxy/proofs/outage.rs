@@ -114,7 +114,7 @@ async fn impostor(answer: &'static str) -> SocketAddr {
 const NO_VERDICTS: [&str; 7] = [
     "",
     "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
-    "HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n",
+    "HTTP/1.1 301 Moved Permanently\r\nlocation: /\r\ncontent-length: 0\r\n\r\n",
     "HTTP/1.1 2",
     "HTTP/1.1 200 OK\r\ncontent-le",
     "HTTP/1.1 100 Continue\r\n\r\n",
