@@ -52,7 +52,8 @@ impl<'a> Host<'a> {
                 None => (authority, Some("0")),
             },
         };
-        if !port.is_some_and(|p| (1..=5).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit())) {
+        let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+        if !port.is_some_and(|port| port.len() <= 5 && is_port(port)) {
             return Err(HostRefusal::Port);
         }
         if let Some(address) = literal {
@@ -139,6 +140,8 @@ mod tests {
             ("host:80:80", HostRefusal::Port),
             ("host:http", HostRefusal::Port),
             ("host:123456", HostRefusal::Port),
+            ("host:65536", HostRefusal::Port),
+            ("host:99999", HostRefusal::Port),
             ("[::1", HostRefusal::Bracket),
             ("[host]", HostRefusal::Bracket),
             ("[::1]80", HostRefusal::Port),
