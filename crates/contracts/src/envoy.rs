@@ -6,16 +6,15 @@
 mod reply;
 mod request;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Contract, Decide, Decision, Denial, Malformed, Reason, Version};
+use model::{Contract, Decide, Malformed};
 
 use request::CheckRequest;
 
 /// Answers one `CheckRequest`.
 ///
-/// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`]: a message that is no
+/// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`](model::Decision): a message that is no
 /// `CheckRequest` is answered with a denial, not with an error.
 pub async fn answer(decide: &impl Decide, message: &[u8], timeout: Option<Duration>) -> Vec<u8> {
     let decision = match CheckRequest::read(message) {
@@ -36,18 +35,9 @@ pub fn refuse(decide: &impl Decide, malformed: &Malformed) -> Vec<u8> {
     reply::encode(&decide.refuse(malformed))
 }
 
-/// The `CheckResponse` when even refusing panicked: a denial that nobody recorded, but not an error.
+/// The `CheckResponse` when even refusing panicked.
 pub fn last_resort() -> Vec<u8> {
-    let denial = Denial {
-        status: 403,
-        reason: Reason::Internal,
-        caller: "the request cannot be checked right now".into(),
-        log: String::new(),
-        challenge: None,
-        redirect: None,
-        headers: Arc::default(),
-    };
-    reply::encode(&Decision::deny(denial, Vec::new(), Version("none".into())))
+    reply::encode(&crate::last_resort())
 }
 
 /// The contract of this door.

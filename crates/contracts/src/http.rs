@@ -23,7 +23,7 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use model::{Check, Contract, Decide, Decision, Decoding, Denial, Headers, Malformed, Reason, Version};
+use model::{Check, Contract, Decide, Decoding, Headers, Malformed, Reason};
 
 /// More headers than any proxy lets through.
 const MAX_HEADERS: usize = 200;
@@ -219,7 +219,10 @@ impl<D: Decide> HttpDoors<D> {
 
     fn refuse(&self, malformed: &Malformed) -> Response<Full<Bytes>> {
         let decision = catch_unwind(AssertUnwindSafe(|| self.decide.refuse(malformed)));
-        reply::encode(&decision.unwrap_or_else(|_| last_resort()), malformed.contract)
+        reply::encode(
+            &decision.unwrap_or_else(|_| crate::last_resort()),
+            malformed.contract,
+        )
     }
 }
 
@@ -271,8 +274,7 @@ impl<'a> Asked<'a> {
     }
 
     fn token<'m>(&self, method: &'m str) -> Result<&'m str, Malformed> {
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if (1..=32).contains(&method.len()) && method.bytes().all(is_token) {
+        if crate::is_method(method) {
             Ok(method)
         } else {
             Err(self.malformed("the method is not a token of 1 to 32 characters".to_owned()))
@@ -281,9 +283,8 @@ impl<'a> Asked<'a> {
 
     /// A scheme in lower case: policies that compare it must not miss another spelling.
     fn scheme(&self, bytes: &[u8]) -> Result<&'static str, Malformed> {
-        let known = ["http", "https", "ws", "wss"];
-        let mut known = known.into_iter();
-        known
+        ["http", "https", "ws", "wss"]
+            .into_iter()
             .find(|scheme| bytes.eq_ignore_ascii_case(scheme.as_bytes()))
             .ok_or_else(|| self.malformed("the scheme is none of http, https, ws and wss".to_owned()))
     }
@@ -304,20 +305,6 @@ impl<'a> Asked<'a> {
 /// Whether the question is a JSON document and the answer another.
 fn is_document(contract: Contract) -> bool {
     matches!(contract, Contract::ApisixOpa | Contract::KongOpa)
-}
-
-/// When even refusing panicked: a denial that nobody recorded.
-fn last_resort() -> Decision {
-    let denial = Denial {
-        status: 403,
-        reason: Reason::Internal,
-        caller: "the request cannot be checked right now".into(),
-        log: String::new(),
-        challenge: None,
-        redirect: None,
-        headers: Arc::default(),
-    };
-    Decision::deny(denial, Vec::new(), Version("none".into()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use model::{Check, Target};
 
 /// The address of the client: the connection's own with `trusted_hops` 0, else that many entries from the right of
-/// `X-Forwarded-For` (each trusted proxy appends the address it saw).
+/// `X-Forwarded-For` (each trusted proxy appends the address it saw). Where the proxy that asks states that address
+/// besides, it is the first of them.
 ///
 /// `None` when there are fewer entries than trusted proxies, or one that is no address: then somebody between does not
 /// do what the configuration says, and a policy must not take a guess for an address.

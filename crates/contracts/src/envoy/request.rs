@@ -134,8 +134,7 @@ impl Metadata for CheckRequest<'_> {
 /// A method is a token (RFC 9110 section 9.1), and none that is known is long.
 fn method(bytes: &[u8]) -> Result<&str, Malformed> {
     let method = text(bytes, "the method")?;
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if (1..=32).contains(&method.len()) && method.bytes().all(is_token) {
+    if crate::is_method(method) {
         Ok(method)
     } else {
         Err(malformed(

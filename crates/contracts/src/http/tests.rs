@@ -5,7 +5,7 @@ mod opa;
 use std::sync::Mutex;
 
 use http::StatusCode;
-use model::{HeaderEdits, RouteEdits, Target};
+use model::{Decision, HeaderEdits, RouteEdits, Target};
 
 use super::*;
 use crate::samples::{allow, deny, deny_with_login, pairs};
