@@ -37,7 +37,8 @@ struct Readiness {
 impl Readiness {
     /// Each condition: whether it holds, and a line about it.
     fn conditions(&self) -> Vec<(bool, String)> {
-        let rules = self.pipeline.rules();
+        let live = self.pipeline.live();
+        let rules = live.rules();
         let mut conditions = vec![(
             true,
             format!(
@@ -47,7 +48,7 @@ impl Readiness {
                 rules.version()
             ),
         )];
-        for issuer in self.pipeline.issuers() {
+        for issuer in live.issuers() {
             let age = issuer.age.map_or_else(
                 || "never fetched".to_owned(),
                 |age| format!("{} s old", age.as_secs()),

@@ -2,15 +2,15 @@
 
 use model::{Check, Contract, Headers, Reason, Target};
 
-use super::Pipeline;
 use super::answer::{Stop, deny};
+use super::live::Live;
 use crate::identity_headers::Removable;
 use crate::settings::MethodOverride;
 
 /// Headers by which frameworks let a client name another method than that of the request.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-impl Pipeline {
+impl Live {
     /// Refuses headers that some upstreams cannot tell from an identity header of ours, and those that name another
     /// method.
     pub(super) fn gate(&self, check: &Check<'_>) -> Result<(), Stop> {

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use model::{Check, Contract, HeaderEdits, Headers, Peer, Principal, PrincipalKind, Reason, Target};
 
 use super::answer::{Stop, deny, internal, refused};
+use super::live::Live;
 use super::what::What;
-use super::{Pipeline, Waited};
+use super::{Asking, Waited};
 use crate::identity::{Identified, Verified};
 use crate::rules::{Persona, Rules};
 
@@ -18,16 +19,22 @@ pub(super) type Bearer = Arc<Verified<Result<Persona, String>>>;
 pub(super) enum Who {
     Anonymous,
     Bearer(Bearer),
-    Peer(Box<(Principal, Persona)>),
+    /// Somebody without a token: the peer of a connection.
+    Known(Box<(Principal, Persona)>),
 }
 
-impl Pipeline {
-    pub(super) fn identify(&self, check: &Check<'_>, waited: Waited, now: SystemTime) -> Result<Who, Stop> {
+impl Live {
+    pub(super) fn identify(&self, check: &Check<'_>, asking: &Asking<'_>) -> Result<Who, Stop> {
+        let now = asking.now;
+        if let Some(principal) = asking.given {
+            let somebody = principal.kind != PrincipalKind::Anonymous;
+            return self.known(somebody.then(|| principal.clone()));
+        }
         let (headers, query) = match &check.target {
             Target::Http(request) => (&request.headers, request.query),
             Target::Tcp(_) => return self.connection(check.peer),
         };
-        let identified = match waited {
+        let identified = match asking.waited {
             Waited::No => self.identity.identify(headers, query, now),
             Waited::Yes => self.identity.identify_at_hand(headers, query, now),
         };
@@ -70,7 +77,7 @@ impl Pipeline {
     fn connection(&self, peer: Peer<'_>) -> Result<Who, Stop> {
         let certificates = self.rules.client_certificates.as_ref();
         match certificates.map(|certificates| certificates.of_connection(peer)) {
-            Some(Ok(principal)) => self.peer(principal),
+            Some(Ok(principal)) => self.known(principal),
             None if peer.principal.is_empty() => Ok(Who::Anonymous),
             None => Err(unknown_peer("no `client_certificates` are configured".to_owned())),
             Some(Err(refusal)) => Err(unknown_peer(refusal.to_string())),
@@ -93,17 +100,17 @@ impl Pipeline {
             peer.address = None;
         }
         match certificates.of_request(headers, peer) {
-            Ok(principal) => self.peer(principal),
+            Ok(principal) => self.known(principal),
             Err(refusal) => Err(refused(refusal.to_string())),
         }
     }
 
-    fn peer(&self, principal: Option<Principal>) -> Result<Who, Stop> {
+    fn known(&self, principal: Option<Principal>) -> Result<Who, Stop> {
         let Some(principal) = principal else {
             return Ok(Who::Anonymous);
         };
         let persona = Persona::new(&principal, &self.rules.identity_headers).map_err(internal)?;
-        Ok(Who::Peer(Box::new((principal, persona))))
+        Ok(Who::Known(Box::new((principal, persona))))
     }
 }
 
@@ -118,14 +125,14 @@ impl Who {
         match self {
             Self::Anonymous => None,
             Self::Bearer(verified) => Some(verified.principal()),
-            Self::Peer(peer) => Some(&peer.0),
+            Self::Known(known) => Some(&known.0),
         }
     }
 
     pub(super) fn persona<'w>(&'w self, rules: &'w Rules) -> Result<&'w Persona, Stop> {
         match self {
             Self::Anonymous => Ok(&rules.anonymous),
-            Self::Peer(peer) => Ok(&peer.1),
+            Self::Known(known) => Ok(&known.1),
             Self::Bearer(verified) => verified
                 .derived()
                 .as_ref()
@@ -136,7 +143,7 @@ impl Who {
     pub(super) fn key_id(&self) -> Option<&str> {
         match self {
             Self::Bearer(verified) => verified.key_id(),
-            Self::Anonymous | Self::Peer(_) => None,
+            Self::Anonymous | Self::Known(_) => None,
         }
     }
 

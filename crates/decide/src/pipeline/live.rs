@@ -1,0 +1,40 @@
+//! What is in force: the rules and the identities they were loaded with, replaced together.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::identity::{DEFAULT_CACHE_BYTES, Identity, IssuerStatus};
+use crate::problem::Problem;
+use crate::rules::{Persona, Rules};
+
+/// Rules and identity. A decision is made by one of these from its first step to its last.
+pub struct Live {
+    pub(super) rules: Rules,
+    pub(super) identity: Identity<Result<Persona, String>>,
+}
+
+impl Live {
+    pub(super) fn new(rules: Rules, fetching: &Handle) -> Result<Self, Vec<Problem>> {
+        let headers = Arc::clone(&rules.identity_headers);
+        let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
+            Persona::new(principal, &headers)
+        })?;
+        Ok(Self { rules, identity })
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// How the keys of each issuer are.
+    pub fn issuers(&self) -> Vec<IssuerStatus> {
+        self.identity.status()
+    }
+
+    /// Waits until the keys of every issuer were fetched once, or could not be.
+    pub async fn first_key_fetches(&self) {
+        self.identity.first_attempts().await;
+    }
+}
