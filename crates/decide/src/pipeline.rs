@@ -4,6 +4,7 @@ mod answer;
 mod gate;
 mod live;
 mod login;
+mod shadow;
 mod what;
 mod who;
 
@@ -17,6 +18,7 @@ use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
 pub use self::live::Live;
+use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::Awaited;
@@ -24,6 +26,7 @@ use crate::policy::Circumstances;
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
+use crate::shadow::ShadowReport;
 
 /// How long a check may wait for keys when the proxy does not say how long it waits itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Pipeline {
     live: ArcSwap<Live>,
     recorder: Box<dyn Recorder>,
+    shadows: Shadows,
 }
 
 /// What the walk found out so far, for the record.
@@ -51,7 +55,15 @@ struct Asking<'q> {
     waited: Waited,
     /// By whom, instead of by whoever the credentials say: for questions that people ask about their rules, never for those
     /// of a proxy.
-    given: Option<&'q Principal>,
+    given: Option<Given<'q>>,
+}
+
+/// Somebody whom nobody has to verify any more.
+#[derive(Clone, Copy)]
+struct Given<'q> {
+    principal: &'q Principal,
+    /// When the credential was issued, in Unix seconds.
+    issued_at: Option<f64>,
 }
 
 impl Pipeline {
@@ -64,6 +76,7 @@ impl Pipeline {
         Ok(Self {
             live: ArcSwap::from_pointee(live),
             recorder,
+            shadows: Shadows::default(),
         })
     }
 
@@ -72,13 +85,21 @@ impl Pipeline {
         self.live.load_full()
     }
 
+    /// What candidate policies would answer otherwise; `None` if there are none.
+    pub fn shadow_report(&self) -> Option<ShadowReport> {
+        self.shadows.report(&self.live.load())
+    }
+
     /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
     /// who ask about their rules. Credentials in the check are not looked at.
     pub fn decide_as(&self, check: &Check<'_>, principal: &Principal, now: SystemTime) -> Decision {
         let asking = Asking {
             now,
             waited: Waited::Yes,
-            given: Some(principal),
+            given: Some(Given {
+                principal,
+                issued_at: None,
+            }),
         };
         self.walk(&self.live.load(), check, &asking, Instant::now())
             .unwrap_or_else(|_| self.waited_twice(&self.live.load()))
@@ -87,23 +108,16 @@ impl Pipeline {
     /// Walks once; `Err` when something must be waited for first.
     fn walk(
         &self,
-        live: &Live,
+        live: &Arc<Live>,
         check: &Check<'_>,
         asking: &Asking<'_>,
         started: Instant,
     ) -> Result<Decision, Awaited> {
         let mut story = Story::default();
         let verdict = live.judge(check, asking, &mut story);
-        let version = live.rules.version.clone();
-        let decision = match verdict {
-            Ok((permit, policies)) => Decision::allow(permit, policies, version),
-            Err(Stop::Denied(mut denial, policies)) => {
-                denial.redirect = live.login(check, denial.status);
-                Decision::deny(*denial, policies, version)
-            }
-            Err(Stop::Wait(wanted)) => return Err(wanted),
-        };
+        let decision = decided(live, check, verdict)?;
         self.record(Some(check), &story, &decision, check.contract, started);
+        self.shadows.offer(live, check, asking.now, &story, &decision);
         Ok(decision)
     }
 
@@ -173,6 +187,23 @@ impl Live {
         let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
         let edits = self.edits(who, persona, &what)?;
         answer(judgement, who, actor, &edits, what.route)
+    }
+}
+
+/// The decision that a walk ends with; `Err` when something must be waited for first.
+fn decided(
+    live: &Live,
+    check: &Check<'_>,
+    verdict: Result<(Permit, Vec<Arc<str>>), Stop>,
+) -> Result<Decision, Awaited> {
+    let version = live.rules.version.clone();
+    match verdict {
+        Ok((permit, policies)) => Ok(Decision::allow(permit, policies, version)),
+        Err(Stop::Denied(mut denial, policies)) => {
+            denial.redirect = live.login(check, denial.status);
+            Ok(Decision::deny(*denial, policies, version))
+        }
+        Err(Stop::Wait(wanted)) => Err(wanted),
     }
 }
 

@@ -185,6 +185,11 @@ impl Policies {
         &self.schema_text
     }
 
+    /// What of requests policies may look at.
+    pub(crate) fn exposed(&self) -> &crate::settings::Expose {
+        self.context.exposed()
+    }
+
     /// The compiled schema.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema

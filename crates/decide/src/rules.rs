@@ -13,6 +13,7 @@ use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
 use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
+use crate::shadow::Candidate;
 use crate::upstream_paths::UpstreamPaths;
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
@@ -31,6 +32,8 @@ pub struct Rules {
     pub(crate) upstream_paths: UpstreamPaths,
     pub(crate) method_override: MethodOverride,
     pub(crate) version: Version,
+    /// Rules that are asked beside these.
+    pub(crate) candidate: Option<Box<Candidate>>,
 }
 
 /// A principal in the forms that a decision needs; made once per verified credential.
@@ -103,6 +106,7 @@ impl Rules {
                     upstream_paths,
                     method_override: settings.method_override,
                     version: version(settings, sources),
+                    candidate: None,
                 },
                 problems,
             )),
@@ -112,6 +116,13 @@ impl Rules {
             }
             _ => Err(problems),
         }
+    }
+
+    /// The same, with a candidate that is asked beside them and never answers.
+    #[must_use]
+    pub fn with_candidate(mut self, candidate: Candidate) -> Self {
+        self.candidate = Some(Box::new(candidate));
+        self
     }
 
     /// The loaded policies.

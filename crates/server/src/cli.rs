@@ -2,6 +2,7 @@
 
 mod check;
 mod serve;
+mod shadow;
 mod token;
 mod validate;
 
@@ -46,6 +47,7 @@ Examples:
   portcullis serve --config portcullis.yaml
   portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
   portcullis token inspect --config portcullis.yaml < token.txt
+  portcullis shadow report                           what candidate policies would answer otherwise
 
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
 4 invalid configuration.";
@@ -65,6 +67,9 @@ enum Verb {
     /// About tokens: explain one
     #[command(subcommand)]
     Token(token::TokenVerb),
+    /// About candidate policies (`shadow`): what they would answer otherwise
+    #[command(subcommand)]
+    Shadow(shadow::ShadowVerb),
     /// About the configuration file
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -111,6 +116,7 @@ impl Cli {
             Verb::Check(ask) => ask.run(),
             Verb::Validate(validate) => validate.run(),
             Verb::Token(verb) => verb.run(),
+            Verb::Shadow(verb) => verb.run(),
             Verb::Schema(file) => match file.load() {
                 Ok(loaded) => {
                     say(loaded.rules.policies().schema_text());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use super::shadow::Shadow;
 use crate::identity::{DEFAULT_CACHE_BYTES, Identity, IssuerStatus};
 use crate::problem::Problem;
 use crate::rules::{Persona, Rules};
@@ -12,15 +13,25 @@ use crate::rules::{Persona, Rules};
 pub struct Live {
     pub(super) rules: Rules,
     pub(super) identity: Identity<Result<Persona, String>>,
+    /// Candidate rules that are asked beside these.
+    pub(super) shadow: Option<Box<Shadow>>,
 }
 
 impl Live {
-    pub(super) fn new(rules: Rules, fetching: &Handle) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(mut rules: Rules, fetching: &Handle) -> Result<Self, Vec<Problem>> {
+        let shadow = match rules.candidate.take() {
+            Some(candidate) => Some(Box::new(Shadow::new(*candidate, fetching)?)),
+            None => None,
+        };
         let headers = Arc::clone(&rules.identity_headers);
         let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
             Persona::new(principal, &headers)
         })?;
-        Ok(Self { rules, identity })
+        Ok(Self {
+            rules,
+            identity,
+            shadow,
+        })
     }
 
     /// The rules.
