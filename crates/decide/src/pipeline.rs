@@ -19,7 +19,7 @@ use self::answer::{Stop, answer, deny};
 pub use self::live::Live;
 use self::who::Who;
 use crate::client_ip::client_ip;
-use crate::identity::Awaited;
+use crate::identity::{Awaited, Refused};
 use crate::policy::Circumstances;
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
@@ -51,7 +51,15 @@ struct Asking<'q> {
     waited: Waited,
     /// By whom, instead of by whoever the credentials say: for questions that people ask about their rules, never for those
     /// of a proxy.
-    given: Option<&'q Principal>,
+    given: Option<Given<'q>>,
+}
+
+/// Who asks a question of people's.
+#[derive(Clone, Copy)]
+enum Given<'q> {
+    Principal(&'q Principal),
+    /// Somebody whose credential is refused.
+    Refused(&'q Refused),
 }
 
 impl Pipeline {
@@ -59,12 +67,24 @@ impl Pipeline {
     ///
     /// # Errors
     /// Problems of the issuers' settings.
-    pub fn start(rules: Rules, recorder: Box<dyn Recorder>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
-        let live = Live::new(rules, fetching)?;
+    pub fn start(
+        rules: impl Into<Arc<Rules>>,
+        recorder: Box<dyn Recorder>,
+        fetching: &Handle,
+    ) -> Result<Self, Vec<Problem>> {
+        let live = Live::new(rules.into(), fetching)?;
         Ok(Self {
             live: ArcSwap::from_pointee(live),
             recorder,
         })
+    }
+
+    /// Answers by `rules` to people only ([`Self::decide_as`]): no keys are fetched, and every token is refused.
+    pub fn offline(rules: Arc<Rules>, recorder: Box<dyn Recorder>) -> Self {
+        Self {
+            live: ArcSwap::from_pointee(Live::offline(rules)),
+            recorder,
+        }
     }
 
     /// What is in force at this moment.
@@ -75,10 +95,19 @@ impl Pipeline {
     /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
     /// who ask about their rules. Credentials in the check are not looked at.
     pub fn decide_as(&self, check: &Check<'_>, principal: &Principal, now: SystemTime) -> Decision {
+        self.decide_given(check, Given::Principal(principal), now)
+    }
+
+    /// Denies `check` as if somebody had asked whose credential is refused like that.
+    pub fn decide_refused(&self, check: &Check<'_>, refused: &Refused, now: SystemTime) -> Decision {
+        self.decide_given(check, Given::Refused(refused), now)
+    }
+
+    fn decide_given(&self, check: &Check<'_>, given: Given<'_>, now: SystemTime) -> Decision {
         let asking = Asking {
             now,
             waited: Waited::Yes,
-            given: Some(principal),
+            given: Some(given),
         };
         self.walk(&self.live.load(), check, &asking, Instant::now())
             .unwrap_or_else(|_| self.waited_twice(&self.live.load()))

@@ -124,6 +124,17 @@ impl Rules {
         &self.routes
     }
 
+    /// Whom claims would make, by the issuers of these rules.
+    pub fn rehearsal(&self) -> identity::Rehearsal {
+        identity::Rehearsal::new(&self.identity)
+    }
+
+    /// The short names with which ids of principals can begin.
+    pub fn principal_names(&self) -> Vec<&str> {
+        let certificates = self.client_certificates.as_ref().map(ClientCertificates::name);
+        self.identity.names().into_iter().chain(certificates).collect()
+    }
+
     /// Which rules these are.
     pub fn version(&self) -> &Version {
         &self.version

@@ -1,5 +1,6 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
+mod checked;
 mod listen;
 mod paths;
 mod references;
@@ -9,6 +10,7 @@ mod yaml;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use decide::policy::{SourceFile, Sources};
 use decide::problem::{Place, Problem};
@@ -16,6 +18,7 @@ use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use checked::Checked;
 use listen::check_listeners;
 pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
 pub use report::Invalid;
@@ -140,7 +143,7 @@ pub struct Loaded {
     /// The settings of the server.
     pub config: Config,
     /// The compiled routes and policies.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// What is worth knowing and breaks nothing.
     pub advice: Invalid,
 }
@@ -255,7 +258,7 @@ fn compile(
     match Rules::compile(&config.settings, &sources) {
         Ok((rules, advice)) if problems.is_empty() => Ok(Loaded {
             config,
-            rules,
+            rules: Arc::new(rules),
             advice: Invalid::new(document, sources, advice),
         }),
         Ok((_, found)) | Err(found) => {

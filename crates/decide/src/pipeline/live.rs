@@ -10,17 +10,24 @@ use crate::rules::{Persona, Rules};
 
 /// Rules and identity. A decision is made by one of these from its first step to its last.
 pub struct Live {
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
     pub(super) identity: Identity<Result<Persona, String>>,
 }
 
 impl Live {
-    pub(super) fn new(rules: Rules, fetching: &Handle) -> Result<Self, Vec<Problem>> {
+    pub(super) fn new(rules: Arc<Rules>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
         let headers = Arc::clone(&rules.identity_headers);
         let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
             Persona::new(principal, &headers)
         })?;
         Ok(Self { rules, identity })
+    }
+
+    /// The same without anybody who could verify a token.
+    pub(super) fn offline(rules: Arc<Rules>) -> Self {
+        let headers = Arc::clone(&rules.identity_headers);
+        let identity = Identity::without_verifiers(move |principal| Persona::new(principal, &headers));
+        Self { rules, identity }
     }
 
     /// The rules.

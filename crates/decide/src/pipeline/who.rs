@@ -8,7 +8,7 @@ use model::{Check, Contract, HeaderEdits, Headers, Peer, Principal, PrincipalKin
 use super::answer::{Stop, deny, internal, refused};
 use super::live::Live;
 use super::what::What;
-use super::{Asking, Waited};
+use super::{Asking, Given, Waited};
 use crate::identity::{Identified, Verified};
 use crate::rules::{Persona, Rules};
 
@@ -26,9 +26,13 @@ pub(super) enum Who {
 impl Live {
     pub(super) fn identify(&self, check: &Check<'_>, asking: &Asking<'_>) -> Result<Who, Stop> {
         let now = asking.now;
-        if let Some(principal) = asking.given {
-            let somebody = principal.kind != PrincipalKind::Anonymous;
-            return self.known(somebody.then(|| principal.clone()));
+        match asking.given {
+            Some(Given::Principal(principal)) => {
+                let somebody = principal.kind != PrincipalKind::Anonymous;
+                return self.known(somebody.then(|| principal.clone()));
+            }
+            Some(Given::Refused(refused)) => return Err(self::refused(refused.to_string())),
+            None => {}
         }
         let (headers, query) = match &check.target {
             Target::Http(request) => (&request.headers, request.query),

@@ -64,7 +64,7 @@ impl Invalid {
         }
     }
 
-    pub(super) fn unreadable(name: &str, error: &str, help: &str) -> Self {
+    pub(crate) fn unreadable(name: &str, error: &str, help: &str) -> Self {
         let problem = Problem::setting("", format!("cannot read {name}: {error}"), help);
         Self::new(Document::unread(name, ""), Sources::default(), vec![problem])
     }
@@ -72,6 +72,21 @@ impl Invalid {
     /// The problems, errors first.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// The name of the configuration file.
+    pub(crate) fn file(&self) -> &str {
+        self.document.name()
+    }
+
+    /// The line (from 1) of what a JSON pointer names in the configuration file.
+    pub(crate) fn line(&self, pointer: &str) -> usize {
+        self.document.line(pointer)
+    }
+
+    /// The schema and policy files.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// How many of them keep the server from starting.
