@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use super::report::Invalid;
 use super::{remove, schema, yaml};
 
-/// A file that was read, with its text.
+/// A file that was read, with its text. Entries of its lists and maps that cannot be read are null in it, so that the rest
+/// can be looked at all the same.
 #[derive(Debug)]
 pub(crate) struct Checked<T> {
     /// What it says; what is unknown in it is left out.
@@ -32,8 +33,10 @@ impl<T: DeserializeOwned + JsonSchema> Checked<T> {
         let mut problems = schema::check_by(&schema.to_value(), document.value());
         let mut known = document.value().clone();
         for problem in &problems {
-            if let Place::Name(pointer) = &problem.at {
-                remove(&mut known, pointer);
+            match &problem.at {
+                Place::Name(pointer) => remove(&mut known, pointer),
+                Place::Setting(pointer) => blank(&mut known, pointer),
+                Place::Source { .. } => {}
             }
         }
         match serde_json::from_value(known) {
@@ -48,6 +51,19 @@ impl<T: DeserializeOwned + JsonSchema> Checked<T> {
                 }
                 Err(Invalid::new(document, Sources::default(), problems))
             }
+        }
+    }
+}
+
+/// Makes null of the entry (the second step) that a JSON pointer leads into.
+fn blank(value: &mut serde_json::Value, pointer: &str) {
+    let mut steps = pointer.match_indices('/').map(|(at, _)| at).skip(1);
+    if steps.next().is_some() {
+        let entry = pointer
+            .get(..steps.next().unwrap_or(pointer.len()))
+            .unwrap_or_default();
+        if let Some(entry) = value.pointer_mut(entry) {
+            *entry = serde_json::Value::Null;
         }
     }
 }

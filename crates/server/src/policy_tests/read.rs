@@ -116,9 +116,10 @@ impl<'r> Reader<'r> {
                 continue;
             }
             names.push(name);
-            if let Some(asker) = people::asker(person, &pointer, now, &self.known, &mut problems) {
-                people.insert(name.clone(), asker);
-            }
+            let person = person.as_ref();
+            let asker =
+                person.and_then(|person| people::asker(person, &pointer, now, &self.known, &mut problems));
+            people.extend(asker.map(|asker| (name.clone(), asker)));
         }
         if suite.tests.is_empty() && suite.matrix.is_empty() {
             let help = "add `tests` or `matrix`";
@@ -134,10 +135,15 @@ impl<'r> Reader<'r> {
         };
         let mut cases = Vec::new();
         for (index, test) in suite.tests.iter().enumerate() {
-            cases.extend(scope.test(&format!("/tests/{index}"), test));
+            let test = test.as_ref();
+            cases.extend(test.and_then(|test| scope.test(&format!("/tests/{index}"), test)));
         }
         for (index, grid) in suite.matrix.iter().enumerate() {
-            cases.extend(scope.grid(&format!("/matrix/{index}"), grid));
+            let grid = grid.as_ref();
+            cases.extend(
+                grid.into_iter()
+                    .flat_map(|grid| scope.grid(&format!("/matrix/{index}"), grid)),
+            );
         }
         checked.problems = problems;
         checked.finish()?;

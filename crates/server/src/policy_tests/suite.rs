@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Questions about the rules of a pack, with the answers that are right.
+/// Questions about the rules of a pack, with the answers that are right. `None` for entries that cannot be read, which is a
+/// problem already.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Suite {
@@ -18,13 +19,16 @@ pub(super) struct Suite {
     pub(super) host: Option<String>,
     /// Who asks, by a name of your choice. `anonymous` always exists.
     #[serde(default)]
-    pub(super) principals: BTreeMap<String, Person>,
+    #[schemars(with = "BTreeMap<String, Person>")]
+    pub(super) principals: BTreeMap<String, Option<Person>>,
     /// One question each.
     #[serde(default)]
-    pub(super) tests: Vec<Test>,
+    #[schemars(with = "Vec<Test>")]
+    pub(super) tests: Vec<Option<Test>>,
     /// Many principals with many requests each.
     #[serde(default)]
-    pub(super) matrix: Vec<Grid>,
+    #[schemars(with = "Vec<Grid>")]
+    pub(super) matrix: Vec<Option<Grid>>,
 }
 
 /// Somebody: by attributes (`user`, `robot` or `client`), or by the claims of a token (`issuer` and `claims`).
