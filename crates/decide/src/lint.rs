@@ -11,7 +11,7 @@ use cedar_policy::Effect;
 use serde_json::Value;
 
 use crate::policy::{Outline, Sources, outline};
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Place, Problem, did_you_mean};
 use crate::settings::Settings;
 use scope::{Groups, Shape};
 
@@ -104,7 +104,7 @@ pub fn lint(settings: &Settings, sources: &Sources, advice: &[Problem], untested
     let shapes: Vec<Option<Shape>> = policies.iter().map(|policy| Shape::of(&policy.policy)).collect();
     let groups = Groups(&settings.actions);
     let mut seen: HashMap<String, &Outline> = HashMap::new();
-    for (index, (policy, shape)) in policies.iter().zip(&shapes).enumerate() {
+    for (policy, shape) in policies.iter().zip(&shapes) {
         let mut find = |rule, message: String, help: &str| findings.push(found(policy, rule, message, help));
         let name = &policy.name;
         let effect = policy.policy.effect();
@@ -157,15 +157,18 @@ pub fn lint(settings: &Settings, sources: &Sources, advice: &[Problem], untested
             continue;
         }
         seen.insert(shape.text.clone(), policy);
-        let wider = policies
+        let wider = policies.iter().zip(&shapes).find(|(_, wider)| {
+            // Beside a permit for everything every other one is too much, and that one is to blame.
+            let shadows = |wider: &Shape| !wider.is_unconditional() && wider.shadows(shape, &groups);
+            wider.as_ref().is_some_and(shadows)
+        });
+        let dead = findings
             .iter()
-            .zip(&shapes)
-            .enumerate()
-            .find(|(other, (_, wider))| {
-                *other != index && wider.as_ref().is_some_and(|wider| wider.shadows(shape, &groups))
-            });
+            .any(|finding| finding.rule == Rule::DeadPermit && is_about(finding, policy));
+        let mut find = |rule, message: String, help: &str| findings.push(found(policy, rule, message, help));
         if effect == Effect::Permit
-            && let Some((_, (wider, _))) = wider
+            && !dead
+            && let Some((wider, _)) = wider
             && policy.policy.annotation("set_header").is_none()
         {
             find(
@@ -193,8 +196,8 @@ pub fn lint(settings: &Settings, sources: &Sources, advice: &[Problem], untested
         silence(policy, &mut findings);
     }
     findings.sort_by_key(|finding| match &finding.problem.at {
-        crate::problem::Place::Source { file, start, .. } => (file.clone(), *start),
-        crate::problem::Place::Setting(_) | crate::problem::Place::Name(_) => (String::new(), 0),
+        Place::Source { file, start, .. } => (file.clone(), *start),
+        Place::Setting(_) | Place::Name(_) => (String::new(), 0),
     });
     findings
 }
@@ -225,13 +228,15 @@ fn silence(policy: &Outline, findings: &mut Vec<Finding>) {
             findings.push(found(policy, Rule::UnknownRule, message, &help));
             continue;
         };
-        let (start, end) = (policy.span.0, policy.span.0 + policy.span.1);
-        findings.retain(|finding| match &finding.problem.at {
-            crate::problem::Place::Source { file, start: at, .. } => {
-                finding.rule != rule || *file != policy.file || !(start..end).contains(at)
-            }
-            crate::problem::Place::Setting(_) | crate::problem::Place::Name(_) => true,
-        });
+        findings.retain(|finding| finding.rule != rule || !is_about(finding, policy));
+    }
+}
+
+fn is_about(finding: &Finding, policy: &Outline) -> bool {
+    let (start, length) = policy.span;
+    match &finding.problem.at {
+        Place::Source { file, start: at, .. } => *file == policy.file && (start..start + length).contains(at),
+        Place::Setting(_) | Place::Name(_) => false,
     }
 }
 
@@ -245,8 +250,10 @@ fn given(problem: &Problem) -> Finding {
     Finding::advice(rule, problem.clone())
 }
 
+/// Points to the first line of the policy: the whole would be pages of text.
 fn found(policy: &Outline, rule: Rule, message: String, help: &str) -> Finding {
-    Finding::advice(rule, Problem::source(&policy.file, policy.span, message, help))
+    let span = (policy.span.0, policy.span.1.min(policy.first_line));
+    Finding::advice(rule, Problem::source(&policy.file, span, message, help))
 }
 
 /// A policy without its annotations, in Cedar's JSON form.

@@ -16,6 +16,8 @@ pub struct Outline {
     pub line: usize,
     /// First byte and number of bytes.
     pub span: (usize, usize),
+    /// Number of bytes of its first line.
+    pub(crate) first_line: usize,
     /// The policy itself.
     pub(crate) policy: Policy,
 }
@@ -46,6 +48,7 @@ pub fn outline(sources: &Sources) -> Vec<Outline> {
                 file: file.name.clone(),
                 line: before.matches('\n').count() + 1,
                 span: (start, text.len()),
+                first_line: text.lines().next().map_or(0, str::len),
                 policy: policy.clone(),
             });
         }

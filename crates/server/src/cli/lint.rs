@@ -81,21 +81,15 @@ impl Lint {
             let rules: Vec<Rule> = findings.iter().map(|finding| finding.rule).collect();
             let problems = findings.into_iter().map(|finding| finding.problem).collect();
             let report = pack.loaded.advice.about(problems);
-            match self.output {
-                Output::Text => {
-                    let _ = write!(text, "{report}");
+            if let Output::Text = self.output {
+                let _ = write!(text, "{report}");
+            }
+            for (problem, rule) in report.problems().iter().zip(rules) {
+                match self.output {
+                    Output::Text => {}
+                    Output::Json => list.push(json(&report, problem, rule)),
+                    Output::Github => annotate(&mut text, &report, problem, rule),
                 }
-                Output::Json => list.extend(
-                    report
-                        .problems()
-                        .iter()
-                        .zip(rules)
-                        .map(|(p, rule)| json(&report, p, rule)),
-                ),
-                Output::Github => report
-                    .problems()
-                    .iter()
-                    .for_each(|p| annotate(&mut text, &report, p)),
             }
         }
         say(&match self.output {
@@ -142,19 +136,26 @@ fn json(report: &Invalid, problem: &Problem, rule: Rule) -> Value {
         "file": file,
         "line": line,
         "column": column,
-        "message": problem.message,
+        "message": bare(problem),
         "help": problem.help,
     })
 }
 
-fn annotate(text: &mut String, report: &Invalid, problem: &Problem) {
+/// The message without the rule's name before it.
+fn bare(problem: &Problem) -> &str {
+    problem
+        .message
+        .split_once(": ")
+        .map_or(&*problem.message, |(_rule, message)| message)
+}
+
+fn annotate(text: &mut String, report: &Invalid, problem: &Problem, rule: Rule) {
     let (file, line, column) = report.place(problem);
-    let (rule, message) = problem.message.split_once(": ").unwrap_or(("", &problem.message));
     let _ = writeln!(
         text,
         "::warning file={},line={line},col={column},title={}::{}",
         github_property(&file),
-        github_property(rule),
-        github_data(&format!("{message}\n{}", problem.help))
+        github_property(rule.as_str()),
+        github_data(&format!("{}\n{}", bare(problem), problem.help))
     );
 }
