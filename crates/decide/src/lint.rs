@@ -8,7 +8,6 @@ mod scope;
 use std::collections::HashMap;
 
 use cedar_policy::Effect;
-use serde_json::Value;
 
 use crate::policy::{Outline, Sources, outline};
 use crate::problem::{Place, Problem, did_you_mean};
@@ -101,21 +100,21 @@ impl Rule {
 pub fn lint(settings: &Settings, sources: &Sources, advice: &[Problem], untested: &[&str]) -> Vec<Finding> {
     let policies = outline(sources);
     let mut findings: Vec<Finding> = advice.iter().map(given).collect();
-    let shapes: Vec<Option<Shape>> = policies.iter().map(|policy| Shape::of(&policy.policy)).collect();
+    let shapes: Vec<Option<Shape>> = policies.iter().map(|policy| Shape::of(policy)).collect();
     let groups = Groups(&settings.actions);
     let mut seen: HashMap<String, &Outline> = HashMap::new();
     for (policy, shape) in policies.iter().zip(&shapes) {
         let mut find = |rule, message: String, help: &str| findings.push(found(policy, rule, message, help));
         let name = &policy.name;
-        let effect = policy.policy.effect();
-        if policy.policy.annotation("id").is_none_or(str::is_empty) {
+        let effect = policy.effect;
+        if policy.annotation("id").is_none_or(str::is_empty) {
             find(
                 Rule::MissingId,
                 format!("this policy has no name but its place: decisions call it `{name}`"),
                 "add @id(\"…\") before it, so that logs and tests keep their meaning when files change",
             );
         }
-        if effect == Effect::Forbid && policy.policy.annotation("reason").is_none() {
+        if effect == Effect::Forbid && policy.annotation("reason").is_none() {
             find(
                 Rule::ForbidWithoutReason,
                 format!("whoever meets the forbid `{name}` reads nothing but \"access denied\""),
@@ -169,7 +168,7 @@ pub fn lint(settings: &Settings, sources: &Sources, advice: &[Problem], untested
         if effect == Effect::Permit
             && !dead
             && let Some((wider, _)) = wider
-            && policy.policy.annotation("set_header").is_none()
+            && policy.annotation("set_header").is_none()
         {
             find(
                 Rule::Shadowed,
@@ -204,7 +203,7 @@ pub fn lint(settings: &Settings, sources: &Sources, advice: &[Problem], untested
 
 /// Takes out what `@lint` on the policy allows, and says what in it cannot be read.
 fn silence(policy: &Outline, findings: &mut Vec<Finding>) {
-    let Some(text) = policy.policy.annotation("lint") else {
+    let Some(text) = policy.annotation("lint") else {
         return;
     };
     let Some(names) = text.trim().strip_prefix("allow:") else {
@@ -252,15 +251,8 @@ fn given(problem: &Problem) -> Finding {
 
 /// Points to the first line of the policy: the whole would be pages of text.
 fn found(policy: &Outline, rule: Rule, message: String, help: &str) -> Finding {
-    let span = (policy.span.0, policy.span.1.min(policy.first_line));
+    let span = (policy.span.0, policy.text.lines().next().map_or(0, str::len));
     Finding::advice(rule, Problem::source(&policy.file, span, message, help))
-}
-
-/// A policy without its annotations, in Cedar's JSON form.
-fn form(policy: &cedar_policy::Policy) -> Option<Value> {
-    let mut json = policy.to_json().ok()?;
-    json.as_object_mut()?.remove("annotations");
-    Some(json)
 }
 
 #[cfg(test)]

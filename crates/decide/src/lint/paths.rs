@@ -10,15 +10,12 @@ const COMPARISONS: [&str; 6] = ["like", "==", "!=", "contains", "containsAny", "
 /// The places (first byte in the policy, and number of bytes) of paths that are compared as text.
 pub(super) fn compared(policy: &Outline) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
-    if let Some(form) = super::form(&policy.policy) {
-        walk(&form, &mut found);
-    }
+    walk(&policy.form, &mut found);
     found.sort_unstable();
     found.dedup();
-    let text = policy.policy.to_cedar().unwrap_or_default();
     found
         .into_iter()
-        .map(|name| match text.find(name) {
+        .map(|name| match policy.text.find(name) {
             Some(at) => (at, name.len()),
             None => (0, policy.span.1),
         })

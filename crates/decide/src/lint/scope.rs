@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cedar_policy::Policy;
 use serde_json::Value;
+
+use crate::policy::Outline;
 
 /// Groups of actions, by name, with their members.
 pub(super) struct Groups<'s>(pub(super) &'s BTreeMap<String, Vec<String>>);
@@ -23,8 +24,8 @@ pub(super) struct Shape {
 
 impl Shape {
     /// `None` for what has no JSON form.
-    pub(super) fn of(policy: &Policy) -> Option<Self> {
-        let form = super::form(policy)?;
+    pub(super) fn of(policy: &Outline) -> Option<Self> {
+        let form = &policy.form;
         let mut conditions = BTreeSet::new();
         for condition in form.get("conditions")?.as_array()? {
             let body = condition.get("body")?;

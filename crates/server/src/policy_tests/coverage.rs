@@ -39,7 +39,8 @@ impl Coverage {
             .flat_map(|suite| &suite.rows)
             .filter(|row| row.passed())
         {
-            policies.extend(row.answer.policies.iter().map(|policy| &**policy));
+            let known = pack.loaded.rules.policies();
+            policies.extend(row.answer.policies.iter().map(|policy| known.written(policy)));
             if let Some(route) = row.answer.route.as_deref() {
                 asked.insert((route, row.case.question.method.as_str()));
             }
@@ -74,7 +75,7 @@ impl Coverage {
         let all = outline(advice.sources());
         let missing: Vec<_> = all
             .iter()
-            .filter(|policy| !policies.contains(policy.name.as_str()))
+            .filter(|policy| !policies.contains(&policy.name))
             .collect();
         uncovered.extend(missing.iter().map(|policy| Uncovered {
             file: policy.file.clone(),
