@@ -21,7 +21,7 @@ pub use self::live::Live;
 use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
-use crate::identity::Awaited;
+use crate::identity::{Awaited, Refused};
 use crate::policy::Circumstances;
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
@@ -60,10 +60,15 @@ struct Asking<'q> {
 
 /// Somebody whom nobody has to verify any more.
 #[derive(Clone, Copy)]
-struct Given<'q> {
-    principal: &'q Principal,
-    /// When the credential was issued, in Unix seconds.
-    issued_at: Option<f64>,
+enum Given<'q> {
+    /// Somebody who is known.
+    Principal {
+        principal: &'q Principal,
+        /// When the credential was issued, in Unix seconds.
+        issued_at: Option<f64>,
+    },
+    /// Somebody whose credential is refused.
+    Refused(&'q Refused),
 }
 
 impl Pipeline {
@@ -71,13 +76,26 @@ impl Pipeline {
     ///
     /// # Errors
     /// Problems of the issuers' settings.
-    pub fn start(rules: Rules, recorder: Box<dyn Recorder>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
-        let live = Live::new(rules, fetching)?;
+    pub fn start(
+        rules: impl Into<Arc<Rules>>,
+        recorder: Box<dyn Recorder>,
+        fetching: &Handle,
+    ) -> Result<Self, Vec<Problem>> {
+        let live = Live::new(rules.into(), fetching)?;
         Ok(Self {
             live: ArcSwap::from_pointee(live),
             recorder,
             shadows: Shadows::default(),
         })
+    }
+
+    /// Answers by `rules` to people only ([`Self::decide_as`]): no keys are fetched, and every token is refused.
+    pub fn offline(rules: Arc<Rules>, recorder: Box<dyn Recorder>) -> Self {
+        Self {
+            live: ArcSwap::from_pointee(Live::offline(rules)),
+            recorder,
+            shadows: Shadows::default(),
+        }
     }
 
     /// What is in force at this moment.
@@ -93,13 +111,23 @@ impl Pipeline {
     /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
     /// who ask about their rules. Credentials in the check are not looked at.
     pub fn decide_as(&self, check: &Check<'_>, principal: &Principal, now: SystemTime) -> Decision {
+        let given = Given::Principal {
+            principal,
+            issued_at: None,
+        };
+        self.decide_given(check, given, now)
+    }
+
+    /// Denies `check` as if somebody had asked whose credential is refused like that.
+    pub fn decide_refused(&self, check: &Check<'_>, refused: &Refused, now: SystemTime) -> Decision {
+        self.decide_given(check, Given::Refused(refused), now)
+    }
+
+    fn decide_given(&self, check: &Check<'_>, given: Given<'_>, now: SystemTime) -> Decision {
         let asking = Asking {
             now,
             waited: Waited::Yes,
-            given: Some(Given {
-                principal,
-                issued_at: None,
-            }),
+            given: Some(given),
         };
         self.walk(&self.live.load(), check, &asking, Instant::now())
             .unwrap_or_else(|_| self.waited_twice(&self.live.load()))

@@ -33,7 +33,7 @@ pub struct Rules {
     pub(crate) method_override: MethodOverride,
     pub(crate) version: Version,
     /// Rules that are asked beside these.
-    pub(crate) candidate: Option<Box<Candidate>>,
+    pub(crate) candidate: Option<Candidate>,
 }
 
 /// A principal in the forms that a decision needs; made once per verified credential.
@@ -121,7 +121,7 @@ impl Rules {
     /// The same, with a candidate that is asked beside them and never answers.
     #[must_use]
     pub fn with_candidate(mut self, candidate: Candidate) -> Self {
-        self.candidate = Some(Box::new(candidate));
+        self.candidate = Some(candidate);
         self
     }
 
@@ -133,6 +133,17 @@ impl Rules {
     /// The compiled routes.
     pub fn routes(&self) -> &RouteTable {
         &self.routes
+    }
+
+    /// Whom claims would make, by the issuers of these rules.
+    pub fn rehearsal(&self) -> identity::Rehearsal {
+        identity::Rehearsal::new(&self.identity)
+    }
+
+    /// The short names with which ids of principals can begin.
+    pub fn principal_names(&self) -> Vec<&str> {
+        let certificates = self.client_certificates.as_ref().map(ClientCertificates::name);
+        self.identity.names().into_iter().chain(certificates).collect()
     }
 
     /// Which rules these are.

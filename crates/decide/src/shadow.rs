@@ -31,7 +31,7 @@ impl Default for Sample {
 #[derive(Debug)]
 pub struct Candidate {
     /// The same settings with other policies.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// The share of decisions they are asked about.
     pub sample: Sample,
 }

@@ -1,5 +1,6 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
+mod checked;
 mod listen;
 mod paths;
 mod references;
@@ -9,6 +10,7 @@ mod yaml;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use decide::policy::{SourceFile, Sources};
 use decide::problem::{Place, Problem};
@@ -17,6 +19,7 @@ use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use checked::Checked;
 use listen::check_listeners;
 pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
 pub use report::Invalid;
@@ -159,7 +162,7 @@ pub struct Loaded {
     /// The settings of the server.
     pub config: Config,
     /// The compiled routes and policies.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// What is worth knowing and breaks nothing.
     pub advice: Invalid,
 }
@@ -300,16 +303,20 @@ fn compile(
                 .filter(|problem| !found.contains(problem))
                 .collect();
             found.extend(more);
-            rules.map(|rules| Some(Candidate { rules, sample })).ok_or(())
+            let candidate = rules.map(|rules| Candidate {
+                rules: Arc::new(rules),
+                sample,
+            });
+            candidate.map(Some).ok_or(())
         }
     };
     match (rules, candidate) {
         (Some(rules), Ok(candidate)) if problems.is_empty() => Ok(Loaded {
             config,
-            rules: match candidate {
+            rules: Arc::new(match candidate {
                 Some(candidate) => rules.with_candidate(candidate),
                 None => rules,
-            },
+            }),
             advice: Invalid::new(document, all, found),
         }),
         _ => {

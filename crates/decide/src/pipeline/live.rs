@@ -11,27 +11,35 @@ use crate::rules::{Persona, Rules};
 
 /// Rules and identity. A decision is made by one of these from its first step to its last.
 pub struct Live {
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
     pub(super) identity: Identity<Result<Persona, String>>,
     /// Candidate rules that are asked beside these.
     pub(super) shadow: Option<Box<Shadow>>,
 }
 
 impl Live {
-    pub(super) fn new(mut rules: Rules, fetching: &Handle) -> Result<Self, Vec<Problem>> {
-        let shadow = match rules.candidate.take() {
-            Some(candidate) => Some(Box::new(Shadow::new(*candidate, fetching)?)),
-            None => None,
-        };
+    pub(super) fn new(rules: Arc<Rules>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
         let headers = Arc::clone(&rules.identity_headers);
         let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
             Persona::new(principal, &headers)
         })?;
+        let shadow = Shadow::of(&rules).map(Box::new);
         Ok(Self {
             rules,
             identity,
             shadow,
         })
+    }
+
+    /// The same without anybody who could verify a token.
+    pub(super) fn offline(rules: Arc<Rules>) -> Self {
+        let headers = Arc::clone(&rules.identity_headers);
+        let identity = Identity::without_verifiers(move |principal| Persona::new(principal, &headers));
+        Self {
+            rules,
+            identity,
+            shadow: None,
+        }
     }
 
     /// The rules.

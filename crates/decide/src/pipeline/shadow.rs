@@ -6,13 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use model::{Check, Decision, Keep, OwnedCheck, Principal, Target, Verdict};
-use tokio::runtime::Handle;
 
 use super::live::Live;
 use super::who::Who;
 use super::{Asking, Given, Story, Waited, decided};
-use crate::identity::IdentitySettings;
-use crate::problem::Problem;
+use crate::rules::Rules;
 use crate::shadow::{Answer, Asked, Candidate, Example, Sample, ShadowReport, Tally, seconds};
 
 /// How many decisions may wait for the thread; more are dropped and counted.
@@ -51,15 +49,14 @@ struct Decided {
 }
 
 impl Shadow {
-    pub(super) fn new(candidate: Candidate, fetching: &Handle) -> Result<Self, Vec<Problem>> {
-        let Candidate { mut rules, sample } = candidate;
-        // Nobody presents credentials to a candidate: it is told who asked.
-        rules.identity = IdentitySettings::default();
-        let live = Live::new(rules, fetching)?;
+    /// The candidate beside `rules`, if there is one. Nobody presents credentials to it: it is told who asked.
+    pub(super) fn of(rules: &Rules) -> Option<Self> {
+        let Candidate { rules, sample } = rules.candidate.as_ref()?;
+        let live = Live::offline(Arc::clone(rules));
         let expose = live.rules.policies().exposed();
         let metadata = expose.metadata.values();
-        Ok(Self {
-            sample,
+        Some(Self {
+            sample: *sample,
             headers: NEEDED
                 .iter()
                 .map(|name| (*name).to_owned())
@@ -213,7 +210,7 @@ fn ask(decided: &Decided) -> Option<(Answer, String)> {
     let asking = Asking {
         now: decided.now,
         waited: Waited::Yes,
-        given: Some(Given {
+        given: Some(Given::Principal {
             principal: decided.who.principal().unwrap_or(&nobody),
             issued_at: decided.who.issued_at(),
         }),

@@ -34,9 +34,13 @@ pub(super) struct Known {
 impl Live {
     pub(super) fn identify(&self, check: &Check<'_>, asking: &Asking<'_>) -> Result<Who, Stop> {
         let now = asking.now;
-        if let Some(Given { principal, issued_at }) = asking.given {
-            let somebody = principal.kind != PrincipalKind::Anonymous;
-            return self.known(somebody.then(|| principal.clone()), issued_at);
+        match asking.given {
+            Some(Given::Principal { principal, issued_at }) => {
+                let somebody = principal.kind != PrincipalKind::Anonymous;
+                return self.known(somebody.then(|| principal.clone()), issued_at);
+            }
+            Some(Given::Refused(refused)) => return Err(self::refused(refused.to_string())),
+            None => {}
         }
         let (headers, query) = match &check.target {
             Target::Http(request) => (&request.headers, request.query),

@@ -437,7 +437,7 @@ fn flatten(diagnostic: &dyn Diagnostic) -> Vec<(String, String, (usize, usize))>
 }
 
 /// Cedar names the policies of a file `policy0`, `policy1`, …
-fn number(id: &PolicyId) -> usize {
+pub(super) fn number(id: &PolicyId) -> usize {
     let id = id.to_string();
     id.trim_start_matches("policy").parse().unwrap_or(usize::MAX)
 }
