@@ -18,10 +18,13 @@ fn loaded(folder: &Path) -> Loaded {
         name: name.to_owned(),
         text: text.to_owned(),
     };
-    let sources = Sources {
+    let types = Sources {
         schema: vec![file("house.cedarschema", schema)],
-        policies: vec![file("house.cedar", policies)],
         ..Sources::default()
+    };
+    let sources = Sources {
+        policies: vec![file("house.cedar", policies)],
+        ..types
     };
     let name = folder.join(CONFIGURATION).display().to_string();
     config::load_with_sources(&name, HOUSE, sources).expect("a configuration")
