@@ -167,7 +167,8 @@ impl Live {
             token_age: who.token_age(now),
             path: &path,
             capability_path: what.capability_path.as_deref(),
-            expose: &self.rules.expose,
+            expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
+            public: what.route.is_some_and(|route| route.public),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;

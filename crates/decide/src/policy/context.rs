@@ -28,6 +28,8 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub path: &'c str,
     /// The canonical path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<&'c str>,
+    /// Whether the route is open to everybody whom no policy forbids it.
+    pub public: bool,
     /// What the route shows to policies.
     pub expose: &'c Expose,
     /// Whose certificates are believed.
