@@ -183,20 +183,23 @@ fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
 /// texts only are the same to the schema.
 fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<Problem>) {
     let mut known: HashMap<String, Result<(), String>> = HashMap::new();
-    let mut check = |pointer: String, shape: String, sample: &dyn Fn() -> Result<ResourceEntity, String>| {
-        let conforms = || sample().and_then(|sample| sample.conforms(policies.schema()));
-        if let Err(message) = known.entry(shape).or_insert_with(conforms) {
-            problems.push(Problem::setting(
-                pointer,
-                format!("this resource does not fit the schema: {message}"),
-                "the schema file and the route must agree on attributes and on what an entity is `in`",
-            ));
-        }
-    };
+    let mut check =
+        |pointer: String, whose: &str, shape: String, sample: &dyn Fn() -> Result<ResourceEntity, String>| {
+            let conforms = || sample().and_then(|sample| sample.conforms(policies.schema()));
+            if let Err(message) = known.entry(shape).or_insert_with(conforms) {
+                problems.push(Problem::setting(
+                    pointer,
+                    format!("the resource of {whose} does not fit the schema: {message}"),
+                    "the schema file and the route must agree on attributes and on what an entity is `in`",
+                ));
+            }
+        };
     for (index, route) in settings.routes.iter().enumerate() {
         let sample = || route.resource.sample();
+        let whose = format!("the route {}{}", route.hosts.join(","), route.path);
         check(
             format!("/routes/{index}/resource"),
+            &whose,
             route.resource.shape(),
             &sample,
         );
@@ -207,7 +210,12 @@ fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<
             ResourceEntity::new(uid, [], HashSet::new(), Vec::new(), &EntityData::default())
         };
         let shape = format!("tcp {} {}", tcp.resource.kind, tcp.resource.id);
-        check(format!("/tcp/{index}/resource"), shape, &sample);
+        check(
+            format!("/tcp/{index}/resource"),
+            "this destination",
+            shape,
+            &sample,
+        );
     }
     for (index, route) in settings.routes.iter().enumerate() {
         for name in route.resource.contradicted(policies.entities()) {
