@@ -20,8 +20,9 @@ pub struct Live {
 impl Live {
     pub(super) fn new(rules: Arc<Rules>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
         let headers = Arc::clone(&rules.identity_headers);
+        let entities = Arc::clone(rules.policies.entities());
         let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
-            Persona::new(principal, &headers)
+            Persona::new(principal, &headers, &entities)
         })?;
         let shadow = Shadow::of(&rules).map(Box::new);
         Ok(Self {
