@@ -285,11 +285,6 @@ impl Policies {
         &self.schema_text
     }
 
-    /// What of requests policies may look at.
-    pub(crate) fn exposed(&self) -> &crate::settings::Expose {
-        self.context.exposed()
-    }
-
     /// The compiled schema.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema

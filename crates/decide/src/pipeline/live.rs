@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::Principal;
 use tokio::runtime::Handle;
 
 use super::shadow::Shadow;
@@ -35,7 +36,9 @@ impl Live {
     /// The same without anybody who could verify a token.
     pub(super) fn offline(rules: Arc<Rules>) -> Self {
         let headers = Arc::clone(&rules.identity_headers);
-        let identity = Identity::without_verifiers(move |principal| Persona::new(principal, &headers));
+        let entities = Arc::clone(rules.policies.entities());
+        let derive = move |principal: &Principal| Persona::new(principal, &headers, &entities);
+        let identity = Identity::without_verifiers(derive);
         Self {
             rules,
             identity,

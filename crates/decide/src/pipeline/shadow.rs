@@ -53,7 +53,10 @@ impl Shadow {
     pub(super) fn of(rules: &Rules) -> Option<Self> {
         let Candidate { rules, sample } = rules.candidate.as_ref()?;
         let live = Live::offline(Arc::clone(rules));
-        let expose = live.rules.policies().exposed();
+        let mut expose = live.rules.expose.clone();
+        for route in live.rules.routes.routes() {
+            expose.add(&route.expose);
+        }
         let metadata = expose.metadata.values();
         Some(Self {
             sample: *sample,
