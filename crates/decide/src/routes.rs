@@ -21,6 +21,8 @@ use std::sync::Arc;
 use cedar_policy::{EntityTypeName, EntityUid};
 use model::RouteEdits;
 
+use crate::settings::Mode;
+
 /// One compiled route.
 #[derive(Debug)]
 pub struct Route {
@@ -34,6 +36,8 @@ pub struct Route {
     pub resource: ResourceTemplate,
     /// The path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<Template>,
+    /// Whether denials of policies count, if that is not as for the whole server.
+    pub mode: Option<Mode>,
     /// The answer when no policy permits.
     pub on_deny: DenyAnswer,
     /// Where browsers log in.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use model::{Principal, Version};
@@ -12,8 +13,12 @@ use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, MethodOverride, Mode, Settings, TcpRouteSettings};
 use crate::upstream_paths::UpstreamPaths;
+
+/// How often secrets are hashed for the version. The version is shown to everybody who operates the server, so whoever wants
+/// to guess a secret by it must pay for each guess.
+const GUESSES: NonZeroU32 = NonZeroU32::MIN.saturating_add(99_999);
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ pub struct Rules {
     pub(crate) trusted_hops: u8,
     pub(crate) upstream_paths: UpstreamPaths,
     pub(crate) method_override: MethodOverride,
+    pub(crate) mode: Mode,
     pub(crate) version: Version,
 }
 
@@ -64,6 +70,7 @@ impl Rules {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
         });
         check_tcp(settings, &mut problems);
+        advise_on_audit(settings, &mut problems);
         for (name, attribute) in identity_headers.attributes() {
             let mut resources = settings.routes.iter().map(|route| &route.resource);
             if !resources.any(|resource| resource.attributes.contains_key(attribute)) {
@@ -102,6 +109,7 @@ impl Rules {
                     trusted_hops: settings.trusted_hops,
                     upstream_paths,
                     method_override: settings.method_override,
+                    mode: settings.mode,
                     version: version(settings, sources),
                 },
                 problems,
@@ -124,6 +132,17 @@ impl Rules {
         &self.routes
     }
 
+    /// What is only audited: the names of routes, or `everything`, which then are all but those that enforce. Empty if
+    /// every denial counts.
+    pub fn audited(&self) -> Vec<&str> {
+        let routes = self.routes.routes().iter();
+        let audited = routes.filter(|route| route.mode == Some(Mode::Audit));
+        match self.mode {
+            Mode::Enforce => audited.map(|route| &*route.name).collect(),
+            Mode::Audit => vec!["everything"],
+        }
+    }
+
     /// Which rules these are.
     pub fn version(&self) -> &Version {
         &self.version
@@ -134,19 +153,44 @@ fn serious(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
 }
 
-/// The first twelve hex digits of a SHA-256 over all that decides.
+/// The first twelve hex digits of a digest over all that decides.
 fn version(settings: &Settings, sources: &Sources) -> Version {
     let all = format!("{settings:?}\n{sources:?}");
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, all.as_bytes());
-    let hex = digest
-        .as_ref()
-        .iter()
-        .take(6)
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+    let mut bytes = digest.as_ref().to_vec();
+    let secrets = settings.identity.secrets();
+    if !secrets.is_empty() {
+        let mut stretched = [0; 32];
+        aws_lc_rs::pbkdf2::derive(
+            aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256,
+            GUESSES,
+            &bytes,
+            format!("{secrets:?}").as_bytes(),
+            &mut stretched,
+        );
+        bytes = stretched.to_vec();
+    }
+    let hex = bytes.iter().take(6).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
     Version(hex.into())
+}
+
+fn advise_on_audit(settings: &Settings, problems: &mut Vec<Problem>) {
+    let mut advise = |pointer: String, what: &str| {
+        let message = format!("{what} is only audited: what policies deny passes, and is recorded");
+        let help = "`mode: enforce` when the records say that nothing is denied that should pass";
+        problems.push(Problem::setting(pointer, message, help).advice());
+    };
+    if settings.mode == Mode::Audit {
+        advise("/mode".to_owned(), "the whole server");
+    }
+    for (index, route) in settings.routes.iter().enumerate() {
+        if route.mode == Some(Mode::Audit) {
+            advise(format!("/routes/{index}/mode"), "this route");
+        }
+    }
 }
 
 fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {

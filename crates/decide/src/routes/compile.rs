@@ -66,6 +66,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
             actions: actions.collect(),
             resource,
             capability_path,
+            mode: route.mode,
             on_deny: DenyAnswer {
                 status: route.on_deny.status,
                 reason: route.on_deny.reason.as_deref().map(Arc::from),
