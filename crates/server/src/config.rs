@@ -2,7 +2,9 @@
 
 mod listen;
 mod paths;
+mod reads;
 mod references;
+mod reload;
 mod report;
 mod schema;
 mod yaml;
@@ -18,6 +20,9 @@ use serde::Deserialize;
 
 use listen::check_listeners;
 pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
+use reads::Reader;
+pub use reads::Reads;
+pub use reload::ReloadSettings;
 pub use report::Invalid;
 pub use schema::json_schema;
 
@@ -58,6 +63,9 @@ pub struct Config {
     /// How long requests in flight may take to finish at shutdown, in seconds. Default: 10
     #[serde(default = "default_drain_seconds")]
     pub drain_seconds: u64,
+    /// How changes of this file, and of all files and folders that it names, come into force while the server runs.
+    #[serde(default)]
+    pub reload: ReloadSettings,
     /// What decides.
     #[serde(flatten)]
     pub settings: Settings,
@@ -150,18 +158,22 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of the file and of the policy and schema files it names, ready to be shown.
 pub fn load(path: &Path) -> Result<Loaded, Invalid> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => load_text(
-            &path.display().to_string(),
-            &text,
-            path.parent().unwrap_or(Path::new(".")),
-        ),
+    load_noting(path).0
+}
+
+/// The same, with what was read for it, whether that is a configuration or not.
+pub fn load_noting(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
+    let reader = Reader::default();
+    let name = path.display().to_string();
+    let loaded = match reader.text(path) {
+        Ok(text) => read_all(&name, &text, path.parent().unwrap_or(Path::new(".")), &reader),
         Err(error) => Err(Invalid::unreadable(
-            &path.display().to_string(),
+            &name,
             &error.to_string(),
             "name the file with --config FILE",
         )),
-    }
+    };
+    (loaded, reader.reads())
 }
 
 /// The same for a text that was read already; `name` is for messages, relative paths begin at `folder`.
@@ -169,10 +181,14 @@ pub fn load(path: &Path) -> Result<Loaded, Invalid> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invalid> {
+    read_all(name, text, folder, &Reader::default())
+}
+
+fn read_all(name: &str, text: &str, folder: &Path, reader: &Reader) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, mut problems) = read_settings(document, folder)?;
+    let (document, config, mut problems) = read_settings(document, folder, reader)?;
     let before = problems.len();
-    let mut read = |key, extension, paths| read_files(key, extension, paths, folder, &mut problems);
+    let mut read = |key, extension, paths| read_files(key, extension, paths, folder, reader, &mut problems);
     let schema = read("schema", "cedarschema", &config.policies.schema);
     let policies = read("files", "cedar", &config.policies.files);
     let sources = Sources { schema, policies };
@@ -195,7 +211,7 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
 /// As [`load`].
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, problems) = read_settings(document, Path::new(""))?;
+    let (document, config, problems) = read_settings(document, Path::new(""), &Reader::default())?;
     compile(document, config, sources, problems)
 }
 
@@ -203,8 +219,9 @@ pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loa
 fn read_settings(
     mut document: yaml::Document,
     folder: &Path,
+    reader: &Reader,
 ) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
-    let mut problems = document.resolve(folder, &|name| std::env::var(name));
+    let mut problems = document.resolve(folder, &|name| std::env::var(name), reader);
     let mut known = document.value().clone();
     schema::convert(&mut known, document.references().replaced());
     for problem in schema::check(&known) {
@@ -271,13 +288,14 @@ fn read_files(
     extension: &str,
     paths: &[PathBuf],
     folder: &Path,
+    reader: &Reader,
     problems: &mut Vec<Problem>,
 ) -> Vec<SourceFile> {
     let mut files = Vec::new();
     for (index, path) in paths.iter().enumerate() {
         let full = folder.join(path);
         let pointer = format!("/policies/{key}/{index}");
-        let named = match list(&full, extension) {
+        let named = match reader.list(&full, extension) {
             Ok(named) => named,
             Err(error) => {
                 problems.push(Problem::setting(
@@ -293,7 +311,7 @@ fn read_files(
             problems.push(Problem::setting(&pointer, message, ""));
         }
         for file in named {
-            match std::fs::read_to_string(&file) {
+            match reader.text(&file) {
                 Ok(text) => files.push(SourceFile {
                     name: file.display().to_string(),
                     text,
@@ -306,22 +324,6 @@ fn read_files(
         }
     }
     files
-}
-
-/// The file itself, or the files of a folder with this extension, in the order of their names.
-fn list(path: &Path, extension: &str) -> std::io::Result<Vec<PathBuf>> {
-    if !path.metadata()?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in path.read_dir()? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|found| found == extension) {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]
