@@ -236,7 +236,7 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
 
 /// `POST /reload`, from this very host only: 200 and what became of it, or 422 if what is there now cannot be used.
 async fn reload_now(State(readiness): State<Readiness>, Extension(Peer(peer)): Extension<Peer>) -> Response {
-    if !peer.ip().to_canonical().is_loopback() {
+    if !is_here(peer) {
         return (StatusCode::FORBIDDEN, "only from the loopback address\n").into_response();
     }
     let Some(reload) = &readiness.reload else {
@@ -247,6 +247,11 @@ async fn reload_now(State(readiness): State<Readiness>, Extension(Peer(peer)): E
         Some(outcome) => (StatusCode::UNPROCESSABLE_ENTITY, Json(outcome)).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response(),
     }
+}
+
+/// True for the loopback address, also where it is written as an IPv6 address.
+fn is_here(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
 }
 
 async fn watch_readiness(reporter: HealthReporter, readiness: Readiness) {
@@ -271,4 +276,26 @@ async fn report(reporter: &HealthReporter, readiness: &Readiness) {
     };
     reporter.set_service_status(SERVICE, status).await;
     reporter.set_service_status("", status).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_host_may_reload() {
+        for (peer, here) in [
+            ("127.0.0.1:5000", true),
+            ("127.8.9.1:5000", true),
+            ("[::1]:5000", true),
+            ("[::ffff:127.0.0.1]:5000", true),
+            ("10.0.0.7:5000", false),
+            ("192.168.1.2:9192", false),
+            ("0.0.0.0:1", false),
+            ("[::ffff:10.0.0.7]:5000", false),
+            ("[fe80::1]:5000", false),
+        ] {
+            assert_eq!(is_here(peer.parse().expect("an address")), here, "{peer}");
+        }
+    }
 }

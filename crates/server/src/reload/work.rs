@@ -19,7 +19,7 @@ use crate::listen::Stop;
 /// For how long nothing may happen to the files before they are read: who changes several wants one reload.
 const QUIET: Duration = Duration::from_millis(100);
 /// For how long files that change without end, or are not closed, are waited for.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(10);
 /// How often files that change while they are read are read again before that is a problem.
 const TRIES: usize = 5;
 /// The time between the files being looked at where nobody asked for it.
