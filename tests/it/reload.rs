@@ -12,7 +12,7 @@ use futures_util::future::{join, join_all};
 use portcullis::ask::{self, Answer, Question};
 use portcullis::demo::issuer::LocalIssuer;
 use portcullis::demo::scratch::ScratchDir;
-use portcullis::demo::{http, stage};
+use portcullis::demo::{http, people, stage};
 use serde_json::{Value, json};
 
 use crate::house::until;
@@ -306,7 +306,7 @@ async fn sighup_and_a_request_reload_and_what_is_the_same_stays() {
 async fn keys_are_kept_and_tokens_of_issuers_that_did_not_change_are_never_refused() {
     let issuer = LocalIssuer::start().await.expect("an issuer");
     let served = Served::start(&(stage::config_text(&issuer) + ASKED), &[], &[]).await;
-    let token = format!("Bearer {}", issuer.token(json!({"sub": "alice"})));
+    let token = people::alice(&issuer).bearer();
     let headers = [("authorization", token.as_str())];
     assert_eq!(issuer.fetches(), 1);
     let config = served.file("portcullis.yaml");
@@ -345,7 +345,7 @@ async fn keys_are_kept_and_tokens_of_issuers_that_did_not_change_are_never_refus
 async fn each_of_many_answers_is_by_one_version_only() {
     let issuer = LocalIssuer::start().await.expect("an issuer");
     let served = Served::start(&(stage::config_text(&issuer) + ASKED), &[], &[]).await;
-    let token = format!("Bearer {}", issuer.token(json!({"sub": "alice"})));
+    let token = people::alice(&issuer).bearer();
     let headers = [("authorization", token.as_str())];
     let config = served.file("portcullis.yaml");
     let text = fs::read_to_string(&config).expect("the configuration");
@@ -354,6 +354,7 @@ async fn each_of_many_answers_is_by_one_version_only() {
         text.replace("x-auth-subject: subject", "x-auth-subject: type"),
         public().replace("public-read", "public-two"),
     );
+    let alice = people::alice_claims();
     let first = page(&served).await.version;
     let over = Cell::new(false);
     let asker = async || {
@@ -363,7 +364,7 @@ async fn each_of_many_answers_is_by_one_version_only() {
             let subject = answer.headers.iter().find(|(name, _)| name == "x-auth-subject");
             let subject = subject.map(|(_, value)| value.as_str());
             let expected = match answer.version == first {
-                true => (Some("alice"), "public-read"),
+                true => (alice["sub"].as_str(), "public-read"),
                 false => (Some("User"), "public-two"),
             };
             assert_eq!((subject, answer.policies[0].as_str()), expected, "{answer:?}");
