@@ -1,5 +1,6 @@
 //! The thread that reloads.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -37,6 +38,10 @@ pub(super) struct Work {
     state: Arc<State>,
     signals: Sender<Signal>,
     told: Receiver<Signal>,
+    /// What was told while files were read, and is still to be done.
+    pending: VecDeque<Signal>,
+    /// Whether it was waited in vain for somebody to close a file.
+    gave_up: bool,
     runtime: Handle,
     stop: watch::Receiver<Stop>,
     watch: Option<Watch>,
@@ -66,6 +71,8 @@ enum Loading {
     Same(Vec<&'static str>),
     /// For these reasons nothing has changed; the same in full, for the log.
     Refused(Vec<String>, String),
+    /// Somebody is writing a file.
+    Later,
     /// The server is stopping.
     Stopping,
 }
@@ -88,6 +95,8 @@ impl Work {
             state,
             signals,
             told,
+            pending: VecDeque::new(),
+            gave_up: false,
             runtime,
             stop,
             watch: None,
@@ -123,7 +132,11 @@ impl Work {
             });
             let now = Instant::now();
             let patience = end.or(look).map_or(NEVER, |at| at.saturating_duration_since(now));
-            let matters = match self.told.recv_timeout(patience) {
+            let told = match self.pending.pop_front() {
+                Some(signal) => Ok(signal),
+                None => self.told.recv_timeout(patience),
+            };
+            let matters = match told {
                 Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return Next::Stop,
                 Ok(Signal::Asked(trigger, answer)) => {
                     asked.trigger = Some(trigger);
@@ -139,8 +152,10 @@ impl Work {
                 happened = Some((happened.map_or(now, |(first, _)| first), now));
             }
         }
-        if let Some(watch) = &mut self.watch {
+        self.gave_up = false;
+        if let Some(watch) = self.watch.as_mut().filter(|watch| watch.sees_writing()) {
             watch.give_up_waiting();
+            self.gave_up = true;
         }
         match asked.trigger {
             Some(_) => Next::Reload(asked),
@@ -168,6 +183,16 @@ impl Work {
         let mut old = None;
         match loading {
             Loading::Stopping => return,
+            Loading::Later => {
+                if let Some(trigger) = asked.trigger {
+                    self.pending.push_back(Signal::Asked(trigger, None));
+                    let answers = asked.answers.into_iter();
+                    self.pending
+                        .extend(answers.map(|answer| Signal::Asked(trigger, Some(answer))));
+                }
+                self.pending.push_back(Signal::Lost);
+                return;
+            }
             Loading::Done(replaced, restart) => {
                 self.state.reloads.fetch_add(1, Ordering::Relaxed);
                 self.state.last().changed = Some(Instant::now());
@@ -220,7 +245,11 @@ impl Work {
 
     /// Reads and compiles everything, and puts it in force.
     fn load(&mut self) -> Loading {
-        let Some(loaded) = self.read() else {
+        let loaded = self.read();
+        if self.is_being_written() && !self.gave_up {
+            return Loading::Later;
+        }
+        let Some(loaded) = loaded else {
             let line = "the files change while they are read; they are read again after the next change";
             return Loading::Refused(vec![line.to_owned()], line.to_owned());
         };
@@ -283,6 +312,21 @@ impl Work {
             }
         }
         None
+    }
+
+    /// True if somebody began to write a file while the files were read.
+    fn is_being_written(&mut self) -> bool {
+        while let Ok(signal) = self.told.try_recv() {
+            match (signal, &mut self.watch) {
+                (Signal::Event(event), Some(watch)) => {
+                    if watch.matters(&event) {
+                        self.pending.push_back(Signal::Lost);
+                    }
+                }
+                (other, _) => self.pending.push_back(other),
+            }
+        }
+        self.watch.as_ref().is_some_and(Watch::sees_writing)
     }
 
     /// Watches what was read the last time.

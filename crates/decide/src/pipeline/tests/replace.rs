@@ -36,7 +36,8 @@ fn nothing_that_was_kept_outlives_a_change() {
     let alice = bearer(&json!({"client_id": "portal"}));
     let ask = |stage: &Stage| stage.ask("GET", "/pages/one", &[("authorization", &alice)]);
     let only_bob = "permit(principal == User::\"main/bob\", action, resource);";
-    let rows: [(&str, &str, Value, (Reason, &str, Option<&str>)); 7] = [
+    type Row<'r> = (&'r str, &'r str, Value, (Reason, &'r str, Option<&'r str>));
+    let rows: [Row<'_>; 7] = [
         (
             "nothing",
             PERMIT_ALL,
