@@ -4,6 +4,7 @@
 
 mod admin;
 mod architecture;
+mod audit;
 mod caddy;
 mod conformance;
 mod credentials;
@@ -14,5 +15,6 @@ mod house;
 mod idp;
 mod nginx;
 mod proxy;
+mod reload;
 mod served;
 mod traefik;

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use cedar_policy::EntityUid;
 use model::RouteEdits;
 
-use crate::settings::Expose;
+use crate::settings::{Expose, Mode};
 
 /// One compiled route.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Route {
     pub expose: Arc<Expose>,
     /// The path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<Template>,
+    /// Whether denials of policies count, if that is not as for the whole server.
+    pub mode: Option<Mode>,
     /// The answer when no policy permits.
     pub on_deny: DenyAnswer,
     /// Where browsers log in.

@@ -21,6 +21,7 @@ fn route(name: &str, methods: &[&str]) -> Route {
         public: false,
         expose: Arc::default(),
         capability_path: None,
+        mode: None,
         on_deny: DenyAnswer::default(),
         login: None,
         on_allow: Arc::default(),
