@@ -1,6 +1,7 @@
 //! The order of the steps, from a check to a decision. Start reading at `Live::judge`.
 
 mod answer;
+mod complaints;
 mod gate;
 mod live;
 mod login;
@@ -16,11 +17,12 @@ use model::{Check, Decide, Decision, Malformed, Permit, Principal, PrincipalKind
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
+use self::complaints::Complaints;
 pub use self::live::Live;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::Awaited;
-use crate::policy::Circumstances;
+use crate::policy::{Circumstances, PolicyError};
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
@@ -32,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Pipeline {
     live: ArcSwap<Live>,
     recorder: Box<dyn Recorder>,
+    complaints: Complaints,
 }
 
 /// What the walk found out so far, for the record.
@@ -42,6 +45,7 @@ struct Story<'r> {
     route: Option<&'r str>,
     action: Option<&'r str>,
     resource: Option<String>,
+    errors: Vec<PolicyError>,
 }
 
 /// How a question is asked.
@@ -64,12 +68,18 @@ impl Pipeline {
         Ok(Self {
             live: ArcSwap::from_pointee(live),
             recorder,
+            complaints: Complaints::default(),
         })
     }
 
     /// What is in force at this moment.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
+    }
+
+    /// How many times a policy could not be evaluated.
+    pub fn policy_errors(&self) -> u64 {
+        self.complaints.count()
     }
 
     /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
@@ -118,6 +128,7 @@ impl Pipeline {
     ) {
         let anonymous = || story.who.as_ref().map(Who::kind) == Some(PrincipalKind::Anonymous);
         let nobody = anonymous().then(Principal::anonymous);
+        self.complaints.tell(&story.errors, decision.id());
         self.recorder.offer(&Record {
             decision,
             contract,
@@ -128,6 +139,7 @@ impl Pipeline {
             action: story.action,
             resource: story.resource.as_deref(),
             client_ip: story.client_ip,
+            errors: &story.errors,
             took: started.elapsed(),
         });
     }
@@ -170,9 +182,10 @@ impl Live {
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
-        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        let judged = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        story.errors = judged.errors;
         let edits = self.edits(who, persona, &what)?;
-        answer(judgement, who, actor, &edits, what.route)
+        answer(judged.judgement, who, judged.actor, &edits, what.route)
     }
 }
 

@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use decide::Pipeline;
+use decide::policy::{Backend, SelfCheckStatus};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -48,6 +49,12 @@ impl Readiness {
                 rules.version()
             ),
         )];
+        conditions.push((true, self_check(rules.policies().self_check())));
+        let errors = self.pipeline.policy_errors();
+        if errors > 0 {
+            let line = format!("policy errors: {errors} times a policy could not be evaluated; see the log");
+            conditions.push((true, line));
+        }
         for issuer in live.issuers() {
             let age = issuer.age.map_or_else(
                 || "never fetched".to_owned(),
@@ -74,6 +81,25 @@ impl Readiness {
 
     fn ready(&self) -> bool {
         self.conditions().iter().all(|(holds, _)| *holds)
+    }
+}
+
+fn self_check(status: SelfCheckStatus) -> String {
+    let SelfCheckStatus {
+        backend,
+        every,
+        checked,
+        differences,
+    } = status;
+    match (backend, every) {
+        (Backend::Authorizer, _) => "engine: authorizer, every policy for every request".to_owned(),
+        (Backend::Sliced, 0) => "engine: sliced, no self-check".to_owned(),
+        (Backend::Sliced, _) if differences == 0 => {
+            format!("engine: sliced, {checked} decisions checked, no difference")
+        }
+        (Backend::Sliced, _) => format!(
+            "engine: sliced, {checked} decisions checked, {differences} DIFFER FROM CEDAR'S AUTHORIZER: see the log"
+        ),
     }
 }
 

@@ -10,7 +10,7 @@ mod yaml;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use decide::policy::{SourceFile, Sources};
+use decide::policy::{Backend, EngineSettings, SourceFile, Sources};
 use decide::problem::{Place, Problem};
 use decide::{Rules, Settings};
 use schemars::JsonSchema;
@@ -72,6 +72,14 @@ pub struct PolicyFiles {
     pub schema: Vec<PathBuf>,
     /// Policies in Cedar's syntax.
     pub files: Vec<PathBuf>,
+    /// How policies are evaluated. Default: `sliced`
+    #[serde(default)]
+    pub engine: Backend,
+    /// One in how many decisions of the engine `sliced` is asked again of Cedar's `Authorizer`, over all policies; 0 for none.
+    /// A difference is a bug: it is logged as an error, shown in `/readyz?verbose`, and the answer is no. With more than
+    /// 1000 policies the answer does not wait for the check. Default: 10000
+    #[serde(default = "default_self_check_every")]
+    pub self_check_every: u64,
 }
 
 /// A sink for decision records: one JSON object a line.
@@ -106,6 +114,10 @@ pub struct Limits {
 
 fn default_admin() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9192))
+}
+
+fn default_self_check_every() -> u64 {
+    EngineSettings::default().self_check_every
 }
 
 fn default_drain_seconds() -> u64 {
@@ -247,10 +259,14 @@ fn remove(value: &mut serde_json::Value, pointer: &str) {
 
 fn compile(
     document: yaml::Document,
-    config: Config,
+    mut config: Config,
     sources: Sources,
     mut problems: Vec<Problem>,
 ) -> Result<Loaded, Invalid> {
+    config.settings.engine = EngineSettings {
+        backend: config.policies.engine,
+        self_check_every: config.policies.self_check_every,
+    };
     check_listeners(&config.listen, &mut problems);
     match Rules::compile(&config.settings, &sources) {
         Ok((rules, advice)) if problems.is_empty() => Ok(Loaded {

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use decide::policy::PolicyError;
 use decide::{Record, Recorder};
 use model::{Target, Verdict};
 use serde::Serialize;
@@ -141,6 +142,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     policies: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ErrorLine<'a>>,
     #[serde(flatten)]
     request: Option<RequestLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +152,17 @@ struct Line<'a> {
     key_id: Option<&'a str>,
     version: &'a str,
     microseconds: f64,
+}
+
+/// A policy that could not be evaluated.
+#[derive(Debug, Serialize)]
+struct ErrorLine<'a> {
+    policy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    message: &'a str,
 }
 
 /// What was asked for. The query is left out: it may carry secrets.
@@ -200,11 +214,24 @@ impl<'a> Line<'a> {
             resource: record.resource,
             route: record.route,
             policies: decision.policies().iter().map(|policy| &**policy).collect(),
+            errors: record.errors.iter().map(ErrorLine::of).collect(),
             request,
             client_ip: record.client_ip,
             key_id: record.key_id,
             version: &decision.version().0,
             microseconds: (record.took.as_nanos() as f64 / 100.0).round() / 10.0,
+        }
+    }
+}
+
+impl<'a> ErrorLine<'a> {
+    fn of(error: &'a PolicyError) -> Self {
+        let place = error.place.as_ref();
+        Self {
+            policy: &error.policy,
+            file: place.map(|(file, _)| &**file),
+            line: place.map(|(_, line)| *line),
+            message: &error.message,
         }
     }
 }

@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 use model::{Actor, Principal, PrincipalKind};
 
+use super::engine::Place;
+
 /// A principal's entity, made once per verified credential.
 #[derive(Clone, Debug)]
 pub struct PrincipalEntity {
-    uid: EntityUid,
     entity: Entity,
+    place: Place,
     actors: Vec<ActorEntity>,
     /// What the context says of the credential.
     principal: Principal,
@@ -20,6 +22,7 @@ pub struct PrincipalEntity {
 pub(crate) struct ActorEntity {
     pub(super) uid: EntityUid,
     pub(super) entity: Entity,
+    pub(super) place: Place,
     /// Who it is.
     pub(crate) actor: Actor,
 }
@@ -52,12 +55,12 @@ impl PrincipalEntity {
             let roles = RestrictedExpression::new_set(roles.iter().map(|role| string(role)));
             (client.clone(), roles)
         });
-        let entity = Entity::new_with_tags(uid.clone(), attributes, groups, tags)
-            .map_err(|error| error.to_string())?;
+        let entity =
+            Entity::new_with_tags(uid, attributes, groups, tags).map_err(|error| error.to_string())?;
         let actors = principal.actors.iter().map(ActorEntity::new);
         Ok(Self {
-            uid,
             entity,
+            place: Place::default(),
             actors: actors.collect::<Result<_, _>>()?,
             principal: principal.clone(),
         })
@@ -68,12 +71,12 @@ impl PrincipalEntity {
         &self.actors
     }
 
-    pub(crate) fn uid(&self) -> &EntityUid {
-        &self.uid
-    }
-
     pub(super) fn entity(&self) -> &Entity {
         &self.entity
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn issuer(&self) -> Option<&str> {
@@ -128,6 +131,7 @@ impl ActorEntity {
         Ok(Self {
             uid,
             entity,
+            place: Place::default(),
             actor: actor.clone(),
         })
     }

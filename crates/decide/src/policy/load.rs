@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Effect, EntityTypeName, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode,
+    Effect, EntityTypeName, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode,
     ValidationWarning, Validator,
 };
 use miette::Diagnostic;
 
 use super::context::ContextUse;
+use super::engine::Engine;
 use super::schema::{ActionTable, CORS_PREFLIGHT, GENERATED, PRINCIPAL_TYPES};
+use super::self_check::SelfCheck;
 use super::{ForbidAnswer, Known, Policies, entities};
 use crate::problem::{Problem, did_you_mean};
 use crate::settings::{CorsPreflight, Settings};
@@ -54,25 +56,34 @@ pub(crate) fn load(
             "compare with the types in policies/default/schema.cedarschema: identity fills these attributes",
         ));
     }
-    let actions = match schema.action_entities() {
-        Ok(entities) => entities
-            .iter()
-            .map(|action| (action.uid(), action.clone()))
-            .collect(),
+    let action_entities = match schema.action_entities() {
+        Ok(entities) => entities,
         Err(error) => {
             problems.push(Problem::setting("/actions", error.to_string(), ""));
             return None;
         }
     };
+    let actions = action_entities
+        .iter()
+        .map(|action| (action.uid(), action.clone()))
+        .collect();
     problems.extend(validate(&schema, &set, &known, sources));
+    let context = ContextUse::of(&set, &settings.expose);
+    let engine = Engine::new(set, &action_entities);
+    let mut known = known;
+    let known: Option<Vec<Known>> = engine
+        .ids()
+        .map(|id| known.remove(id).map(|(known, _)| known))
+        .collect();
     Some(Policies {
-        context: ContextUse::of(&set, &settings.expose),
-        set,
-        known: known.into_iter().map(|(id, (known, _))| (id, known)).collect(),
+        context,
+        known: known?,
+        engine,
         actions,
         schema,
         schema_text,
-        authorizer: Authorizer::new(),
+        backend: settings.engine.backend,
+        self_check: SelfCheck::new(settings.engine.self_check_every),
     })
 }
 
@@ -197,23 +208,39 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
         }
         let mut policies: Vec<&Policy> = parsed.policies().collect();
         policies.sort_by_key(|policy| number(policy.id()));
+        let file_name: Arc<str> = file.name.as_str().into();
+        // Where the last policy was found, and its line: a file may have very many.
+        let (mut from, mut line) = (0, 1);
         for policy in policies {
             let name: Arc<str> = match policy.annotation("id") {
                 Some(id) if !id.is_empty() => id.into(),
                 _ => format!("{}#{}", file.name, number(policy.id())).into(),
             };
-            let span = policy
-                .to_cedar()
-                .and_then(|text| file.text.find(&text).map(|at| (at, text.len())));
-            check_annotations(policy, &name, file, span.unwrap_or((0, 0)), problems);
-            add(&mut set, &mut known, policy, &name, Some(index), |message| {
-                problems.push(Problem::source(
-                    &file.name,
-                    span.unwrap_or((0, 0)),
-                    message,
-                    "give it another @id",
-                ));
+            let span = policy.to_cedar().and_then(|text| {
+                let after = file.text.get(from..)?;
+                let at = after.find(&text)?;
+                line += after.get(..at)?.matches('\n').count();
+                from += at;
+                Some((from, text.len()))
             });
+            let place = Some((Arc::clone(&file_name), line));
+            check_annotations(policy, &name, file, span.unwrap_or((0, 0)), problems);
+            add(
+                &mut set,
+                &mut known,
+                policy,
+                &name,
+                place,
+                Some(index),
+                |message| {
+                    problems.push(Problem::source(
+                        &file.name,
+                        span.unwrap_or((0, 0)),
+                        message,
+                        "give it another @id",
+                    ));
+                },
+            );
         }
     }
     if settings.cors_preflight == CorsPreflight::Allow && !settings.routes.is_empty() {
@@ -224,6 +251,7 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
                 &mut known,
                 &policy,
                 "portcullis.cors-preflight",
+                None,
                 None,
                 |message| {
                     problems.push(Problem::setting(
@@ -243,6 +271,7 @@ fn add(
     known: &mut Loaded,
     policy: &Policy,
     name: &str,
+    place: Option<(Arc<str>, usize)>,
     file: Option<usize>,
     problem: impl FnOnce(String),
 ) {
@@ -256,6 +285,7 @@ fn add(
             let kept = Known {
                 name: name.into(),
                 effect: policy.effect(),
+                place,
                 answer,
             };
             known.insert(id, (kept, file));
