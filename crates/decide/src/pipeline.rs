@@ -2,6 +2,7 @@
 
 mod answer;
 mod audit;
+mod complaints;
 mod gate;
 mod live;
 mod login;
@@ -19,12 +20,13 @@ use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
 use self::audit::{Word, Yes};
+use self::complaints::Complaints;
 pub use self::live::{Live, Replaced};
 use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
-use crate::policy::Circumstances;
+use crate::policy::{Circumstances, PolicyError};
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
@@ -42,6 +44,7 @@ pub struct Pipeline {
     fetching: Option<Handle>,
     /// Held while rules are being replaced: one after the other.
     replacing: tokio::sync::Mutex<()>,
+    complaints: Complaints,
 }
 
 /// What the walk found out so far, for the record.
@@ -52,6 +55,7 @@ struct Story<'r> {
     route: Option<&'r str>,
     action: Option<&'r str>,
     resource: Option<String>,
+    errors: Vec<PolicyError>,
 }
 
 /// How a question is asked.
@@ -94,6 +98,7 @@ impl Pipeline {
             shadows: Shadows::default(),
             fetching: Some(fetching.clone()),
             replacing: tokio::sync::Mutex::new(()),
+            complaints: Complaints::default(),
         })
     }
 
@@ -103,6 +108,7 @@ impl Pipeline {
             live: ArcSwap::from_pointee(Live::offline(rules)),
             recorder,
             shadows: Shadows::default(),
+            complaints: Complaints::default(),
             fetching: None,
             replacing: tokio::sync::Mutex::new(()),
         }
@@ -136,6 +142,11 @@ impl Pipeline {
     /// What candidate policies would answer otherwise; `None` if there are none.
     pub fn shadow_report(&self) -> Option<ShadowReport> {
         self.shadows.report(&self.live.load())
+    }
+
+    /// How many times a policy could not be evaluated.
+    pub fn policy_errors(&self) -> u64 {
+        self.complaints.count()
     }
 
     /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
@@ -191,6 +202,7 @@ impl Pipeline {
     ) {
         let anonymous = || story.who.as_ref().map(Who::kind) == Some(PrincipalKind::Anonymous);
         let nobody = anonymous().then(Principal::anonymous);
+        self.complaints.tell(&story.errors, decision.id());
         self.recorder.offer(&Record {
             decision,
             contract,
@@ -201,6 +213,7 @@ impl Pipeline {
             action: story.action,
             resource: story.resource.as_deref(),
             client_ip: story.client_ip,
+            errors: &story.errors,
             took: started.elapsed(),
         });
     }
@@ -245,9 +258,10 @@ impl Live {
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
-        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
-        let edits = self.edits(who, persona, &what, &judgement)?;
-        let verdict = answer(judgement, who, actor, &edits, what.route);
+        let judged = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        story.errors = judged.errors;
+        let edits = self.edits(who, persona, &what, &judged.judgement)?;
+        let verdict = answer(judged.judgement, who, judged.actor, &edits, what.route);
         self.enforce(verdict, &edits, what.route)
     }
 }

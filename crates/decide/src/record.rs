@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use model::{Check, Contract, Decision, Principal, Verdict};
 
+use crate::policy::PolicyError;
+
 /// Everything worth keeping of one decision, borrowed. No token is in it.
 #[derive(Debug)]
 pub struct Record<'a, 'c> {
@@ -26,6 +28,8 @@ pub struct Record<'a, 'c> {
     pub resource: Option<&'a str>,
     /// The client's address.
     pub client_ip: Option<IpAddr>,
+    /// Policies that could not be evaluated, whether or not the decision depends on them.
+    pub errors: &'a [PolicyError],
     /// From the check's arrival in the pipeline to the decision.
     pub took: Duration,
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::certificate::ClientCertificateSettings;
 use crate::identity::IdentitySettings;
+use crate::policy::EngineSettings;
 use crate::routes::{EntitySettings, RouteSettings};
 use crate::upstream_paths::UpstreamPathSettings;
 
@@ -58,6 +59,9 @@ pub struct Settings {
     /// right. 0: the address of the connection. Default: 0
     #[serde(default)]
     pub trusted_hops: u8,
+    /// How policies are evaluated: `policies.engine` and `policies.self_check_every`.
+    #[serde(skip)]
+    pub engine: EngineSettings,
 }
 
 /// One TCP destination.

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use decide::Pipeline;
+use decide::policy::{Backend, SelfCheckStatus};
 use decide::shadow::ShadowReport;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -93,6 +94,18 @@ impl Readiness {
                 ),
             ));
         }
+        let checked = rules.policies().self_check();
+        let mark = if checked.differences > 0 {
+            Mark::Notice
+        } else {
+            Mark::Holds
+        };
+        conditions.push(condition(mark, self_check(checked)));
+        let errors = self.pipeline.policy_errors();
+        if errors > 0 {
+            let line = format!("policy errors: {errors} times a policy could not be evaluated; see the log");
+            conditions.push(condition(Mark::Notice, line));
+        }
         for issuer in live.issuers() {
             let age = issuer.age.map_or_else(
                 || "never fetched".to_owned(),
@@ -146,6 +159,25 @@ fn is_ready(conditions: &[Condition]) -> bool {
 /// Who asks the admin listener.
 #[derive(Clone, Copy, Debug)]
 struct Peer(SocketAddr);
+
+fn self_check(status: SelfCheckStatus) -> String {
+    let SelfCheckStatus {
+        backend,
+        every,
+        checked,
+        differences,
+    } = status;
+    match (backend, every) {
+        (Backend::Authorizer, _) => "engine: authorizer, every policy for every request".to_owned(),
+        (Backend::Sliced, 0) => "engine: sliced, no self-check".to_owned(),
+        (Backend::Sliced, _) if differences == 0 => {
+            format!("engine: sliced, {checked} decisions checked, no difference")
+        }
+        (Backend::Sliced, _) => format!(
+            "engine: sliced, {checked} decisions checked, {differences} DIFFER FROM CEDAR'S AUTHORIZER: see the log"
+        ),
+    }
+}
 
 /// The running admin listener; it ends when it is dropped.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use decide::policy::Sources;
+use decide::policy::{Backend, EngineSettings, Sources};
 use decide::problem::{Place, Problem};
 use decide::shadow::{Candidate, Sample};
 use decide::{Rules, Settings};
@@ -98,6 +98,14 @@ pub struct PolicyFiles {
     /// else policies ask for and neither tokens nor paths say.
     #[serde(default)]
     pub entities: Vec<PathBuf>,
+    /// How policies are evaluated. Default: `sliced`
+    #[serde(default)]
+    pub engine: Backend,
+    /// One in how many decisions of the engine `sliced` is asked again of Cedar's `Authorizer`, over all policies; 0 for none.
+    /// A difference is a bug: it is logged as an error, shown in `/readyz?verbose`, and the answer is no. With more than
+    /// 1000 policies the answer does not wait for the check. Default: 10000
+    #[serde(default = "default_self_check_every")]
+    pub self_check_every: u64,
 }
 
 /// Candidate policies. Whatever is not said here is as in `policies`.
@@ -174,6 +182,10 @@ pub struct Limits {
 
 fn default_admin() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9192))
+}
+
+fn default_self_check_every() -> u64 {
+    EngineSettings::default().self_check_every
 }
 
 fn default_drain_seconds() -> u64 {
@@ -345,11 +357,15 @@ fn remove(value: &mut serde_json::Value, pointer: &str) {
 
 fn compile(
     document: yaml::Document,
-    config: Config,
+    mut config: Config,
     sources: Sources,
     candidate_sources: Option<Sources>,
     mut problems: Vec<Problem>,
 ) -> Result<Loaded, Invalid> {
+    config.settings.engine = EngineSettings {
+        backend: config.policies.engine,
+        self_check_every: config.policies.self_check_every,
+    };
     check_listeners(&config.listen, &mut problems);
     let (rules, mut found) = compiled(Rules::compile(&config.settings, &sources));
     let candidate = match config.shadow.as_ref().zip(candidate_sources.as_ref()) {

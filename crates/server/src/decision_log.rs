@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use decide::policy::PolicyError;
 use decide::{Record, Recorder};
 use model::{Audited, Target, Verdict};
 use serde::Serialize;
@@ -143,6 +144,8 @@ struct Line<'a> {
     policies: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<AuditLine<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ErrorLine<'a>>,
     #[serde(flatten)]
     request: Option<RequestLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,6 +163,17 @@ struct AuditLine<'a> {
     reason: &'static str,
     status: u16,
     policies: Vec<&'a str>,
+}
+
+/// A policy that could not be evaluated.
+#[derive(Debug, Serialize)]
+struct ErrorLine<'a> {
+    policy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    message: &'a str,
 }
 
 /// What was asked for. The query is left out: it may carry secrets.
@@ -223,11 +237,24 @@ impl<'a> Line<'a> {
             route: record.route,
             policies: decision.policies().iter().map(|policy| &**policy).collect(),
             audit: decision.audited().map(AuditLine::of),
+            errors: record.errors.iter().map(ErrorLine::of).collect(),
             request,
             client_ip: record.client_ip,
             key_id: record.key_id,
             version: &decision.version().0,
             microseconds: (record.took.as_nanos() as f64 / 100.0).round() / 10.0,
+        }
+    }
+}
+
+impl<'a> ErrorLine<'a> {
+    fn of(error: &'a PolicyError) -> Self {
+        let place = error.place.as_ref();
+        Self {
+            policy: &error.policy,
+            file: place.map(|(file, _)| &**file),
+            line: place.map(|(_, line)| *line),
+            message: &error.message,
         }
     }
 }

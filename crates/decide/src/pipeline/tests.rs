@@ -8,18 +8,19 @@ use model::{
 };
 
 use super::*;
-use crate::policy::{SourceFile, Sources};
+use crate::policy::{Backend, EngineSettings, SourceFile, Sources};
 use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
 mod audit;
 mod backstage;
 mod data;
+mod evaluation;
 mod login;
 mod replace;
 mod tokens;
 
-/// Keeps of each record: verdict, reason, policies, who, and the reason in words.
+/// Keeps of each record: verdict, reason, policies, who, the reason in words, and what failed.
 #[derive(Clone, Default)]
 struct Records(Arc<Mutex<Vec<String>>>);
 
@@ -28,7 +29,12 @@ impl Recorder for Records {
         let who = record
             .principal
             .map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        let line = format!("{} {} {}", record.decision.reason(), who, record.why());
+        let mut line = format!("{} {} {}", record.decision.reason(), who, record.why());
+        for error in record.errors {
+            let place = error.place.as_ref();
+            let place = place.map(|(file, line)| format!("{file}:{line}"));
+            line += &format!("; {place:?} {}: {}", error.policy, error.message);
+        }
         self.0.lock().unwrap().push(line);
     }
 }
@@ -42,6 +48,10 @@ struct Stage {
     pipeline: Pipeline,
     records: Records,
     runtime: tokio::runtime::Runtime,
+}
+
+fn stage(policies: &str, settings: Settings) -> Stage {
+    start(rules(policies, settings))
 }
 
 fn rules(policies: &str, settings: Settings) -> Rules {
@@ -68,18 +78,13 @@ fn rules(policies: &str, settings: Settings) -> Rules {
     compiled.unwrap_or_else(|problems| panic!("{problems:#?}")).0
 }
 
-fn stage(policies: &str, settings: Settings) -> Stage {
+fn start(rules: Rules) -> Stage {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let records = Records::default();
-    let pipeline = Pipeline::start(
-        rules(policies, settings),
-        Box::new(records.clone()),
-        runtime.handle(),
-    )
-    .unwrap();
+    let pipeline = Pipeline::start(rules, Box::new(records.clone()), runtime.handle()).unwrap();
     Stage {
         pipeline,
         records,
@@ -145,6 +150,16 @@ fn told(decision: &Decision) -> (u16, Reason, String) {
     }
 }
 
+fn evaluated(backend: Backend, self_check_every: u64) -> Settings {
+    Settings {
+        engine: EngineSettings {
+            backend,
+            self_check_every,
+        },
+        ..Settings::default()
+    }
+}
+
 const PERMIT_ALL: &str = "@id(\"all\") permit(principal, action, resource);";
 /// Overflows for every page but "one": not a type error, so the validator lets it pass.
 const OVERFLOW: &str = "when { (if resource.name == \"one\" then 1 else 9223372036854775807) + 1 > 0 }";
@@ -196,14 +211,16 @@ fn policies_decide_and_doubt_is_a_denial() {
             (200, Reason::Permitted, ""),
         ),
     ] {
-        let stage = stage(&policies, Settings::default());
-        let decision = stage.ask("GET", &format!("/pages/{page}"), &[]);
-        let (status, reason, caller) = told(&decision);
-        assert_eq!(
-            (status, reason, caller.as_str()),
-            expected,
-            "{policies} for {page}"
-        );
+        for backend in [Backend::Sliced, Backend::Authorizer] {
+            let stage = stage(&policies, evaluated(backend, 0));
+            let decision = stage.ask("GET", &format!("/pages/{page}"), &[]);
+            let (status, reason, caller) = told(&decision);
+            assert_eq!(
+                (status, reason, caller.as_str()),
+                expected,
+                "{policies} for {page}, {backend:?}"
+            );
+        }
     }
 }
 

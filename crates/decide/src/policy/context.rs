@@ -38,7 +38,7 @@ pub(crate) struct Circumstances<'c, 'a> {
 
 /// Whom a question is about.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Asker<'q> {
+pub(crate) enum Asker<'q> {
     /// The principal itself.
     Subject,
     /// Somebody who acts for it.

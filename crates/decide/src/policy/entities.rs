@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 use model::{Actor, Principal, PrincipalKind};
 
+use super::engine::Place;
 use super::entity_data::{EntityData, Kept};
 
 /// A principal's entity, made once per verified credential.
@@ -12,6 +13,7 @@ use super::entity_data::{EntityData, Kept};
 pub struct PrincipalEntity {
     uid: EntityUid,
     entity: Entity,
+    place: Place,
     actors: Vec<ActorEntity>,
     /// What the context says of the credential.
     principal: Principal,
@@ -25,6 +27,7 @@ pub(crate) struct ActorEntity {
     pub(super) uid: EntityUid,
     pub(super) entity: Entity,
     pub(super) refers: Vec<EntityUid>,
+    pub(super) place: Place,
     /// Who it is.
     pub(crate) actor: Actor,
 }
@@ -67,6 +70,7 @@ impl PrincipalEntity {
         Ok(Self {
             uid,
             entity,
+            place: Place::default(),
             actors: actors.collect::<Result<_, _>>()?,
             principal: principal.clone(),
             refers: refers(kept),
@@ -83,12 +87,16 @@ impl PrincipalEntity {
         &self.actors
     }
 
+    pub(super) fn entity(&self) -> &Entity {
+        &self.entity
+    }
+
     pub(crate) fn uid(&self) -> &EntityUid {
         &self.uid
     }
 
-    pub(super) fn entity(&self) -> &Entity {
-        &self.entity
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn issuer(&self) -> Option<&str> {
@@ -147,6 +155,7 @@ impl ActorEntity {
             uid,
             entity,
             refers: refers(kept),
+            place: Place::default(),
             actor: actor.clone(),
         })
     }

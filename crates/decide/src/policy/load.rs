@@ -9,10 +9,12 @@ mod validate;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Effect, Policy, PolicyId, PolicySet, Schema, Template};
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, Template};
 
 use super::context::ContextUse;
+use super::engine::Engine;
 use super::schema::{ActionTable, CORS_PREFLIGHT};
+use super::self_check::SelfCheck;
 use super::{DataFile, ForbidAnswer, Header, Known, Policies, entities, entity_data};
 use crate::problem::Problem;
 use crate::settings::{CorsPreflight, Settings};
@@ -109,11 +111,8 @@ pub(crate) fn load(
             "compare with the types in policies/default/schema.cedarschema: identity fills these attributes",
         ));
     }
-    let actions = match schema.action_entities() {
-        Ok(entities) => entities
-            .iter()
-            .map(|action| (action.uid(), action.clone()))
-            .collect(),
+    let action_entities = match schema.action_entities() {
+        Ok(entities) => entities,
         Err(error) => {
             problems.push(Problem::setting("/actions", error.to_string(), ""));
             return None;
@@ -133,17 +132,25 @@ pub(crate) fn load(
     if complete {
         links::unused(&used, &loaded, sources, problems);
     }
-    let known = loaded.policies.into_iter();
+    let engine = Engine::new(loaded.set, &action_entities);
+    let known: Option<Vec<Known>> = engine
+        .ids()
+        .map(|id| loaded.policies.remove(id).map(|origin| origin.known))
+        .collect();
     Some(Policies {
+        engine,
+        known: known?,
         context,
         headers,
         entities: Arc::new(entities),
-        set: loaded.set,
-        known: known.map(|(id, origin)| (id, origin.known)).collect(),
-        actions,
+        actions: action_entities
+            .iter()
+            .map(|action| (action.uid(), action.clone()))
+            .collect(),
         schema,
         schema_text,
-        authorizer: Authorizer::new(),
+        backend: settings.engine.backend,
+        self_check: SelfCheck::new(settings.engine.self_check_every),
     })
 }
 
@@ -205,6 +212,7 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
         let mut all: Vec<Written<'_>> = parsed.policies().map(Written::Policy).chain(templates).collect();
         all.sort_by_cached_key(Written::number);
         let mut from = 0;
+        let (file_name, mut lines) = (Arc::<str>::from(file.name.as_str()), Lines::of(&file.text));
         for written in &all {
             let annotated = written.annotated();
             let name: Arc<str> = match annotated.get("id") {
@@ -229,6 +237,7 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
             let known = Known {
                 name: Arc::clone(&name),
                 effect: annotated.effect,
+                place: Some((Arc::clone(&file_name), lines.at(span.0))),
                 answer: ForbidAnswer {
                     status: annotated.get("status").and_then(|status| status.parse().ok()),
                     reason: annotated.get("reason").map(Arc::from),
@@ -254,6 +263,7 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
             let known = Known {
                 name: "portcullis.cors-preflight".into(),
                 effect: Effect::Permit,
+                place: None,
                 answer: ForbidAnswer::default(),
                 headers: no_headers(),
             };
@@ -291,6 +301,34 @@ impl Loaded {
 
     fn origin(&self, id: &PolicyId) -> Option<&Origin> {
         self.policies.get(id).or_else(|| self.templates.get(id))
+    }
+}
+
+/// Counts lines on the way through a text, from one place to the next.
+struct Lines<'t> {
+    text: &'t str,
+    byte: usize,
+    line: usize,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            byte: 0,
+            line: 1,
+        }
+    }
+
+    /// The line that a byte is in, from 1.
+    fn at(&mut self, byte: usize) -> usize {
+        if byte < self.byte {
+            (self.byte, self.line) = (0, 1);
+        }
+        let passed = self.text.get(self.byte..byte).unwrap_or_default();
+        self.line += passed.matches('\n').count();
+        self.byte = byte;
+        self.line
     }
 }
 

@@ -8,7 +8,7 @@ use cedar_policy::{
 };
 
 use super::validate::{OPEN_DOOR, explained, never_applies};
-use super::{BUILT_IN, Findings, Loaded, Origin, Sources};
+use super::{BUILT_IN, Findings, Lines, Loaded, Origin, Sources};
 use crate::policy::uids::Uids;
 use crate::policy::{Data, DataFile, Known};
 use crate::problem::{Problem, did_you_mean};
@@ -345,6 +345,12 @@ pub(super) fn link(
     problems: &mut Vec<Problem>,
 ) -> HashSet<PolicyId> {
     let mut used: HashSet<PolicyId> = HashSet::new();
+    let names: Vec<Arc<str>> = sources
+        .links
+        .iter()
+        .map(|file| file.name.as_str().into())
+        .collect();
+    let mut lines: Vec<Lines<'_>> = sources.links.iter().map(|file| Lines::of(&file.text)).collect();
     for link in links {
         let id = PolicyId::new(&link.name);
         let linked = loaded.set.link(link.template.clone(), id.clone(), link.slots());
@@ -358,6 +364,10 @@ pub(super) fn link(
         let origin = Origin {
             known: Known {
                 name: link.name,
+                place: names
+                    .get(link.file)
+                    .cloned()
+                    .zip(lines.get_mut(link.file).map(|lines| lines.at(link.span.0))),
                 ..template.known.clone()
             },
             file: template.file,
