@@ -1,9 +1,11 @@
 //! The order of the steps, from a check to a decision. Start reading at `Live::judge`.
 
 mod answer;
+mod explain;
 mod gate;
 mod live;
 mod login;
+mod notes;
 mod what;
 mod who;
 
@@ -17,6 +19,7 @@ use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
 pub use self::live::Live;
+use self::notes::Notes;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::Awaited;
@@ -42,7 +45,11 @@ struct Story<'r> {
     route: Option<&'r str>,
     action: Option<&'r str>,
     resource: Option<String>,
+    notes: Notes,
 }
+
+/// What a walk ends with: a yes with the policies that said it, or a stop.
+type Verdict = Result<(Permit, Vec<Arc<str>>), Stop>;
 
 /// How a question is asked.
 struct Asking<'q> {
@@ -51,7 +58,17 @@ struct Asking<'q> {
     waited: Waited,
     /// By whom, instead of by whoever the credentials say: for questions that people ask about their rules, never for those
     /// of a proxy.
-    given: Option<&'q Principal>,
+    given: Option<Given<'q>>,
+}
+
+/// Who asks, when somebody says so and no credential does.
+#[derive(Clone, Copy)]
+struct Given<'q> {
+    principal: &'q Principal,
+    /// When the credential was issued, in Unix seconds.
+    issued_at: Option<f64>,
+    /// The client's address, when it is known already.
+    client_ip: Option<IpAddr>,
 }
 
 impl Pipeline {
@@ -78,7 +95,11 @@ impl Pipeline {
         let asking = Asking {
             now,
             waited: Waited::Yes,
-            given: Some(principal),
+            given: Some(Given {
+                principal,
+                issued_at: None,
+                client_ip: None,
+            }),
         };
         self.walk(&self.live.load(), check, &asking, Instant::now())
             .unwrap_or_else(|_| self.waited_twice(&self.live.load()))
@@ -92,24 +113,27 @@ impl Pipeline {
         asking: &Asking<'_>,
         started: Instant,
     ) -> Result<Decision, Awaited> {
-        let mut story = Story::default();
-        let verdict = live.judge(check, asking, &mut story);
-        let version = live.rules.version.clone();
-        let decision = match verdict {
-            Ok((permit, policies)) => Decision::allow(permit, policies, version),
-            Err(Stop::Denied(mut denial, policies)) => {
-                denial.redirect = live.login(check, denial.status);
-                Decision::deny(*denial, policies, version)
-            }
-            Err(Stop::Wait(wanted)) => return Err(wanted),
-        };
-        self.record(Some(check), &story, &decision, check.contract, started);
+        self.tell(live, check, asking, started, &mut Story::default())
+    }
+
+    /// Walks once, and leaves in `story` what it found out.
+    fn tell<'r>(
+        &self,
+        live: &'r Live,
+        check: &Check<'_>,
+        asking: &Asking<'_>,
+        started: Instant,
+        story: &mut Story<'r>,
+    ) -> Result<Decision, Awaited> {
+        let decision = live.decision(check, live.judge(check, asking, story))?;
+        self.record(live, Some(check), story, &decision, check.contract, started);
         Ok(decision)
     }
 
     /// The one place that offers records.
     fn record(
         &self,
+        live: &Live,
         check: Option<&Check<'_>>,
         story: &Story<'_>,
         decision: &Decision,
@@ -127,6 +151,8 @@ impl Pipeline {
             route: story.route,
             action: story.action,
             resource: story.resource.as_deref(),
+            issued_at: story.who.as_ref().and_then(Who::issued_at),
+            visible: live.visible(),
             client_ip: story.client_ip,
             took: started.elapsed(),
         });
@@ -150,12 +176,16 @@ impl Live {
         check: &Check<'_>,
         asking: &Asking<'_>,
         story: &mut Story<'r>,
-    ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
+    ) -> Verdict {
         let now = asking.now;
-        story.client_ip = client_ip(check, self.rules.trusted_hops);
+        let known = asking.given.and_then(|given| given.client_ip);
+        story.client_ip = known.or_else(|| client_ip(check, self.rules.trusted_hops));
+        story.notes.at("gate");
         self.gate(check)?;
+        story.notes.at("identity");
         let who = story.who.insert(self.identify(check, asking)?);
         let persona = who.persona(&self.rules)?;
+        story.notes.at("route");
         let path = self.comparable(check);
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
@@ -164,15 +194,37 @@ impl Live {
             check,
             client_ip: story.client_ip,
             now,
-            token_age: who.token_age(now),
+            token_age: who.token_age(asking),
             path: &path,
             capability_path: what.capability_path.as_deref(),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
+        story.notes.at("policies");
         let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        story.notes.at(notes::EXPLAINING);
+        story.notes.write(|notes| {
+            notes.questions = policies.explain(&persona.entity, what.action, &what.resource, &circumstances);
+            notes.action_groups = policies.groups_of(what.action);
+        });
+        story.notes.at("answer");
         let edits = self.edits(who, persona, &what)?;
         answer(judgement, who, actor, &edits, what.route)
+    }
+}
+
+impl Live {
+    /// The decision of a walk; `Err` when something must be waited for first.
+    fn decision(&self, check: &Check<'_>, verdict: Verdict) -> Result<Decision, Awaited> {
+        let version = self.rules.version.clone();
+        match verdict {
+            Ok((permit, policies)) => Ok(Decision::allow(permit, policies, version)),
+            Err(Stop::Denied(mut denial, policies)) => {
+                denial.redirect = self.login(check, denial.status);
+                Ok(Decision::deny(*denial, policies, version))
+            }
+            Err(Stop::Wait(wanted)) => Err(wanted),
+        }
     }
 }
 
@@ -221,8 +273,10 @@ impl Decide for Pipeline {
             _ => (400, "the request cannot be read"),
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());
-        let decision = Decision::deny(denial, Vec::new(), self.live.load().rules.version.clone());
+        let live = self.live.load();
+        let decision = Decision::deny(denial, Vec::new(), live.rules.version.clone());
         self.record(
+            &live,
             None,
             &Story::default(),
             &decision,

@@ -3,6 +3,7 @@
 mod body;
 mod context;
 mod entities;
+mod explain;
 mod load;
 mod schema;
 
@@ -22,6 +23,7 @@ use model::Actor;
 use crate::routes::Action;
 use context::{Asker, ContextUse};
 
+pub(crate) use body::members as body_members;
 pub(crate) use context::{Circumstances, query_parameter};
 pub(crate) use entities::uid;
 pub(crate) use load::load;
@@ -47,6 +49,8 @@ struct Known {
     effect: Effect,
     /// `@status` and `@reason`, on forbids.
     answer: ForbidAnswer,
+    /// `file:line:column`; none for what is built in.
+    place: Option<String>,
 }
 
 /// How a forbid answers the caller.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use model::{Check, Contract, Decision, Principal, Verdict};
 
+use crate::explain::Visible;
+
 /// Everything worth keeping of one decision, borrowed. No token is in it.
 #[derive(Debug)]
 pub struct Record<'a, 'c> {
@@ -24,6 +26,10 @@ pub struct Record<'a, 'c> {
     pub action: Option<&'a str>,
     /// The resource, as Cedar writes it.
     pub resource: Option<&'a str>,
+    /// When the credential was issued, in Unix seconds.
+    pub issued_at: Option<f64>,
+    /// What of the request may be shown.
+    pub visible: Visible<'a>,
     /// The client's address.
     pub client_ip: Option<IpAddr>,
     /// From the check's arrival in the pipeline to the decision.

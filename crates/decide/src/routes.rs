@@ -11,7 +11,7 @@ mod table;
 mod template;
 
 pub(crate) use compile::{action, compile, percent_encode};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, Segment};
 pub use settings::{EntitySettings, OnAllow, OnDeny, ResourceSettings, RouteSettings};
 pub use table::{Found, RouteTable};
 pub use template::Template;

@@ -8,7 +8,7 @@ use model::{Check, Contract, HeaderEdits, Headers, Peer, Principal, PrincipalKin
 use super::answer::{Stop, deny, internal, refused};
 use super::live::Live;
 use super::what::What;
-use super::{Asking, Waited};
+use super::{Asking, Given, Waited};
 use crate::identity::{Identified, Verified};
 use crate::rules::{Persona, Rules};
 
@@ -26,7 +26,7 @@ pub(super) enum Who {
 impl Live {
     pub(super) fn identify(&self, check: &Check<'_>, asking: &Asking<'_>) -> Result<Who, Stop> {
         let now = asking.now;
-        if let Some(principal) = asking.given {
+        if let Some(Given { principal, .. }) = asking.given {
             let somebody = principal.kind != PrincipalKind::Anonymous;
             return self.known(somebody.then(|| principal.clone()));
         }
@@ -147,12 +147,19 @@ impl Who {
         }
     }
 
-    pub(super) fn token_age(&self, now: SystemTime) -> Option<i64> {
-        let Self::Bearer(verified) = self else {
-            return None;
-        };
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
-        Some((now - verified.issued_at()?) as i64)
+    /// When the credential was issued, in Unix seconds.
+    pub(super) fn issued_at(&self) -> Option<f64> {
+        match self {
+            Self::Bearer(verified) => verified.issued_at(),
+            Self::Anonymous | Self::Known(_) => None,
+        }
+    }
+
+    pub(super) fn token_age(&self, asking: &Asking<'_>) -> Option<i64> {
+        let given = asking.given.and_then(|given| given.issued_at);
+        let issued_at = self.issued_at().or(given)?;
+        let now = asking.now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
+        Some((now - issued_at) as i64)
     }
 }
 

@@ -45,7 +45,8 @@ pub(super) enum Asker<'q> {
 #[derive(Debug)]
 pub(super) struct ContextUse {
     mentioned: Mentioned,
-    expose: Expose,
+    /// What policies may see of the request besides.
+    pub(super) expose: Expose,
 }
 
 /// The value of a member; `Ok(None)` when it is absent. What is there and cannot be read is an error, never absent: a

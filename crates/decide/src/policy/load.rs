@@ -206,7 +206,8 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
                 .to_cedar()
                 .and_then(|text| file.text.find(&text).map(|at| (at, text.len())));
             check_annotations(policy, &name, file, span.unwrap_or((0, 0)), problems);
-            add(&mut set, &mut known, policy, &name, Some(index), |message| {
+            let place = span.map(|(start, _)| place_of(file, start));
+            add(&mut set, &mut known, policy, &name, (Some(index), place), |message| {
                 problems.push(Problem::source(
                     &file.name,
                     span.unwrap_or((0, 0)),
@@ -224,7 +225,7 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
                 &mut known,
                 &policy,
                 "portcullis.cors-preflight",
-                None,
+                (None, None),
                 |message| {
                     problems.push(Problem::setting(
                         "/cors_preflight",
@@ -243,7 +244,7 @@ fn add(
     known: &mut Loaded,
     policy: &Policy,
     name: &str,
-    file: Option<usize>,
+    (file, place): (Option<usize>, Option<String>),
     problem: impl FnOnce(String),
 ) {
     let id = PolicyId::new(name);
@@ -257,11 +258,20 @@ fn add(
                 name: name.into(),
                 effect: policy.effect(),
                 answer,
+                place,
             };
             known.insert(id, (kept, file));
         }
         Err(_) => problem(format!("two policies have the @id `{name}`")),
     }
+}
+
+/// `file:line:column` of a byte, both counted from 1.
+fn place_of(file: &SourceFile, byte: usize) -> String {
+    let before = file.text.get(..byte).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("{}:{line}:{column}", file.name)
 }
 
 fn check_annotations(
