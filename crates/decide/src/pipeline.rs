@@ -125,7 +125,9 @@ impl Pipeline {
         started: Instant,
         story: &mut Story<'r>,
     ) -> Result<Decision, Awaited> {
-        let decision = live.decision(check, live.judge(check, asking, story))?;
+        let verdict = live.judge(check, asking, story);
+        story.notes.at(notes::OVER);
+        let decision = live.decision(check, verdict)?;
         self.record(live, Some(check), story, &decision, check.contract, started);
         Ok(decision)
     }

@@ -1,15 +1,16 @@
-//! The admin listener: `/livez`, `/readyz` and `grpc.health.v1`, for probes and operators, never for proxies' clients.
+//! The admin listener: `/livez`, `/readyz`, `/decisions/<id>` and `grpc.health.v1`, for probes and operators, never for proxies' clients.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::{Json, Router};
+use axum::extract::{Path as UrlPath, RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use decide::Pipeline;
+use decide::explain::Explanation;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +22,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::listen::Stop;
+use crate::recent::Recent;
 
 /// The service name that `grpc.health.v1` knows besides the empty one.
 pub const SERVICE: &str = "envoy.service.auth.v3.Authorization";
@@ -88,10 +90,14 @@ impl Admin {
     pub(crate) async fn start(
         address: SocketAddr,
         pipeline: Arc<Pipeline>,
+        recent: Recent,
         stop: watch::Receiver<Stop>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let decisions = Router::new()
+            .route("/decisions/{id}", get(decision))
+            .with_state((Arc::clone(&pipeline), recent));
         let readiness = Readiness { pipeline, stop };
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, &readiness).await;
@@ -99,7 +105,8 @@ impl Admin {
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
             .route_service("/grpc.health.v1.Health/{method}", health)
-            .with_state(readiness.clone());
+            .with_state(readiness.clone())
+            .merge(decisions);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
         Ok(Self {
@@ -170,6 +177,22 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, body)
+}
+
+/// `GET /decisions/<id>`: the explanation of a recent decision as JSON, by the rules in force.
+async fn decision(
+    State((pipeline, recent)): State<(Arc<Pipeline>, Recent)>,
+    UrlPath(id): UrlPath<String>,
+) -> Result<Json<Explanation>, (StatusCode, String)> {
+    let Some(kept) = recent.find(&id) else {
+        let (kept, _) = recent.counts();
+        let why = format!(
+            "no decision of that id is remembered; {kept} are, the latest ones (`explain` in the configuration says \
+             which and how many)\n"
+        );
+        return Err((StatusCode::NOT_FOUND, why));
+    };
+    Ok(Json(pipeline.explain_kept(&kept)))
 }
 
 async fn watch_readiness(reporter: HealthReporter, readiness: Readiness) {

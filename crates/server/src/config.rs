@@ -16,6 +16,7 @@ use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::recent::ExplainSettings;
 use listen::check_listeners;
 pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
 pub use report::Invalid;
@@ -45,6 +46,9 @@ pub struct Config {
     /// Where decision records go. Default: `stdout`
     #[serde(default)]
     pub decision_log: DecisionLogSettings,
+    /// Which decisions can be explained later.
+    #[serde(default)]
+    pub explain: ExplainSettings,
     /// Bounds on what a proxy can make the server do.
     #[serde(default)]
     pub limits: Limits,

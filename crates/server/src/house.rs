@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::listen::{Language, Listener, Stop};
+use crate::recent::Recent;
 
 /// A running server.
 #[derive(Debug)]
@@ -55,8 +56,9 @@ impl House {
         rules: Rules,
         recorder: Box<dyn Recorder>,
     ) -> Result<Self, StartError> {
+        let recent = Recent::new(&config.explain);
         let pipeline = Arc::new(
-            Pipeline::start(rules, recorder, &tokio::runtime::Handle::current())
+            Pipeline::start(rules, recent.before(recorder), &tokio::runtime::Handle::current())
                 .map_err(StartError::Issuers)?,
         );
         let (stop, stopped) = watch::channel(Stop::No);
@@ -67,7 +69,7 @@ impl House {
                 source,
             }
         };
-        let admin = Admin::start(config.admin, Arc::clone(&pipeline), stopped.clone())
+        let admin = Admin::start(config.admin, Arc::clone(&pipeline), recent, stopped.clone())
             .await
             .map_err(failed(config.admin, "admin"))?;
         let threads = config

@@ -44,7 +44,12 @@ fn of_question(question: &Question, hints: &mut Vec<String>) {
         return;
     }
     let candidates = question.policies.iter().filter(|policy| policy.effect == "permit");
-    let beside = question.near.iter().filter(|policy| policy.unmet.len() == 1);
+    // That another type of resource could be had helps nobody.
+    let of_type = |unmet: &Unmet| unmet.expression.starts_with("resource is ");
+    let beside = question
+        .near
+        .iter()
+        .filter(|policy| policy.unmet.len() == 1 && !policy.unmet.iter().any(of_type));
     for policy in candidates.chain(beside).filter(|policy| !policy.unmet.is_empty()) {
         let all = |said: fn(&Unmet) -> &str, between: &str| {
             let mut parts: Vec<&str> = Vec::new();
@@ -67,11 +72,8 @@ fn of_question(question: &Question, hints: &mut Vec<String>) {
 /// What made the true parts of a condition true.
 fn reasons(part: &super::document::Part) -> Vec<String> {
     let mut reasons: Vec<String> = part.parts.iter().flat_map(reasons).collect();
-    if part.value == "true" && part.parts.is_empty() {
-        reasons.push(match &part.because {
-            Some(because) => format!("{}: {because}", part.text),
-            None => part.text.clone(),
-        });
+    if part.value == "true" {
+        reasons.extend(part.because.clone());
     }
     reasons
 }

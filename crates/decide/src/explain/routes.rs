@@ -51,7 +51,8 @@ fn differs(segments: &[Segment], path: &str) -> Option<(usize, String)> {
         let literal = match segment {
             Segment::Rest(_) => {
                 // What nothing but the rest has in common with the path is not near.
-                return (difference.is_none() || same > 0 || index == 1).then(|| difference.unwrap_or_default());
+                let distance = difference.as_ref().map_or(0, |(distance, _)| *distance);
+                return (distance <= 3 || same > 0).then(|| difference.unwrap_or_default());
             }
             Segment::One(name) => match given.next() {
                 Some("") => {

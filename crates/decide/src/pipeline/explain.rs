@@ -69,6 +69,7 @@ impl Pipeline {
             ..Story::default()
         };
         let verdict = live.judge(&check, &asking, &mut story);
+        story.notes.at(super::notes::OVER);
         let decision = live.decision(&check, verdict).unwrap_or_else(|_| self.waited_twice(&live));
         let mut explanation = live.explanation(&check, &asking, &mut story, &decision);
         explanation.decision_id = kept.id.to_string();
@@ -168,7 +169,7 @@ impl Live {
             ..Credential::default()
         };
         if asking.given.is_some() {
-            return found("none was looked at: the principal is given");
+            return found("not looked at: the principal is given");
         }
         let mut credential = match &check.target {
             Target::Http(request) => {

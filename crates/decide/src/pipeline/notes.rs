@@ -49,16 +49,17 @@ impl Notes {
 }
 
 impl Written {
-    /// The steps with their times; the last one ended now. What was explained on the way is no step.
+    /// The steps with their times.
     pub(crate) fn steps(&self) -> Vec<(&'static str, Duration)> {
         let ends = self.began.iter().skip(1).map(|(_, began)| *began);
         let steps = self.began.iter().zip(ends.chain([Instant::now()]));
         steps
             .map(|((step, began), ended)| (*step, ended.duration_since(*began)))
-            .filter(|(step, _)| *step != EXPLAINING)
+            .filter(|(step, _)| *step != EXPLAINING && *step != OVER)
             .collect()
     }
 }
 
-/// The step that is none.
+/// Steps that are none: making the explanation, and what comes behind the walk.
 pub(crate) const EXPLAINING: &str = "explaining";
+pub(crate) const OVER: &str = "over";

@@ -110,9 +110,9 @@ impl Policies {
                 near.push(told(policy, known, &scene, misses.collect()));
             }
         }
-        question.policies.sort_by(|a, b| (rank(a), &a.id).cmp(&(rank(b), &b.id)));
+        question.policies.sort_by(|a, b| (rank(a), order(a)).cmp(&(rank(b), order(b))));
         (question.verdict, question.determined_by) = verdict(&question.policies);
-        near.sort_by(|a, b| (a.unmet.len(), &a.id).cmp(&(b.unmet.len(), &b.id)));
+        near.sort_by(|a, b| (a.unmet.len(), order(a)).cmp(&(b.unmet.len(), order(b))));
         near.truncate(MOST_NEAR);
         question.near = near;
         question.policies.truncate(MOST_LISTED);
@@ -183,6 +183,13 @@ fn rank(policy: &Policy) -> (u8, usize) {
         _ => 3,
     };
     (first, policy.unmet.len())
+}
+
+/// As they are written: by file and line.
+fn order(policy: &Policy) -> (&str, usize, &str) {
+    let mut place = policy.place.as_deref().unwrap_or_default().rsplitn(3, ':');
+    let line = place.nth(1).and_then(|line| line.parse().ok()).unwrap_or_default();
+    (place.next().unwrap_or_default(), line, &policy.id)
 }
 
 fn told(policy: &cedar_policy::Policy, known: Option<&Known>, scene: &Scene<'_>, misses: Vec<Unmet>) -> Policy {

@@ -28,10 +28,7 @@ impl Scene<'_> {
             }
             "if-then-else" => self.is(applied.get("if")?),
             "like" => self.is(applied.get("left")?),
-            "." => self.is(applied.get("left")?).filter(|_| false).or_else(|| {
-                let value = self.value(expression).ok()?;
-                Some(format!("it is {}", shown(&value)))
-            }),
+            "." => Some(format!("it is {}", shown(&self.value(expression).ok()?))),
             "isEmpty" => self.is(applied.get("arg")?),
             _ => match sides(expression, name) {
                 Some((left, right)) => both([self.is(left), self.is(right)]),
@@ -101,7 +98,7 @@ impl Scene<'_> {
         names.sort_unstable();
         let owner = text(owner);
         if names.contains(&attribute) {
-            return Some(format!("{owner} has {attribute:?}"));
+            return None;
         }
         Some(match names.is_empty() {
             true => format!("{owner} has no {attribute:?}, and nothing else"),

@@ -39,11 +39,13 @@ impl Explainer {
     /// The explanation of what was asked last.
     pub(super) fn explanation(&self, form: &Form) -> Option<Explanation> {
         let mut explanation = self.explained.lock().ok()?.take()?;
+        let why = explanation.why.clone();
         if let Form::Request(question, _) = form {
             let unread = || Request {
                 contract: "direct".to_owned(),
                 method: question.method.clone(),
                 scheme: question.scheme.clone(),
+                gate: why,
                 ..Request::default()
             };
             let path = question.target.split('?').next().unwrap_or_default();

@@ -182,7 +182,7 @@ fn route(route: &Route) -> Node {
     for near in &route.near {
         node.push(Node::line(near.route.clone()).marked(Mark::No).noted(near.why.clone()));
     }
-    for (name, value) in &route.captures {
+    for (name, value) in route.captures.iter().filter(|_| route.near.is_empty()) {
         node.tell("captured", format!("{{{name}}} is {value:?}"));
     }
     let groups = match route.action_groups.as_slice() {
@@ -204,7 +204,12 @@ fn question(question: &Question) -> Node {
     };
     let mut node = Node::labelled(
         "question",
-        format!("may {} {} {}?  {answer}", question.principal, question.action, question.resource),
+        format!(
+            "may {} do {} to {}?  {answer}",
+            question.principal.trim_end_matches("::\"\""),
+            question.action,
+            question.resource
+        ),
     );
     if let Some(error) = &question.error {
         node.push(Node::line(error.clone()).marked(Mark::Error));
@@ -229,18 +234,15 @@ fn question(question: &Question) -> Node {
     }
     let (near, far): (Vec<&Policy>, Vec<&Policy>) =
         question.policies.iter().partition(|shown| shown.effect == "permit" || shown.result != "not_satisfied");
-    for shown in near {
-        node.push(policy(shown));
-    }
-    for shown in far {
-        node.push(policy(shown));
+    for shown in near.into_iter().chain(far) {
+        node.push(policy(shown, question.verdict == "allow"));
     }
     if question.verdict != "allow" {
-        for shown in question.near.iter().filter(|shown| shown.unmet.len() == 1) {
+        for shown in question.near.iter().filter(|shown| is_near(shown)) {
             node.push(beside(shown));
         }
     }
-    let told = question.near.iter().filter(|shown| shown.unmet.len() == 1 && question.verdict != "allow");
+    let told = question.near.iter().filter(|shown| is_near(shown) && question.verdict != "allow");
     let others = question.others + question.near.len() - told.count();
     if others > 0 {
         let policies = if others == 1 { "policy is" } else { "policies are" };
@@ -249,14 +251,15 @@ fn question(question: &Question) -> Node {
     node
 }
 
-fn policy(policy: &Policy) -> Node {
+fn policy(policy: &Policy, allowed: bool) -> Node {
     let (mark, result) = match (policy.result.as_str(), policy.effect.as_str()) {
         ("satisfied", "permit") => (Mark::Yes, "satisfied"),
         ("satisfied", _) => (Mark::No, "satisfied: it forbids"),
         ("error", "permit") => (Mark::Error, "cannot be evaluated, so it does not count"),
         ("error", _) => (Mark::Error, "cannot be evaluated, so it forbids"),
+        (_, "permit") if allowed => (Mark::Skipped, "not satisfied, and not needed"),
         (_, "permit") => (Mark::No, "not satisfied"),
-        _ => (Mark::Skipped, "not satisfied: it forbids nothing here"),
+        _ => (Mark::Skipped, "does not apply"),
     };
     let place = policy.place.as_ref().map(|place| format!("  {place}")).unwrap_or_default();
     let mut node = Node::labelled(&policy.effect, format!("{}  {result}", policy.id))
@@ -265,10 +268,16 @@ fn policy(policy: &Policy) -> Node {
     if let Some(message) = &policy.message {
         node.push(Node::line(message.clone()).marked(Mark::Error));
     }
-    for condition in &policy.conditions {
-        node.push(of_condition(condition));
+    // Of what did not matter, that it did not is enough.
+    if mark != Mark::Skipped {
+        node.below(policy.conditions.iter().map(of_condition));
     }
     node
+}
+
+/// True if nothing but one part of its scope is missing, and that is not the type of the resource.
+fn is_near(policy: &Policy) -> bool {
+    matches!(policy.unmet.as_slice(), [only] if !only.expression.starts_with("resource is "))
 }
 
 /// A permit that is for something else, and would have permitted.
@@ -343,7 +352,14 @@ fn reply(of: &Explanation) -> Node {
     for (name, value) in &reply.set {
         node.tell("set", format!("{name}: {value}"));
     }
-    node.tell("remove", reply.removed.join(", "));
+    // Frameworks take `_` for `-`, so every spelling is removed; one of them says it.
+    let (names, spellings): (Vec<&str>, Vec<&str>) =
+        reply.removed.iter().map(String::as_str).partition(|name| !name.contains('_'));
+    let mut removed = names.join(", ");
+    if !spellings.is_empty() {
+        let _ = write!(removed, ", and {} spellings with `_`", spellings.len());
+    }
+    node.tell("remove", removed.trim_start_matches(", "));
     for (name, value) in &reply.response_headers {
         node.tell("add to answer", format!("{name}: {value}"));
     }

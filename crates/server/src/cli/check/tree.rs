@@ -87,6 +87,11 @@ impl Node {
         self.below.push(node);
     }
 
+    /// With more lines below it.
+    pub(super) fn below(&mut self, nodes: impl Iterator<Item = Self>) {
+        self.below.extend(nodes);
+    }
+
     /// With a labelled line below it, unless there is nothing to say.
     pub(super) fn tell(&mut self, label: &str, text: impl Into<String>) {
         let text = text.into();
