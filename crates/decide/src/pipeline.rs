@@ -173,12 +173,7 @@ impl Pipeline {
 
 impl Live {
     /// The walk. Every `?` is a denial (or the wait for a key); only the last line says yes.
-    fn judge<'r>(
-        &'r self,
-        check: &Check<'_>,
-        asking: &Asking<'_>,
-        story: &mut Story<'r>,
-    ) -> Verdict {
+    fn judge<'r>(&'r self, check: &Check<'_>, asking: &Asking<'_>, story: &mut Story<'r>) -> Verdict {
         let now = asking.now;
         let known = asking.given.and_then(|given| given.client_ip);
         story.client_ip = known.or_else(|| client_ip(check, self.rules.trusted_hops));

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Json, Router};
 use axum::extract::{Path as UrlPath, RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Json, Router};
 use decide::Pipeline;
 use decide::explain::Explanation;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};

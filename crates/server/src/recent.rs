@@ -93,7 +93,9 @@ impl Recent {
     pub fn find(&self, id: &str) -> Option<Arc<Kept>> {
         let ring = self.0.kept.lock().ok()?;
         let mut decisions = ring.decisions.iter().rev();
-        decisions.find(|(_, kept)| *kept.id == *id).map(|(_, kept)| Arc::clone(kept))
+        decisions
+            .find(|(_, kept)| *kept.id == *id)
+            .map(|(_, kept)| Arc::clone(kept))
     }
 
     /// How many are remembered, and how many were not because somebody was reading at that moment.

@@ -27,9 +27,18 @@ fn of_question(question: &Question, hints: &mut Vec<String>) {
         "actor" => format!(" to {}, who acts for the principal", question.principal),
         _ => String::new(),
     };
-    let forbids = || question.policies.iter().filter(|policy| policy.effect == "forbid");
+    let forbids = || {
+        question
+            .policies
+            .iter()
+            .filter(|policy| policy.effect == "forbid")
+    };
     for forbid in forbids().filter(|policy| policy.result == "satisfied") {
-        let because: Vec<String> = forbid.conditions.iter().flat_map(|c| reasons(&c.expression)).collect();
+        let because: Vec<String> = forbid
+            .conditions
+            .iter()
+            .flat_map(|c| reasons(&c.expression))
+            .collect();
         let because = match because.is_empty() {
             true => String::new(),
             false => format!("  — {}", because.join("; ")),
@@ -38,12 +47,18 @@ fn of_question(question: &Question, hints: &mut Vec<String>) {
     }
     for forbid in forbids().filter(|policy| policy.result == "error") {
         let message = forbid.message.clone().unwrap_or_default();
-        hints.push(format!("denied{whose} because {} cannot be evaluated  — {message}", named(forbid)));
+        hints.push(format!(
+            "denied{whose} because {} cannot be evaluated  — {message}",
+            named(forbid)
+        ));
     }
     if !hints.is_empty() {
         return;
     }
-    let candidates = question.policies.iter().filter(|policy| policy.effect == "permit");
+    let candidates = question
+        .policies
+        .iter()
+        .filter(|policy| policy.effect == "permit");
     // That another type of resource could be had helps nobody.
     let of_type = |unmet: &Unmet| unmet.expression.starts_with("resource is ");
     let beside = question

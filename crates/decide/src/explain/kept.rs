@@ -105,12 +105,19 @@ impl Kept {
 
     /// About how many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
-        let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len() + 48).sum::<usize>();
+        let pairs =
+            |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len() + 48).sum::<usize>();
         let texts = |texts: &[String]| texts.iter().map(|text| text.len() + 24).sum::<usize>();
         let principal = self.principal.as_ref().map_or(0, |principal| {
-            let roles = principal.roles.iter().map(|(client, roles)| client.len() + 48 + texts(roles));
+            let roles = principal
+                .roles
+                .iter()
+                .map(|(client, roles)| client.len() + 48 + texts(roles));
             let lists = [&principal.groups, &principal.scopes, &principal.audiences];
-            let granted = principal.capabilities.iter().map(|(path, _)| path.map_or(0, str::len) + 48);
+            let granted = principal
+                .capabilities
+                .iter()
+                .map(|(path, _)| path.map_or(0, str::len) + 48);
             lists.into_iter().map(|list| texts(list)).sum::<usize>()
                 + roles.chain(granted).sum::<usize>()
                 + pairs(&principal.claims)
@@ -187,7 +194,13 @@ impl Kept {
     pub(crate) fn credential(&self) -> &'static str {
         match self.reason {
             Reason::CredentialRefused | Reason::KeysUnavailable => "one that was refused; it is not kept",
-            _ if self.principal.as_ref().is_none_or(|p| p.kind == model::PrincipalKind::Anonymous) => "none",
+            _ if self
+                .principal
+                .as_ref()
+                .is_none_or(|p| p.kind == model::PrincipalKind::Anonymous) =>
+            {
+                "none"
+            }
             _ => "one that was verified; it is not kept, who it says is",
         }
     }
@@ -234,12 +247,19 @@ impl Again {
             port: None,
             sni: String::new(),
         };
-        for (name, value) in check.context_extensions.iter().filter(|(name, _)| expose.extensions.iter().any(|e| e == name)) {
+        for (name, value) in check
+            .context_extensions
+            .iter()
+            .filter(|(name, _)| expose.extensions.iter().any(|e| e == name))
+        {
             again.extensions.push(((*name).to_owned(), (*value).to_owned()));
         }
         for place in expose.metadata.values() {
             if let Some(value) = check.metadata.string(&place.namespace, &place.path) {
-                again.metadata.0.push((place.namespace.clone(), place.path.clone(), value));
+                again
+                    .metadata
+                    .0
+                    .push((place.namespace.clone(), place.path.clone(), value));
             }
         }
         match &check.target {
@@ -264,7 +284,11 @@ impl Again {
             let name = name.to_ascii_lowercase();
             let needed = preflight && name == "access-control-request-method";
             let kept = shown.contains(&&name) || needed;
-            let value = if kept { String::from_utf8_lossy(value) } else { NOT_KEPT.into() };
+            let value = if kept {
+                String::from_utf8_lossy(value)
+            } else {
+                NOT_KEPT.into()
+            };
             self.headers.push((name, value.into_owned()));
         }
         for name in expose.headers.iter().filter(|name| !shown.contains(name)) {
@@ -287,7 +311,8 @@ impl Again {
             Body::Whole(bytes) => match body_members(bytes, &expose.body) {
                 Ok(members) => {
                     let named = expose.body.iter().zip(members);
-                    let present = named.filter_map(|(name, value)| Some((name.clone(), Value::String(value?))));
+                    let present =
+                        named.filter_map(|(name, value)| Some((name.clone(), Value::String(value?))));
                     let members: Map<String, Value> = present.collect();
                     self.body = Some(Value::Object(members).to_string().into_bytes());
                 }

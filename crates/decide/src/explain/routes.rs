@@ -118,10 +118,7 @@ fn written(segment: &Segment) -> String {
     }
 }
 
-fn once(
-    before: Option<(usize, String)>,
-    now: (usize, String),
-) -> Option<Option<(usize, String)>> {
+fn once(before: Option<(usize, String)>, now: (usize, String)) -> Option<Option<(usize, String)>> {
     before.is_none().then_some(Some(now))
 }
 
@@ -133,14 +130,46 @@ mod tests {
     fn one_difference_is_near_and_two_are_not() {
         for (pattern, path, expected) in [
             ("/workspaces/{w}", "/workspaces/a", Some("")),
-            ("/workspaces/{w}", "/workspace/a", Some("segment 1 is \"workspace\", not \"workspaces\"")),
-            ("/workspaces/{w}", "/workspaces/a/", Some("the path has a slash at its end")),
-            ("/workspaces/{w}", "/workspaces/a/b", Some("the path goes on with \"/b\"")),
-            ("/workspaces/{w}", "/workspaces", Some("the path ends before \"/{w}\"")),
-            ("/workspaces/{w}", "/workspaces/", Some("`{w}` stands for a segment that is not empty")),
-            ("/workspaces/{w}/x", "/workspaces/a/y", Some("segment 3 is \"y\", not \"x\"")),
-            ("/workspaces/{w}/x/", "/workspaces/a/x", Some("the path has no slash at its end")),
-            ("/public/{rest..}", "/publik/a/b", Some("segment 1 is \"publik\", not \"public\"")),
+            (
+                "/workspaces/{w}",
+                "/workspace/a",
+                Some("segment 1 is \"workspace\", not \"workspaces\""),
+            ),
+            (
+                "/workspaces/{w}",
+                "/workspaces/a/",
+                Some("the path has a slash at its end"),
+            ),
+            (
+                "/workspaces/{w}",
+                "/workspaces/a/b",
+                Some("the path goes on with \"/b\""),
+            ),
+            (
+                "/workspaces/{w}",
+                "/workspaces",
+                Some("the path ends before \"/{w}\""),
+            ),
+            (
+                "/workspaces/{w}",
+                "/workspaces/",
+                Some("`{w}` stands for a segment that is not empty"),
+            ),
+            (
+                "/workspaces/{w}/x",
+                "/workspaces/a/y",
+                Some("segment 3 is \"y\", not \"x\""),
+            ),
+            (
+                "/workspaces/{w}/x/",
+                "/workspaces/a/x",
+                Some("the path has no slash at its end"),
+            ),
+            (
+                "/public/{rest..}",
+                "/publik/a/b",
+                Some("segment 1 is \"publik\", not \"public\""),
+            ),
             ("/workspaces/{w}", "/elsewhere/x/y", None),
             ("/a/b/c", "/x/y/c", None),
             ("/catalogue/items", "/nowhere", None),

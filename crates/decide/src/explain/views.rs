@@ -9,7 +9,12 @@ use super::visible::Visible;
 use crate::identity::{Examined, Outcome};
 
 /// The request, with what the gate says of it.
-pub(crate) fn request_of(check: &Check<'_>, visible: Visible<'_>, client_ip: Option<IpAddr>, gate: String) -> Request {
+pub(crate) fn request_of(
+    check: &Check<'_>,
+    visible: Visible<'_>,
+    client_ip: Option<IpAddr>,
+    gate: String,
+) -> Request {
     let peer = check.peer.principal;
     let mut shown = Request {
         contract: check.contract.as_str().to_owned(),
@@ -63,8 +68,16 @@ pub(crate) fn credential_of(examined: &Examined) -> Credential {
         }
     });
     Credential {
-        found: examined.place.clone().unwrap_or_else(|| "more than one, or none that can be read".to_owned()),
-        verifier: verifier.or_else(|| inspection.principal.as_ref().map(|principal| principal.issuer.clone())),
+        found: examined
+            .place
+            .clone()
+            .unwrap_or_else(|| "more than one, or none that can be read".to_owned()),
+        verifier: verifier.or_else(|| {
+            inspection
+                .principal
+                .as_ref()
+                .map(|principal| principal.issuer.clone())
+        }),
         refusal: refusal.map(|refused| refused.reason.to_string()),
         checks: checks.collect(),
     }

@@ -9,7 +9,12 @@ use crate::policy::query_parameter;
 use crate::settings::Expose;
 
 /// Headers that are credentials, whoever reads them.
-const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-forwarded-authorization"];
+const SECRET: [&str; 4] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-forwarded-authorization",
+];
 
 /// What may be shown.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +61,10 @@ impl<'r> Visible<'r> {
 
     /// The names of the query parameters, with the values that may be shown.
     pub(super) fn query(self, query: Option<&str>) -> Vec<(String, Option<String>)> {
-        let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let pairs = query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty());
         pairs
             .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned())
             .map(|name| {

@@ -270,7 +270,12 @@ impl<D: Send + Sync + 'static> Identity<D> {
         };
         Examined {
             place: Some(place),
-            inspection: Some(Inspection::of(&as_bearer, refusal, TokenCheck::Principal, principal)),
+            inspection: Some(Inspection::of(
+                &as_bearer,
+                refusal,
+                TokenCheck::Principal,
+                principal,
+            )),
         }
     }
 }

@@ -51,7 +51,10 @@ impl Pipeline {
         let same_rules = *live.rules.version.0 == *kept.version;
         let recorded = kept.recorded(same_rules);
         let again = kept.check().filter(|_| kept.can_be_asked_again());
-        let Some((check, principal)) = again.as_ref().and_then(|owned| Some((owned.check()?, kept.principal()))) else {
+        let Some((check, principal)) = again
+            .as_ref()
+            .and_then(|owned| Some((owned.check()?, kept.principal())))
+        else {
             return kept.as_it_was(recorded);
         };
         let nobody = Principal::anonymous();
@@ -70,7 +73,9 @@ impl Pipeline {
         };
         let verdict = live.judge(&check, &asking, &mut story);
         story.notes.at(super::notes::OVER);
-        let decision = live.decision(&check, verdict).unwrap_or_else(|_| self.waited_twice(&live));
+        let decision = live
+            .decision(&check, verdict)
+            .unwrap_or_else(|_| self.waited_twice(&live));
         let mut explanation = live.explanation(&check, &asking, &mut story, &decision);
         explanation.decision_id = kept.id.to_string();
         explanation.recorded = Some(recorded);
@@ -207,7 +212,10 @@ impl Live {
         };
         let table = &self.rules.routes;
         let host = request.host.as_str();
-        let route = table.routes().iter().find(|route| Some(&*route.name) == story.route);
+        let route = table
+            .routes()
+            .iter()
+            .find(|route| Some(&*route.name) == story.route);
         if let Some(route) = route
             && let Some((method, _)) = route.actions.first()
             && let Found::Route(_, _, captures) = table.find(host, path, method)
@@ -215,7 +223,9 @@ impl Live {
             let names = route.captures.iter().map(ToString::to_string);
             told.captures = names.zip(captures.into_iter().map(str::to_owned)).collect();
         }
-        if matches!(decision.reason(), Reason::NoRoute | Reason::NoMethod) && matches!(check.target, Target::Http(_)) {
+        if matches!(decision.reason(), Reason::NoRoute | Reason::NoMethod)
+            && matches!(check.target, Target::Http(_))
+        {
             told.near = near(table.routes(), host, path, &request.method);
         }
         told

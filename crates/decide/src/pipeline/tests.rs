@@ -13,6 +13,7 @@ use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
 mod backstage;
+mod explain;
 mod login;
 mod tokens;
 

@@ -158,7 +158,11 @@ impl Who {
     pub(super) fn token_age(&self, asking: &Asking<'_>) -> Option<i64> {
         let given = asking.given.and_then(|given| given.issued_at);
         let issued_at = self.issued_at().or(given)?;
-        let now = asking.now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
+        let now = asking
+            .now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()?
+            .as_secs_f64();
         Some((now - issued_at) as i64)
     }
 }

@@ -82,10 +82,16 @@ impl Policies {
     /// Fills in what the policies say.
     fn listen(&self, request: &Request, entities: &Entities, question: &mut Question) {
         let scene = Scene { request, entities };
-        question.entities = entities.iter().map(|entity| entity_of(entity, entities)).collect();
+        question.entities = entities
+            .iter()
+            .map(|entity| entity_of(entity, entities))
+            .collect();
         question.entities.sort_by_key(|entity| {
             let known = [&question.principal, &question.action, &question.resource];
-            known.iter().position(|uid| **uid == entity.uid).unwrap_or(known.len())
+            known
+                .iter()
+                .position(|uid| **uid == entity.uid)
+                .unwrap_or(known.len())
         });
         if let Some(context) = request.context() {
             let names: Vec<String> = context.clone().into_iter().map(|(name, _)| name).collect();
@@ -110,7 +116,9 @@ impl Policies {
                 near.push(told(policy, known, &scene, misses.collect()));
             }
         }
-        question.policies.sort_by(|a, b| (rank(a), order(a)).cmp(&(rank(b), order(b))));
+        question
+            .policies
+            .sort_by(|a, b| (rank(a), order(a)).cmp(&(rank(b), order(b))));
         (question.verdict, question.determined_by) = verdict(&question.policies);
         near.sort_by(|a, b| (a.unmet.len(), order(a)).cmp(&(b.unmet.len(), order(b))));
         near.truncate(MOST_NEAR);
@@ -158,7 +166,9 @@ impl Policies {
 /// The verdict of the candidates, by the rules of Cedar and ours: a forbid that cannot be evaluated may have forbidden.
 fn verdict(policies: &[Policy]) -> (String, Vec<String>) {
     let of = |effect: &str, result: &str| -> Vec<String> {
-        let those = policies.iter().filter(|p| p.effect == effect && p.result == result);
+        let those = policies
+            .iter()
+            .filter(|p| p.effect == effect && p.result == result);
         let mut names: Vec<String> = those.map(|policy| policy.id.clone()).collect();
         names.sort_unstable();
         names
@@ -188,11 +198,19 @@ fn rank(policy: &Policy) -> (u8, usize) {
 /// As they are written: by file and line.
 fn order(policy: &Policy) -> (&str, usize, &str) {
     let mut place = policy.place.as_deref().unwrap_or_default().rsplitn(3, ':');
-    let line = place.nth(1).and_then(|line| line.parse().ok()).unwrap_or_default();
+    let line = place
+        .nth(1)
+        .and_then(|line| line.parse().ok())
+        .unwrap_or_default();
     (place.next().unwrap_or_default(), line, &policy.id)
 }
 
-fn told(policy: &cedar_policy::Policy, known: Option<&Known>, scene: &Scene<'_>, misses: Vec<Unmet>) -> Policy {
+fn told(
+    policy: &cedar_policy::Policy,
+    known: Option<&Known>,
+    scene: &Scene<'_>,
+    misses: Vec<Unmet>,
+) -> Policy {
     let permit = policy.effect() == Effect::Permit;
     let mut told = Policy {
         id: known.map_or_else(|| policy.id().to_string(), |known| known.name.to_string()),
@@ -210,8 +228,17 @@ fn told(policy: &cedar_policy::Policy, known: Option<&Known>, scene: &Scene<'_>,
         }
     };
     let mut over = false;
-    for condition in json.get("conditions").and_then(Value::as_array).into_iter().flatten() {
-        let Some((kind, body)) = condition.get("kind").and_then(Value::as_str).zip(condition.get("body")) else {
+    for condition in json
+        .get("conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let Some((kind, body)) = condition
+            .get("kind")
+            .and_then(Value::as_str)
+            .zip(condition.get("body"))
+        else {
             continue;
         };
         let wanted = kind == "when";
@@ -286,8 +313,16 @@ fn entity_of(entity: &cedar_policy::Entity, entities: &Entities) -> Entity {
     let known = |(name, value): (&str, Result<EvalResult, _>)| Some((name.to_owned(), value.ok()?));
     Entity {
         uid: entity.uid().to_string(),
-        attributes: values(&mut entity.attrs().filter_map(|(name, value)| known((name, value.map_err(drop))))),
-        tags: values(&mut entity.tags().filter_map(|(name, value)| known((name, value.map_err(drop))))),
+        attributes: values(
+            &mut entity
+                .attrs()
+                .filter_map(|(name, value)| known((name, value.map_err(drop)))),
+        ),
+        tags: values(
+            &mut entity
+                .tags()
+                .filter_map(|(name, value)| known((name, value.map_err(drop)))),
+        ),
         ancestors: ancestors(&entity.uid(), entities),
     }
 }

@@ -207,14 +207,21 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
                 .and_then(|text| file.text.find(&text).map(|at| (at, text.len())));
             check_annotations(policy, &name, file, span.unwrap_or((0, 0)), problems);
             let place = span.map(|(start, _)| place_of(file, start));
-            add(&mut set, &mut known, policy, &name, (Some(index), place), |message| {
-                problems.push(Problem::source(
-                    &file.name,
-                    span.unwrap_or((0, 0)),
-                    message,
-                    "give it another @id",
-                ));
-            });
+            add(
+                &mut set,
+                &mut known,
+                policy,
+                &name,
+                (Some(index), place),
+                |message| {
+                    problems.push(Problem::source(
+                        &file.name,
+                        span.unwrap_or((0, 0)),
+                        message,
+                        "give it another @id",
+                    ));
+                },
+            );
         }
     }
     if settings.cors_preflight == CorsPreflight::Allow && !settings.routes.is_empty() {

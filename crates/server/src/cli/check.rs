@@ -18,8 +18,8 @@ use clap::ValueEnum;
 use decide::Pipeline;
 use decide::explain::Explanation;
 use model::{
-    Body, Check, Contract, Decide, Decision, Decoding, Headers, Host, HttpRequest, Malformed,
-    NoMetadata, Pairs, Peer, Reason, RequestPath, Target,
+    Body, Check, Contract, Decide, Decision, Decoding, Headers, Host, HttpRequest, Malformed, NoMetadata,
+    Pairs, Peer, Reason, RequestPath, Target,
 };
 use serde_json::Value;
 
@@ -100,7 +100,9 @@ impl Ask {
             let pipeline = Pipeline::start(loaded.rules, Box::new(memory.clone()), &handle)
                 .map_err(|problems| Failure::Message(format!("{problems:?}")))?;
             let credential = match form {
-                Form::Request(question, _) => question.headers.iter().any(|(name, _)| name == "authorization"),
+                Form::Request(question, _) => {
+                    question.headers.iter().any(|(name, _)| name == "authorization")
+                }
                 Form::Message(_) => true,
                 Form::Decision(_) => false,
             };

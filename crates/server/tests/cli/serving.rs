@@ -35,12 +35,12 @@ fn config(name: &str, more: &str) -> PathBuf {
 pub(crate) struct Server {
     child: Option<Child>,
     pub(crate) envoy_grpc: String,
-    admin: String,
+    pub(crate) admin: String,
 }
 
 impl Server {
     /// Starts it and reads where it listens from its own log.
-    fn start(name: &str, more: &str) -> Self {
+    pub(crate) fn start(name: &str, more: &str) -> Self {
         Self::start_with(&config(name, more))
     }
 
@@ -75,7 +75,7 @@ impl Server {
         server
     }
 
-    fn check(&self, method: &str, path: &str) -> Ran {
+    pub(crate) fn check(&self, method: &str, path: &str) -> Ran {
         let url = format!("https://api.example.test{path}");
         run(&["check", "--server", &self.envoy_grpc, "-o", "json", method, &url])
     }

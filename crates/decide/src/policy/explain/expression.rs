@@ -77,7 +77,9 @@ pub(super) fn text(expression: &Value) -> String {
         .split_once("when {")
         .and_then(|(_, rest)| rest.rsplit_once('}'))
         .map(|(condition, _)| condition.trim());
-    condition.unwrap_or("(an expression that cannot be printed)").to_owned()
+    condition
+        .unwrap_or("(an expression that cannot be printed)")
+        .to_owned()
 }
 
 /// `principal` for the variable of that name.

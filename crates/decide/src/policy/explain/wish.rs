@@ -51,9 +51,8 @@ impl Scene<'_> {
             let mut of_part = self.unmet(part, wanted);
             if let ([of_guard], Some(guarded), true) = (of_part.as_mut_slice(), guarded(part), wanted) {
                 let follows = parts.iter().enumerate().skip(index + 1);
-                let follows: Vec<(usize, &&Value)> = follows
-                    .filter(|(_, part)| mentions(part, &guarded))
-                    .collect();
+                let follows: Vec<(usize, &&Value)> =
+                    follows.filter(|(_, part)| mentions(part, &guarded)).collect();
                 if let Some((_, first)) = follows.first()
                     && let Some(wish) = self.words(first, true)
                 {
@@ -111,7 +110,9 @@ impl Scene<'_> {
             Truth::Error(message) => self
                 .because(expression)
                 .unwrap_or_else(|| super::because::plain(&message)),
-            truth => self.because(expression).unwrap_or_else(|| format!("it is {}", truth.as_str())),
+            truth => self
+                .because(expression)
+                .unwrap_or_else(|| format!("it is {}", truth.as_str())),
         };
         Unmet {
             wish: self.words(expression, wanted).unwrap_or_else(|| as_cedar.clone()),
@@ -211,7 +212,9 @@ impl Scene<'_> {
 fn guarded(guard: &Value) -> Option<Value> {
     match operation(guard)? {
         ("hasTag", applied) => Some(json!({ "getTag": applied })),
-        ("has", applied) => Some(json!({ ".": { "left": applied.get("left")?, "attr": applied.get("attr")? } })),
+        ("has", applied) => {
+            Some(json!({ ".": { "left": applied.get("left")?, "attr": applied.get("attr")? } }))
+        }
         _ => None,
     }
 }

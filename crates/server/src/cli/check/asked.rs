@@ -68,8 +68,12 @@ impl Asked {
     /// What is wrong with it, and where.
     pub(super) fn read(&self) -> Result<Form, String> {
         let mut form = match self {
-            Self { decision: Some(id), .. } => return Ok(Form::Decision(id.clone())),
-            Self { curl: Some(command), .. } => {
+            Self {
+                decision: Some(id), ..
+            } => return Ok(Form::Decision(id.clone())),
+            Self {
+                curl: Some(command), ..
+            } => {
                 let (question, body) = curl::parse(command)
                     .and_then(curl::Sent::question)
                     .map_err(|message| format!("--curl: {message}"))?;
@@ -81,11 +85,18 @@ impl Asked {
                     .map_err(|message| format!("{}: {message}", path.display()))?;
                 Form::Request(question, body)
             }
-            Self { check_request: Some(file), .. } => {
+            Self {
+                check_request: Some(file),
+                ..
+            } => {
                 let message = check_request::parse(&text_of(file)?);
                 Form::Message(message.map_err(|message| format!("{}: {message}", file.display()))?)
             }
-            Self { method: Some(method), url: Some(url), .. } => {
+            Self {
+                method: Some(method),
+                url: Some(url),
+                ..
+            } => {
                 let url = Url::parse(url);
                 let question = Question {
                     method: method.clone(),
@@ -130,15 +141,17 @@ impl Asked {
         };
         let mut principal = principal(named)?;
         let nothing = principal.kind == PrincipalKind::Anonymous;
-        if nothing && !(self.given.groups.is_empty() && self.given.roles.is_empty() && self.given.scopes.is_empty()) {
+        if nothing
+            && !(self.given.groups.is_empty() && self.given.roles.is_empty() && self.given.scopes.is_empty())
+        {
             return Err("--as Anonymous: nobody has no groups, roles or scopes".to_owned());
         }
         principal.groups.clone_from(&self.given.groups);
         principal.scopes.clone_from(&self.given.scopes);
         for role in &self.given.roles {
-            let (client, role) = role
-                .split_once(':')
-                .ok_or_else(|| format!("--role {role:?}: a role is `client:role`, such as ws-alice:ws_access"))?;
+            let (client, role) = role.split_once(':').ok_or_else(|| {
+                format!("--role {role:?}: a role is `client:role`, such as ws-alice:ws_access")
+            })?;
             match principal.roles.iter_mut().find(|(known, _)| known == client) {
                 Some((_, roles)) => roles.push(role.to_owned()),
                 None => principal.roles.push((client.to_owned(), vec![role.to_owned()])),
@@ -154,7 +167,9 @@ fn principal(named: &str) -> Result<Principal, String> {
         return Ok(Principal::anonymous());
     }
     let wrong = || {
-        format!("--as {named:?}: a principal is written as User::\"issuer/subject\" (or Client, Robot), or Anonymous")
+        format!(
+            "--as {named:?}: a principal is written as User::\"issuer/subject\" (or Client, Robot), or Anonymous"
+        )
     };
     let (kind, id) = named.split_once("::").ok_or_else(wrong)?;
     let id = id
@@ -162,7 +177,10 @@ fn principal(named: &str) -> Result<Principal, String> {
         .and_then(|id| id.strip_suffix('"'))
         .unwrap_or(id);
     let kinds = [PrincipalKind::User, PrincipalKind::Client, PrincipalKind::Robot];
-    let kind = kinds.into_iter().find(|known| known.as_str() == kind).ok_or_else(wrong)?;
+    let kind = kinds
+        .into_iter()
+        .find(|known| known.as_str() == kind)
+        .ok_or_else(wrong)?;
     let (issuer, subject) = id.split_once('/').ok_or_else(wrong)?;
     Ok(Principal::new(kind, issuer, subject))
 }

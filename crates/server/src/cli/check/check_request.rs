@@ -48,11 +48,15 @@ impl<'j> Part<'j> {
             return Err(format!("{}: an object is expected", self.place()));
         };
         let snake = snake(name);
-        let found = members.get_key_value(name).or_else(|| members.get_key_value(&snake));
-        Ok(found.filter(|(_, value)| !value.is_null()).map(|(name, value)| Part {
-            at: format!("{}/{name}", self.at),
-            value,
-        }))
+        let found = members
+            .get_key_value(name)
+            .or_else(|| members.get_key_value(&snake));
+        Ok(found
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| Part {
+                at: format!("{}/{name}", self.at),
+                value,
+            }))
     }
 
     fn place(&self) -> &str {
@@ -96,8 +100,15 @@ impl<'j> Part<'j> {
     }
 
     fn texts_of(&self, name: &str) -> Result<HashMap<String, String>, String> {
-        let entries = self.get(name)?.map(|part| part.entries()).transpose()?.unwrap_or_default();
-        entries.into_iter().map(|(name, part)| Ok((name, part.text()?))).collect()
+        let entries = self
+            .get(name)?
+            .map(|part| part.entries())
+            .transpose()?
+            .unwrap_or_default();
+        entries
+            .into_iter()
+            .map(|(name, part)| Ok((name, part.text()?)))
+            .collect()
     }
 
     fn attributes(&self) -> Result<AttributeContext, String> {
@@ -196,7 +207,9 @@ impl<'j> Part<'j> {
 }
 
 fn structure(members: &Map<String, Value>) -> Struct {
-    let fields = members.iter().map(|(name, value)| (name.clone(), proto_value(value)));
+    let fields = members
+        .iter()
+        .map(|(name, value)| (name.clone(), proto_value(value)));
     Struct {
         fields: fields.collect(),
     }
@@ -247,7 +260,11 @@ mod tests {
             let http = attributes.request.unwrap().http.unwrap();
             assert_eq!((http.path.as_str(), http.raw_body.as_ref()), ("/x", &b"hi"[..]));
             assert_eq!(attributes.context_extensions["tier"], "gold");
-            assert!(attributes.metadata_context.unwrap().filter_metadata["ns"].fields.contains_key("a"));
+            assert!(
+                attributes.metadata_context.unwrap().filter_metadata["ns"]
+                    .fields
+                    .contains_key("a")
+            );
             let place = attributes.source.unwrap().address.unwrap().address.unwrap();
             assert!(matches!(place, Place::SocketAddress(socket) if socket.address == "10.0.0.1"));
         }
@@ -260,8 +277,14 @@ mod tests {
             ("{}", "there are no `attributes`"),
             ("[]", "/: an object is expected"),
             ("attributes { request {", "text format"),
-            (r#"{"attributes": {"request": {"http": {"path": 1}}}}"#, "/attributes/request/http/path: a text is expected"),
-            (r#"{"attributes": {"request": {"http": {"rawBody": "?"}}}}"#, "/attributes/request/http/rawBody: this is no base64"),
+            (
+                r#"{"attributes": {"request": {"http": {"path": 1}}}}"#,
+                "/attributes/request/http/path: a text is expected",
+            ),
+            (
+                r#"{"attributes": {"request": {"http": {"rawBody": "?"}}}}"#,
+                "/attributes/request/http/rawBody: this is no base64",
+            ),
             (
                 r#"{"attributes": {"request": {"http": {"headerMap": {"headers": [{"key": 1}]}}}}}"#,
                 "/attributes/request/http/headerMap/headers/0/key: a text is expected",

@@ -15,15 +15,53 @@ pub(super) struct Sent {
 
 /// Options that take a value and change nothing that is asked about.
 const WITH_VALUE: [&str; 22] = [
-    "-o", "--output", "-m", "--max-time", "--connect-timeout", "--retry", "--retry-delay", "--cacert", "--capath",
-    "-E", "--cert", "--key", "--resolve", "--connect-to", "-w", "--write-out", "-x", "--proxy", "-c",
-    "--cookie-jar", "-D", "--dump-header",
+    "-o",
+    "--output",
+    "-m",
+    "--max-time",
+    "--connect-timeout",
+    "--retry",
+    "--retry-delay",
+    "--cacert",
+    "--capath",
+    "-E",
+    "--cert",
+    "--key",
+    "--resolve",
+    "--connect-to",
+    "-w",
+    "--write-out",
+    "-x",
+    "--proxy",
+    "-c",
+    "--cookie-jar",
+    "-D",
+    "--dump-header",
 ];
 
 /// The same without a value.
 const WITHOUT_VALUE: [&str; 22] = [
-    "-s", "--silent", "-S", "--show-error", "-v", "--verbose", "-i", "--include", "-k", "--insecure", "-L",
-    "--location", "-f", "--fail", "-N", "--no-buffer", "--compressed", "--http1.1", "--http2", "-g", "--globoff",
+    "-s",
+    "--silent",
+    "-S",
+    "--show-error",
+    "-v",
+    "--verbose",
+    "-i",
+    "--include",
+    "-k",
+    "--insecure",
+    "-L",
+    "--location",
+    "-f",
+    "--fail",
+    "-N",
+    "--no-buffer",
+    "--compressed",
+    "--http1.1",
+    "--http2",
+    "-g",
+    "--globoff",
     "--path-as-is",
 ];
 
@@ -52,7 +90,10 @@ pub(super) fn parse(command: &str) -> Result<Sent, String> {
                 let mut rest = letters.chars();
                 let first = rest.next().map(|letter| format!("-{letter}"));
                 let rest = rest.as_str();
-                (first.unwrap_or(word.clone()), (!rest.is_empty()).then(|| rest.to_owned()))
+                (
+                    first.unwrap_or(word.clone()),
+                    (!rest.is_empty()).then(|| rest.to_owned()),
+                )
             }
         };
         let mut value = |what: &str| match &glued {
@@ -68,7 +109,9 @@ pub(super) fn parse(command: &str) -> Result<Sent, String> {
             "-d" | "--data" | "--data-ascii" | "--data-binary" => reading.data(at, &value("data")?)?,
             "--data-raw" => reading.append(&value("data")?),
             "--data-urlencode" => {
-                return Err(format!("character {at}: `--data-urlencode` is not read here; write the encoded data with `--data-raw`"));
+                return Err(format!(
+                    "character {at}: `--data-urlencode` is not read here; write the encoded data with `--data-raw`"
+                ));
             }
             "--json" => {
                 reading.data(at, &value("JSON")?)?;
@@ -81,7 +124,9 @@ pub(super) fn parse(command: &str) -> Result<Sent, String> {
             "-e" | "--referer" => reading.headers.push(("referer".to_owned(), value("a URL")?)),
             "--oauth2-bearer" => {
                 let token = value("a token")?;
-                reading.headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+                reading
+                    .headers
+                    .push(("authorization".to_owned(), format!("Bearer {token}")));
             }
             "--url" => reading.url(at, value("a URL")?)?,
             "-u" | "--user" => {
@@ -91,7 +136,9 @@ pub(super) fn parse(command: &str) -> Result<Sent, String> {
                 ));
             }
             "-F" | "--form" | "-T" | "--upload-file" => {
-                return Err(format!("character {at}: `{option}` sends a file, and files are not read here"));
+                return Err(format!(
+                    "character {at}: `{option}` sends a file, and files are not read here"
+                ));
             }
             "-I" | "--head" => reading.head = true,
             "-G" | "--get" => reading.get = true,
@@ -100,7 +147,11 @@ pub(super) fn parse(command: &str) -> Result<Sent, String> {
                 value("a value")?;
                 continue;
             }
-            unknown => return Err(format!("character {at}: the option `{unknown}` is not known here")),
+            unknown => {
+                return Err(format!(
+                    "character {at}: the option `{unknown}` is not known here"
+                ));
+            }
         }
         // Letters behind one without a value are options, too.
         if let Some(more) = glued
@@ -149,7 +200,9 @@ impl Reading {
 
     fn cookie(&mut self, at: usize, cookie: String) -> Result<(), String> {
         if !cookie.contains('=') {
-            return Err(format!("character {at}: `-b` with a file of cookies is not read here; write `-b 'name=value'`"));
+            return Err(format!(
+                "character {at}: `-b` with a file of cookies is not read here; write `-b 'name=value'`"
+            ));
         }
         self.headers.push(("cookie".to_owned(), cookie));
         Ok(())
@@ -157,7 +210,9 @@ impl Reading {
 
     fn data(&mut self, at: usize, data: &str) -> Result<(), String> {
         if data.starts_with('@') {
-            return Err(format!("character {at}: data from a file is not read here; write it with `--data-raw`"));
+            return Err(format!(
+                "character {at}: data from a file is not read here; write it with `--data-raw`"
+            ));
         }
         self.append(data);
         Ok(())
@@ -198,7 +253,11 @@ impl Reading {
         Ok(Sent {
             method: self.method.unwrap_or_else(|| usual.to_owned()),
             // curl asks over http when nothing else is said.
-            url: if url.contains("://") { url } else { format!("http://{url}") },
+            url: if url.contains("://") {
+                url
+            } else {
+                format!("http://{url}")
+            },
             headers: self.headers,
             body: self.body,
         })
@@ -270,7 +329,9 @@ fn words(command: &str) -> Result<Vec<Word>, String> {
             },
             '$' | '`' => return Err(replaced(at)),
             '|' | '>' | '<' | ';' | '&' => {
-                return Err(format!("character {at}: `{c}` ends the command for a shell; quote it, or leave out what follows"));
+                return Err(format!(
+                    "character {at}: `{c}` ends the command for a shell; quote it, or leave out what follows"
+                ));
             }
             c => text.push(c),
         }
@@ -328,7 +389,10 @@ mod tests {
                 "curl https://a.test --json '{\"a\": 1}'",
                 "POST",
                 "https://a.test",
-                &[("content-type", "application/json"), ("accept", "application/json")],
+                &[
+                    ("content-type", "application/json"),
+                    ("accept", "application/json"),
+                ],
                 Some("{\"a\": 1}"),
             ),
             (
@@ -338,19 +402,43 @@ mod tests {
                 &[("content-type", "application/x-www-form-urlencoded")],
                 Some("a=1&b=@2"),
             ),
-            ("curl -G https://a.test/?x=1 -d a=1", "GET", "https://a.test/?x=1&a=1", &[], None),
+            (
+                "curl -G https://a.test/?x=1 -d a=1",
+                "GET",
+                "https://a.test/?x=1&a=1",
+                &[],
+                None,
+            ),
             ("curl -I https://a.test", "HEAD", "https://a.test", &[], None),
-            ("curl -sI https://a.test -o /dev/null", "HEAD", "https://a.test", &[], None),
+            (
+                "curl -sI https://a.test -o /dev/null",
+                "HEAD",
+                "https://a.test",
+                &[],
+                None,
+            ),
             (
                 "curl https://a.test --oauth2-bearer t --data $'it\\'s'",
                 "POST",
                 "https://a.test",
-                &[("authorization", "Bearer t"), ("content-type", "application/x-www-form-urlencoded")],
+                &[
+                    ("authorization", "Bearer t"),
+                    ("content-type", "application/x-www-form-urlencoded"),
+                ],
                 Some("it's"),
             ),
-            ("curl https://a.test -H 'Accept:'", "GET", "https://a.test", &[], None),
+            (
+                "curl https://a.test -H 'Accept:'",
+                "GET",
+                "https://a.test",
+                &[],
+                None,
+            ),
         ] {
-            let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            let headers = headers
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect();
             let expected = Sent {
                 method: method.to_owned(),
                 url: url.to_owned(),
@@ -365,23 +453,44 @@ mod tests {
     fn what_is_not_understood_is_told_with_its_place() {
         for (command, expected) in [
             ("curl", "there is no URL in the command"),
-            ("curl a.test b.test", "character 13: a second URL; ask about one at a time"),
+            (
+                "curl a.test b.test",
+                "character 13: a second URL; ask about one at a time",
+            ),
             ("curl 'a.test", "character 6: this quote is never closed"),
             ("curl a.test -H", "character 13: `-H` needs a header"),
             ("curl a.test -H bad", "character 13: a header is `name: value`"),
-            ("curl a.test --frobnicate", "character 13: the option `--frobnicate` is not known here"),
-            ("curl a.test -d @file", "character 13: data from a file is not read here; write it with `--data-raw`"),
-            ("curl a.test | jq", "character 13: `|` ends the command for a shell; quote it, or leave out what follows"),
+            (
+                "curl a.test --frobnicate",
+                "character 13: the option `--frobnicate` is not known here",
+            ),
+            (
+                "curl a.test -d @file",
+                "character 13: data from a file is not read here; write it with `--data-raw`",
+            ),
+            (
+                "curl a.test | jq",
+                "character 13: `|` ends the command for a shell; quote it, or leave out what follows",
+            ),
         ] {
             assert_eq!(parse(command), Err(expected.to_owned()), "{command}");
         }
         for (command, part) in [
-            ("curl -u me:secret a.test", "character 6: `-u` sends a name and a password"),
-            ("curl a.test -H \"authorization: Bearer $TOKEN\"", "character 39: a shell would put something else here"),
+            (
+                "curl -u me:secret a.test",
+                "character 6: `-u` sends a name and a password",
+            ),
+            (
+                "curl a.test -H \"authorization: Bearer $TOKEN\"",
+                "character 39: a shell would put something else here",
+            ),
             ("curl a.test -F a=@b", "character 13: `-F` sends a file"),
         ] {
             let message = parse(command).unwrap_err();
-            assert!(message.contains(part) && !message.contains("secret"), "{command}: {message}");
+            assert!(
+                message.contains(part) && !message.contains("secret"),
+                "{command}: {message}"
+            );
         }
     }
 }

@@ -74,10 +74,14 @@ impl Decide for Explainer {
 /// The explanation of a decision that the server whose admin listener is at `address` remembers.
 pub(super) async fn remembered(address: &str, id: &str) -> Result<Explanation, String> {
     if !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
-        return Err(format!("--decision {id:?}: that is no id of a decision; the decision log has them as `decision_id`"));
+        return Err(format!(
+            "--decision {id:?}: that is no id of a decision; the decision log has them as `decision_id`"
+        ));
     }
     let failed = |error: reqwest::Error| {
-        format!("cannot ask {address}: {error}\nis that the `admin` address of a running server? name it with --server")
+        format!(
+            "cannot ask {address}: {error}\nis that the `admin` address of a running server? name it with --server"
+        )
     };
     let client = reqwest::Client::builder()
         .no_proxy()

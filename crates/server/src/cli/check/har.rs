@@ -46,7 +46,8 @@ struct PostData {
 /// # Errors
 /// What is wrong with the file, with line and column; or which entries there are.
 pub(super) fn parse(text: &str, number: Option<usize>) -> Result<(Question, Option<Vec<u8>>), String> {
-    let archive: Archive = serde_json::from_str(text).map_err(|error| format!("this is no HAR file: {error}"))?;
+    let archive: Archive =
+        serde_json::from_str(text).map_err(|error| format!("this is no HAR file: {error}"))?;
     let entries = &archive.log.entries;
     let index = match (number, entries.len()) {
         (_, 0) => return Err("there is no entry in it".to_owned()),
@@ -83,7 +84,10 @@ pub(super) fn parse(text: &str, number: Option<usize>) -> Result<(Question, Opti
             .map(|header| (header.name.to_ascii_lowercase(), header.value))
             .collect(),
     };
-    let body = request.post_data.and_then(|data| data.text).map(String::into_bytes);
+    let body = request
+        .post_data
+        .and_then(|data| data.text)
+        .map(String::into_bytes);
     Ok((question, body))
 }
 
@@ -99,7 +103,10 @@ mod tests {
     #[test]
     fn an_entry_is_a_question() {
         let (question, body) = parse(TWO, Some(1)).unwrap();
-        assert_eq!((question.method.as_str(), question.host.as_str()), ("GET", "a.test"));
+        assert_eq!(
+            (question.method.as_str(), question.host.as_str()),
+            ("GET", "a.test")
+        );
         assert_eq!(question.target, "/x?t=secret");
         assert_eq!(question.headers, [("x-a".to_owned(), "b".to_owned())]);
         assert_eq!(body, None);
@@ -114,7 +121,11 @@ mod tests {
             ("{", None, "line 1 column 1"),
             ("{\"log\": {\"entries\": []}}", None, "there is no entry in it"),
             ("{\"log\": {}}", None, "missing field `entries`"),
-            (TWO, None, "2 entries; name one, such as FILE#1:\n  #1  GET https://a.test/x\n  #2  POST"),
+            (
+                TWO,
+                None,
+                "2 entries; name one, such as FILE#1:\n  #1  GET https://a.test/x\n  #2  POST",
+            ),
             (TWO, Some(3), "2 entries"),
             (TWO, Some(0), "2 entries"),
         ] {

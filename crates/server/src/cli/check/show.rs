@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use decide::explain::{Condition, Credential, Explanation, Part, Policy, Principal, Question, Request, Route};
+use decide::explain::{
+    Condition, Credential, Explanation, Part, Policy, Principal, Question, Request, Route,
+};
 use serde_json::Value;
 
 use super::tree::{Colours, Mark, Node, Style, draw, printable, styled};
@@ -12,7 +14,11 @@ pub(super) fn text(of: &Explanation, colours: Colours) -> String {
     let mut text = head(of, colours);
     for hint in &of.hints {
         let (wish, because) = hint.split_once("  — ").unwrap_or((hint, ""));
-        let _ = writeln!(text, "\n  {}", styled(&printable(wish), Some(Style::Yellow), colours));
+        let _ = writeln!(
+            text,
+            "\n  {}",
+            styled(&printable(wish), Some(Style::Yellow), colours)
+        );
         if !because.is_empty() {
             let _ = writeln!(text, "    — {}", printable(because));
         }
@@ -54,7 +60,10 @@ fn recorded(of: &Explanation) -> Node {
     let Some(recorded) = &of.recorded else {
         return Node::default();
     };
-    let status = recorded.status.map(|status| format!(" {status}")).unwrap_or_default();
+    let status = recorded
+        .status
+        .map(|status| format!(" {status}"))
+        .unwrap_or_default();
     let mut node = Node::labelled(
         "recorded",
         format!("{}{status} at {}", recorded.verdict, recorded.time),
@@ -62,7 +71,10 @@ fn recorded(of: &Explanation) -> Node {
     node.tell("why", recorded.why.clone());
     node.tell("by", recorded.policies.join(", "));
     let rules = match recorded.same_rules {
-        true => format!("{}, still in force: what follows is how it was decided", recorded.version),
+        true => format!(
+            "{}, still in force: what follows is how it was decided",
+            recorded.version
+        ),
         false => format!(
             "{}; in force now are others, {}: what follows is how it would be decided now",
             recorded.version, of.version
@@ -78,7 +90,9 @@ fn recorded(of: &Explanation) -> Node {
 fn request(request: &Request) -> Node {
     let mut node = match request.port {
         Some(port) => Node::labelled("request", format!("a TCP connection to port {port}")),
-        None if request.method.is_empty() && request.path.is_empty() => Node::labelled("request", "a TCP connection"),
+        None if request.method.is_empty() && request.path.is_empty() => {
+            Node::labelled("request", "a TCP connection")
+        }
         None => {
             let sent = |sent: &Option<String>, read: &str| match read {
                 "" => sent.clone().unwrap_or_default(),
@@ -86,7 +100,10 @@ fn request(request: &Request) -> Node {
             };
             let host = sent(&request.host_sent, &request.host);
             let path = sent(&request.path_sent, &request.path);
-            Node::labelled("request", format!("{} {}://{host}{path}", request.method, request.scheme))
+            Node::labelled(
+                "request",
+                format!("{} {}://{host}{path}", request.method, request.scheme),
+            )
         }
     };
     let changed = |sent: &Option<String>, read: &str| match sent {
@@ -129,7 +146,10 @@ fn credential(credential: &Credential) -> Node {
     let mut node = Node::labelled("credential", format!("{}{by}", credential.found));
     let names = |outcome: &str| {
         let those = credential.checks.iter().filter(|check| check.outcome == outcome);
-        those.map(|check| check.check.as_str()).collect::<Vec<_>>().join(", ")
+        those
+            .map(|check| check.check.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let passed = names("passed");
     if !passed.is_empty() {
@@ -162,7 +182,10 @@ fn principal(principal: &Principal) -> Node {
     node.tell("name", principal.name.clone().unwrap_or_default());
     node.tell("client", principal.client.clone().unwrap_or_default());
     node.tell("groups", principal.groups.join(", "));
-    let roles = principal.roles.iter().map(|(client, roles)| format!("{client}: {}", roles.join(" ")));
+    let roles = principal
+        .roles
+        .iter()
+        .map(|(client, roles)| format!("{client}: {}", roles.join(" ")));
     node.tell("roles", roles.collect::<Vec<_>>().join(", "));
     node.tell("scopes", principal.scopes.join(" "));
     node.tell("audiences", principal.audiences.join(", "));
@@ -180,7 +203,11 @@ fn route(route: &Route) -> Node {
     };
     let mut node = Node::labelled("route", matched);
     for near in &route.near {
-        node.push(Node::line(near.route.clone()).marked(Mark::No).noted(near.why.clone()));
+        node.push(
+            Node::line(near.route.clone())
+                .marked(Mark::No)
+                .noted(near.why.clone()),
+        );
     }
     for (name, value) in route.captures.iter().filter(|_| route.near.is_empty()) {
         node.tell("captured", format!("{{{name}}} is {value:?}"));
@@ -232,8 +259,10 @@ fn question(question: &Question) -> Node {
     for (name, value) in &question.context {
         node.tell("context", format!("{name} = {}", spaced(value)));
     }
-    let (near, far): (Vec<&Policy>, Vec<&Policy>) =
-        question.policies.iter().partition(|shown| shown.effect == "permit" || shown.result != "not_satisfied");
+    let (near, far): (Vec<&Policy>, Vec<&Policy>) = question
+        .policies
+        .iter()
+        .partition(|shown| shown.effect == "permit" || shown.result != "not_satisfied");
     for shown in near.into_iter().chain(far) {
         node.push(policy(shown, question.verdict == "allow"));
     }
@@ -242,11 +271,16 @@ fn question(question: &Question) -> Node {
             node.push(beside(shown));
         }
     }
-    let told = question.near.iter().filter(|shown| is_near(shown) && question.verdict != "allow");
+    let told = question
+        .near
+        .iter()
+        .filter(|shown| is_near(shown) && question.verdict != "allow");
     let others = question.others + question.near.len() - told.count();
     if others > 0 {
         let policies = if others == 1 { "policy is" } else { "policies are" };
-        node.push(Node::line(format!("{others} other {policies} about something else")).marked(Mark::Skipped));
+        node.push(
+            Node::line(format!("{others} other {policies} about something else")).marked(Mark::Skipped),
+        );
     }
     node
 }
@@ -261,7 +295,11 @@ fn policy(policy: &Policy, allowed: bool) -> Node {
         (_, "permit") => (Mark::No, "not satisfied"),
         _ => (Mark::Skipped, "does not apply"),
     };
-    let place = policy.place.as_ref().map(|place| format!("  {place}")).unwrap_or_default();
+    let place = policy
+        .place
+        .as_ref()
+        .map(|place| format!("  {place}"))
+        .unwrap_or_default();
     let mut node = Node::labelled(&policy.effect, format!("{}  {result}", policy.id))
         .marked(mark)
         .noted(place.trim_start());
@@ -353,8 +391,11 @@ fn reply(of: &Explanation) -> Node {
         node.tell("set", format!("{name}: {value}"));
     }
     // Frameworks take `_` for `-`, so every spelling is removed; one of them says it.
-    let (names, spellings): (Vec<&str>, Vec<&str>) =
-        reply.removed.iter().map(String::as_str).partition(|name| !name.contains('_'));
+    let (names, spellings): (Vec<&str>, Vec<&str>) = reply
+        .removed
+        .iter()
+        .map(String::as_str)
+        .partition(|name| !name.contains('_'));
     let mut removed = names.join(", ");
     if !spellings.is_empty() {
         let _ = write!(removed, ", and {} spellings with `_`", spellings.len());
@@ -363,7 +404,10 @@ fn reply(of: &Explanation) -> Node {
     for (name, value) in &reply.response_headers {
         node.tell("add to answer", format!("{name}: {value}"));
     }
-    let set = reply.set_query.iter().map(|(name, value)| format!("{name}={value}"));
+    let set = reply
+        .set_query
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
     node.tell("set in query", set.collect::<Vec<_>>().join(", "));
     node.tell("remove from query", reply.remove_query.join(", "));
     node
@@ -371,7 +415,10 @@ fn reply(of: &Explanation) -> Node {
 
 fn time(of: &Explanation) -> Node {
     let total: f64 = of.steps.iter().map(|step| step.microseconds).sum();
-    let steps = of.steps.iter().map(|step| format!("{} {}", step.step, step.microseconds));
+    let steps = of
+        .steps
+        .iter()
+        .map(|step| format!("{} {}", step.step, step.microseconds));
     let steps = steps.collect::<Vec<_>>().join(", ");
     let mut node = Node::labelled("decision", of.decision_id.clone());
     node.tell("rules", of.version.clone());

@@ -114,10 +114,18 @@ pub(super) fn draw(nodes: &[Node], colours: Colours) -> String {
 }
 
 fn branches(drawn: &mut String, nodes: &[Node], before: &str, colours: Colours) {
-    let width = nodes.iter().map(|node| node.label.chars().count()).max().unwrap_or_default();
+    let width = nodes
+        .iter()
+        .map(|node| node.label.chars().count())
+        .max()
+        .unwrap_or_default();
     for (index, node) in nodes.iter().enumerate() {
         let last = index + 1 == nodes.len();
-        let (branch, trunk) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let (branch, trunk) = if last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
         let mut line = String::new();
         let (mark, style) = match node.mark {
             Mark::None => ("", None),
@@ -139,7 +147,11 @@ fn branches(drawn: &mut String, nodes: &[Node], before: &str, colours: Colours) 
         let dim = (node.mark == Mark::Skipped).then_some(Style::Dim);
         line.push_str(&styled(&text, dim, colours));
         let trunk = format!("{before}{}", styled(trunk, Some(Style::Dim), colours));
-        let _ = write!(drawn, "{before}{}{line}", styled(branch, Some(Style::Dim), colours));
+        let _ = write!(
+            drawn,
+            "{before}{}{line}",
+            styled(branch, Some(Style::Dim), colours)
+        );
         if let Some(note) = &node.note {
             let note = printable(note);
             let fits = length + 3 + note.chars().count() <= WIDTH;
@@ -148,7 +160,11 @@ fn branches(drawn: &mut String, nodes: &[Node], before: &str, colours: Colours) 
                 let _ = write!(drawn, "   {note}");
             } else {
                 let below = if node.below.is_empty() { "    " } else { "│   " };
-                let _ = write!(drawn, "\n{trunk}{}{note}", styled(below, Some(Style::Dim), colours));
+                let _ = write!(
+                    drawn,
+                    "\n{trunk}{}{note}",
+                    styled(below, Some(Style::Dim), colours)
+                );
             }
         }
         drawn.push('\n');
