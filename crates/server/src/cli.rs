@@ -45,6 +45,7 @@ Examples:
   portcullis validate --config portcullis.yaml       every problem at once, before anything runs
   portcullis serve --config portcullis.yaml
   portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
+  portcullis check --explain --curl 'curl -X PUT https://api.example.test/workspaces/ws-alice -H …'
   portcullis token inspect --config portcullis.yaml < token.txt
 
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
@@ -57,7 +58,7 @@ enum Verb {
     /// Show it: a local issuer, a real Envoy, an echo upstream, and a table of answers
     Demo(demo::Demo),
     /// Ask one question and print the answer and the reason
-    Check(check::Ask),
+    Check(Box<check::Ask>),
     /// Check the configuration, schema, policies and routes, and print every problem
     Validate(validate::Validate),
     /// Print the whole Cedar schema: your entity types with the generated actions and context

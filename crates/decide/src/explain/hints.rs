@@ -2,6 +2,8 @@
 
 use super::document::{Explanation, Policy, Question, Unmet};
 
+/// As policies name who presents nothing.
+const ANONYMOUS: &str = "Anonymous::\"\"";
 /// How many are told.
 const MOST: usize = 5;
 
@@ -54,6 +56,24 @@ fn of_question(question: &Question, hints: &mut Vec<String>) {
     }
     if !hints.is_empty() {
         return;
+    }
+    if question.principal == ANONYMOUS {
+        let lacks = |policy: &&Policy| {
+            let first = policy.unmet.first();
+            first.is_some_and(|unmet| unmet.expression.starts_with("principal "))
+        };
+        let permits: Vec<&str> = question
+            .near
+            .iter()
+            .filter(lacks)
+            .map(|policy| policy.id.as_str())
+            .collect();
+        if !permits.is_empty() {
+            hints.push(format!(
+                "no credential was presented  — permits for others than Anonymous are {}",
+                permits.join(", ")
+            ));
+        }
     }
     let candidates = question
         .policies

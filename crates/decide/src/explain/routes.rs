@@ -16,6 +16,10 @@ pub(crate) fn near(routes: &[Route], host: &str, path: &str, method: &str) -> Ve
         }
     }
     near.sort_by(|(a, x), (b, y)| (a, &x.route).cmp(&(b, &y.route)));
+    // Where only the method differs, nothing else is nearer.
+    if near.first().is_some_and(|(distance, _)| *distance == 0) {
+        near.retain(|(distance, _)| *distance == 0);
+    }
     near.into_iter().take(MOST).map(|(_, near)| near).collect()
 }
 

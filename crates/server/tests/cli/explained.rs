@@ -6,10 +6,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use portcullis::demo::issuer::LocalIssuer;
+use portcullis::demo::people;
 use serde_json::Value;
 
+use crate::answers::config_for;
 use crate::serving::Server;
-use crate::{Ran, root, run};
+use crate::{Ran, portcullis, root, run};
 
 const CONFIG: [&str; 2] = ["--config", "policies/default/portcullis.yaml"];
 const BOB: [&str; 4] = ["--as", "User::\"main/bob\"", "--role", "ws-bob:ws_access"];
@@ -53,7 +56,7 @@ fn an_explanation_answers_why() {
     let api = |path: &str| format!("https://api.example.test{path}");
     let mine = api("/workspaces/ws-bob/files/a");
     let hers = api("/workspaces/ws-alice");
-    let spelled = "https://API.example.test:443//workspaces/ws%2Dalice".to_owned();
+    let spelled = "https://API.example.test:443/workspaces/ws%2Dalice".to_owned();
     let curl = format!("curl -X PUT '{hers}' -H 'X-Other: 1' -d '{{}}'");
     let update = std::env::var_os("PORTCULLIS_UPDATE").is_some();
     let mut different = Vec::new();
@@ -141,6 +144,57 @@ fn what_cannot_be_asked_is_told_with_its_place() {
             ran.err.contains(told) && !ran.err.contains("pass https"),
             "{}",
             ran.err
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_explained_and_never_shown() {
+    let issuer = LocalIssuer::start().await.expect("an issuer");
+    let config = config_for(&issuer, "explain.yaml");
+    for (token, code, refused, part) in [
+        (
+            people::alice(&issuer),
+            3,
+            None,
+            "principal has no tag \"ws-bob\"; it has: ",
+        ),
+        (people::expired(&issuer), 3, Some("times"), "✗ times: "),
+    ] {
+        let header = format!("authorization: {}", token.bearer());
+        let words = [
+            "check",
+            "--explain",
+            "-H",
+            &header,
+            "GET",
+            "https://api.example.test/workspaces/ws-bob",
+            "--config",
+        ];
+        let (mut text, mut json) = (portcullis(&words), portcullis(&words));
+        text.arg(&config);
+        json.arg(&config).args(["-o", "json"]);
+        let outputs = tokio::task::spawn_blocking(move || (text.output(), json.output()))
+            .await
+            .expect("no panic");
+        let text = Ran::of(&outputs.0.expect("the binary starts")).expect(code).out;
+        let json = Ran::of(&outputs.1.expect("the binary starts")).expect(code).out;
+        assert!(text.contains(part), "{text}");
+        let parts: Vec<&str> = token.token.split('.').collect();
+        for secret in [parts[0], parts[1], parts[2]] {
+            assert!(
+                !text.contains(secret) && !json.contains(secret),
+                "the token is printed"
+            );
+        }
+        let document: Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(document["credential"]["verifier"], "main", "{document:#}");
+        let checks = document["credential"]["checks"].as_array().expect("checks");
+        let failed = checks.iter().find(|check| check["outcome"] == "failed");
+        assert_eq!(
+            failed.and_then(|check| check["check"].as_str()),
+            refused,
+            "{document:#}"
         );
     }
 }

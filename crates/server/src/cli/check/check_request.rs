@@ -134,7 +134,6 @@ impl<'j> Part<'j> {
             });
             context.metadata_context = Some(Metadata {
                 filter_metadata: namespaces.collect::<Result<_, String>>()?,
-                ..Metadata::default()
             });
         }
         if let Some(session) = self.get("tlsSession")? {
