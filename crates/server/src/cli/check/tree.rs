@@ -28,6 +28,18 @@ pub(super) enum Mark {
     Skipped,
 }
 
+impl Mark {
+    fn sign(self) -> (&'static str, Option<Style>) {
+        match self {
+            Self::None => ("", None),
+            Self::Yes => ("✓ ", Some(Style::Green)),
+            Self::No => ("✗ ", Some(Style::Red)),
+            Self::Error => ("! ", Some(Style::Red)),
+            Self::Skipped => ("· ", Some(Style::Dim)),
+        }
+    }
+}
+
 /// Whether the output is for a terminal that shows colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colours {
@@ -114,11 +126,9 @@ pub(super) fn draw(nodes: &[Node], colours: Colours) -> String {
 }
 
 fn branches(drawn: &mut String, nodes: &[Node], before: &str, colours: Colours) {
-    let width = nodes
-        .iter()
-        .map(|node| node.label.chars().count())
-        .max()
-        .unwrap_or_default();
+    let wide = |node: &Node| node.label.chars().count() + node.mark.sign().0.chars().count();
+    let labelled = nodes.iter().filter(|node| !node.label.is_empty());
+    let width = labelled.map(wide).max().unwrap_or_default();
     for (index, node) in nodes.iter().enumerate() {
         let last = index + 1 == nodes.len();
         let (branch, trunk) = if last {
@@ -127,17 +137,11 @@ fn branches(drawn: &mut String, nodes: &[Node], before: &str, colours: Colours) 
             ("├─ ", "│  ")
         };
         let mut line = String::new();
-        let (mark, style) = match node.mark {
-            Mark::None => ("", None),
-            Mark::Yes => ("✓ ", Some(Style::Green)),
-            Mark::No => ("✗ ", Some(Style::Red)),
-            Mark::Error => ("! ", Some(Style::Red)),
-            Mark::Skipped => ("· ", Some(Style::Dim)),
-        };
+        let (mark, style) = node.mark.sign();
         line.push_str(&styled(mark, style, colours));
         let mut length = before.chars().count() + 3 + mark.chars().count();
         if !node.label.is_empty() {
-            let pad = if node.text.is_empty() { 0 } else { width + 2 };
+            let pad = width + 2 - mark.chars().count();
             let label = format!("{:pad$}", node.label);
             length += label.chars().count();
             line.push_str(&styled(&label, Some(Style::Bold), colours));
