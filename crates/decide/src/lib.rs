@@ -15,6 +15,7 @@
 
 mod certificate;
 mod client_ip;
+pub mod explain;
 pub mod identity;
 mod identity_headers;
 pub mod lint;

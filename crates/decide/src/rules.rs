@@ -13,7 +13,7 @@ use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, MethodOverride, Mode, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, Expose, MethodOverride, Mode, Settings, TcpRouteSettings};
 use crate::shadow::Candidate;
 use crate::upstream_paths::UpstreamPaths;
 
@@ -37,7 +37,9 @@ pub struct Rules {
     pub(crate) upstream_paths: UpstreamPaths,
     pub(crate) method_override: MethodOverride,
     /// What policies may see where no route says otherwise.
-    pub(crate) expose: crate::settings::Expose,
+    pub(crate) expose: Expose,
+    /// What policies may see on some route.
+    pub(crate) exposed_anywhere: Expose,
     pub(crate) mode: Mode,
     pub(crate) version: Version,
     /// Rules that are asked beside these.
@@ -74,6 +76,10 @@ impl Rules {
         let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &settings.expose, &mut problems);
+        let mut exposed_anywhere = settings.expose.clone();
+        for route in routes.routes() {
+            exposed_anywhere.add(&route.expose);
+        }
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
         let client_certificates = settings.client_certificates.as_ref().map(|certificates| {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
@@ -127,6 +133,7 @@ impl Rules {
                     upstream_paths,
                     method_override: settings.method_override,
                     expose: settings.expose.clone(),
+                    exposed_anywhere,
                     mode: settings.mode,
                     version: version(settings, sources),
                     candidate: None,

@@ -22,6 +22,7 @@ use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::recent::ExplainSettings;
 pub(crate) use checked::Checked;
 use files::Named;
 use listen::check_listeners;
@@ -60,6 +61,9 @@ pub struct Config {
     /// Where decision records go. Default: `stdout`
     #[serde(default)]
     pub decision_log: DecisionLogSettings,
+    /// Which decisions can be explained later.
+    #[serde(default)]
+    pub explain: ExplainSettings,
     /// Bounds on what a proxy can make the server do.
     #[serde(default)]
     pub limits: Limits,

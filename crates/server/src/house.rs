@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::admin::Admin;
 use crate::config::{Config, Loaded};
 use crate::listen::{Language, Listener, Stop};
+use crate::recent::Recent;
 use crate::reload::{Origin, Reload, Trigger, warn_of_audit};
 
 /// A running server.
@@ -82,8 +83,9 @@ impl House {
         origin: Option<Origin>,
     ) -> Result<Self, StartError> {
         warn_of_audit(&rules);
+        let recent = Recent::new(&config.explain);
         let pipeline = Arc::new(
-            Pipeline::start(rules, recorder, &tokio::runtime::Handle::current())
+            Pipeline::start(rules, recent.before(recorder), &tokio::runtime::Handle::current())
                 .map_err(StartError::Issuers)?,
         );
         let (stop, stopped) = watch::channel(Stop::No);
@@ -102,7 +104,7 @@ impl House {
         let admin = Admin::start(
             config.admin,
             Arc::clone(&pipeline),
-            reload.clone(),
+            (reload.clone(), recent),
             stopped.clone(),
         )
         .await

@@ -16,6 +16,7 @@ mod audit;
 mod backstage;
 mod data;
 mod evaluation;
+mod explain;
 mod login;
 mod replace;
 mod tokens;
