@@ -8,6 +8,7 @@ use model::{HeaderEdits, Headers, Principal};
 
 use self::value::HeaderValue;
 use crate::problem::Problem;
+use crate::rerouting;
 use crate::settings::IdentityValue;
 
 /// Longer values are not sent; proxies refuse requests whose headers grow too long.
@@ -31,7 +32,11 @@ const TAKEN: [&str; 9] = [
 
 /// The declared identity headers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct IdentityHeaders(Vec<(Box<str>, HeaderValue)>);
+pub(crate) struct IdentityHeaders {
+    declared: Vec<(Box<str>, HeaderValue)>,
+    /// Others that no request keeps.
+    removed: Vec<Box<str>>,
+}
 
 /// Whether an answer can remove headers of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +86,23 @@ impl IdentityHeaders {
                 }
             }
         }
-        Self(headers)
+        Self {
+            declared: headers,
+            removed: Vec::new(),
+        }
+    }
+
+    /// Removes these, too, from every request that passes.
+    pub(crate) fn also_remove(&mut self, names: &[&str]) {
+        let others = names.iter().filter(|name| !self.is_spelling(name));
+        self.removed = others.map(|name| (*name).into()).collect();
+    }
+
+    /// Whether an upstream may take `name` for one of them.
+    pub(crate) fn is_spelling(&self, name: &str) -> bool {
+        let mut declared = self.declared.iter();
+        declared.any(|(declared, _)| rerouting::is(name, declared))
+            || rerouting::is(name, model::DECISION_ID_HEADER)
     }
 
     /// What to set and what to remove for `principal`. Of every name all spellings with `_` are removed too:
@@ -92,7 +113,7 @@ impl IdentityHeaders {
     pub(crate) fn edits(&self, principal: &Principal) -> Result<HeaderEdits, String> {
         let mut set = Vec::new();
         let (mut unset, mut others): (Vec<Box<str>>, Vec<Box<str>>) = (Vec::new(), Vec::new());
-        for (name, wanted) in &self.0 {
+        for (name, wanted) in &self.declared {
             match wanted.fill(principal, |_| None) {
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
                     return Err(format!(
@@ -106,18 +127,19 @@ impl IdentityHeaders {
             others.extend(spellings(name));
         }
         others.extend(spellings(model::DECISION_ID_HEADER));
+        others.extend(self.removed.iter().cloned());
         Ok(HeaderEdits::new(set, unset, others))
     }
 
     /// Whether some of them depend on what is asked for.
     pub(crate) fn need_resource(&self) -> bool {
-        self.0.iter().any(|(_, value)| value.needs_resource())
+        self.declared.iter().any(|(_, value)| value.needs_resource())
     }
 
     /// The claims that some of them show.
     pub(crate) fn claims(&self) -> Vec<String> {
         let mut claims: Vec<String> = self
-            .0
+            .declared
             .iter()
             .flat_map(|(_, value)| value.claims())
             .map(str::to_owned)
@@ -129,7 +151,7 @@ impl IdentityHeaders {
 
     /// The attributes of resources that some of them show, with the header's name.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.declared
             .iter()
             .flat_map(|(name, value)| value.attributes().map(move |attribute| (&**name, attribute)))
     }
@@ -149,7 +171,7 @@ impl IdentityHeaders {
             found.map(|(_, value)| value.as_str())
         };
         let mut more = Vec::new();
-        for (name, wanted) in self.0.iter().filter(|(_, value)| value.needs_resource()) {
+        for (name, wanted) in self.declared.iter().filter(|(_, value)| value.needs_resource()) {
             match wanted.fill(principal, attribute) {
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
                     return Err(format!(
@@ -169,32 +191,16 @@ impl IdentityHeaders {
     /// letter nor a digit. The names themselves are overwritten or removed instead, and where headers can be removed, those
     /// with nothing but `_` as well.
     pub(crate) fn alias<'a>(&self, headers: &Headers<'a>, removable: Removable) -> Option<&'a str> {
-        let fold = |byte: u8| {
-            if byte.is_ascii_alphanumeric() {
-                byte.to_ascii_lowercase()
-            } else {
-                b'-'
-            }
-        };
-        let folded_equal =
-            |a: &str, b: &str| a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold));
         let odd = |name: &str| {
             let (dash, underscore) = (name.contains('-'), name.contains('_'));
             let other = |b: u8| !b.is_ascii_alphanumeric() && b != b'-' && b != b'_';
             let stays = underscore && (dash || removable == Removable::No);
             stays || name.bytes().any(other)
         };
-        let declared = || {
-            self.0
-                .iter()
-                .map(|(name, _)| &**name)
-                .chain([model::DECISION_ID_HEADER])
-        };
         headers
             .iter()
             .map(|(name, _)| name)
-            .filter(|name| odd(name))
-            .find(|name| declared().any(|declared| folded_equal(name, declared)))
+            .find(|name| odd(name) && self.is_spelling(name))
     }
 }
 

@@ -21,6 +21,7 @@ mod pipeline;
 pub mod policy;
 pub mod problem;
 mod record;
+mod rerouting;
 pub mod routes;
 mod rules;
 mod settings;
@@ -32,7 +33,7 @@ pub use pipeline::Pipeline;
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{
-    CorsPreflight, Expose, IdentityValue, MetadataPath, MethodOverride, Settings, TcpRouteSettings,
+    CorsPreflight, Expose, IdentityValue, MetadataPath, OnReserved, Settings, TcpRouteSettings,
     default_actions,
 };
 pub use upstream_paths::UpstreamPathSettings;

@@ -82,7 +82,10 @@ impl Pipeline {
         story: &mut Story<'r>,
     ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
         let now = SystemTime::now();
-        story.client_ip = client_ip(check, self.rules.trusted_hops);
+        story.client_ip = client_ip(
+            check,
+            check.listener.trusted_hops.unwrap_or(self.rules.trusted_hops),
+        );
         self.gate(check)?;
         let who = story.who.insert(self.identify(check, waited, now)?);
         let persona = who.persona(&self.rules)?;
@@ -190,7 +193,10 @@ impl Decide for Pipeline {
         let (status, caller) = match malformed.reason {
             Reason::AmbiguousPath => (400, "the path can be read in more than one way"),
             Reason::InvalidHost => (400, "the host is not valid"),
-            Reason::Timeout | Reason::Internal => (403, "the request cannot be checked right now"),
+            Reason::Timeout | Reason::Internal | Reason::Overloaded => {
+                (403, "the request cannot be checked right now")
+            }
+            Reason::StrangePeer => (403, "this is not the place to ask"),
             _ => (400, "the request cannot be read"),
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());

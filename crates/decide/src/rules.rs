@@ -11,8 +11,9 @@ use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
+use crate::rerouting;
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, OnReserved, Settings, TcpRouteSettings};
 use crate::upstream_paths::UpstreamPaths;
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
@@ -29,7 +30,9 @@ pub struct Rules {
     pub(crate) tcp_connect: Action,
     pub(crate) trusted_hops: u8,
     pub(crate) upstream_paths: UpstreamPaths,
-    pub(crate) method_override: MethodOverride,
+    pub(crate) method_override: OnReserved,
+    pub(crate) url_override: OnReserved,
+    pub(crate) header_aliases: OnReserved,
     pub(crate) version: Version,
 }
 
@@ -56,7 +59,12 @@ impl Rules {
     /// Every problem that was found, advice included. Advice alone is returned beside the rules.
     pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = identity::validate(&settings.identity);
-        let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
+        let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
+        if settings.url_override == OnReserved::Refuse {
+            identity_headers.also_remove(&rerouting::QUESTIONS);
+        }
+        let identity_headers = Arc::new(identity_headers);
+        check_answers(settings, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &mut problems);
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
@@ -102,6 +110,8 @@ impl Rules {
                     trusted_hops: settings.trusted_hops,
                     upstream_paths,
                     method_override: settings.method_override,
+                    url_override: settings.url_override,
+                    header_aliases: settings.header_aliases,
                     version: version(settings, sources),
                 },
                 problems,
@@ -147,6 +157,26 @@ fn version(settings: &Settings, sources: &Sources) -> Version {
             hex
         });
     Version(hex.into())
+}
+
+/// What clients are told must not look like what upstreams are told about them: the two go through the same proxy.
+fn check_answers(settings: &Settings, problems: &mut Vec<Problem>) {
+    for (index, route) in settings.routes.iter().enumerate() {
+        let denied = route.on_deny.headers.iter().enumerate();
+        let allowed = route.on_allow.response_headers.iter().enumerate();
+        let denied = denied.map(|(at, (name, _))| (format!("on_deny/headers/{at}"), name));
+        let allowed = allowed.map(|(at, (name, _))| (format!("on_allow/response_headers/{at}"), name));
+        for (field, name) in denied.chain(allowed) {
+            let mut declared = settings.identity_headers.keys().map(String::as_str);
+            if let Some(declared) = declared.find(|declared| rerouting::is(name, declared)) {
+                problems.push(Problem::setting(
+                    format!("/routes/{index}/{field}"),
+                    format!("`{name}` is the identity header `{declared}`, and some proxies take it for that"),
+                    "identity headers are for upstreams: give the header for clients another name",
+                ));
+            }
+        }
+    }
 }
 
 fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {

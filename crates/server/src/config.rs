@@ -17,7 +17,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use listen::check_listeners;
-pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
+pub(crate) use listen::AllowedPeers;
+pub use listen::{DoorSettings, GrpcListen, HttpContract, HttpListen, Listen};
 pub use report::Invalid;
 pub use schema::json_schema;
 
@@ -96,6 +97,10 @@ pub struct Limits {
     /// The largest message of a proxy, in bytes; a request with a larger one is denied. Default: 8388608
     #[serde(default = "default_max_message_bytes")]
     pub max_message_bytes: usize,
+    /// Bytes of messages that one listener reads or answers at the same time; what finds no room is denied.
+    /// Default: 268435456
+    #[serde(default = "default_max_bytes_in_flight")]
+    pub max_bytes_in_flight: usize,
     /// Connections at the same time. Default: 1024
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
@@ -116,6 +121,10 @@ fn default_max_message_bytes() -> usize {
     contracts::grpc::DEFAULT_MAX_MESSAGE_BYTES
 }
 
+fn default_max_bytes_in_flight() -> usize {
+    256 * 1024 * 1024
+}
+
 fn default_max_connections() -> usize {
     1024
 }
@@ -128,6 +137,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_message_bytes: default_max_message_bytes(),
+            max_bytes_in_flight: default_max_bytes_in_flight(),
             max_connections: default_max_connections(),
             max_streams: default_max_streams(),
         }

@@ -57,7 +57,7 @@ async fn connection() -> Stream {
         contract: Contract::EnvoyHttp,
         path: "/check".into(),
     };
-    let doors = HttpDoors::new(Arc::new(Nobody), vec![door], 1024);
+    let doors = HttpDoors::new(Arc::new(Nobody), vec![door], contracts::Listener::new(1024));
     tokio::spawn(http(doors, server, 10, FAST, std::future::pending()));
     client
 }
