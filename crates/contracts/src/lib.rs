@@ -83,9 +83,9 @@ fn is_token(text: &[u8]) -> bool {
 /// True for what the value of a header can be (RFC 9110 section 5.5): no control characters but the tab.
 fn is_field_value(value: &[u8]) -> bool {
     // Looks at every byte whatever was found, which is several at a time.
-    !value
-        .iter()
-        .fold(false, |found, b| found | (*b < 0x20 && *b != b'\t') | (*b == 0x7F))
+    !value.iter().fold(false, |found, b| {
+        found | (*b < 0x20 && *b != b'\t') | (*b == 0x7F)
+    })
 }
 
 #[cfg(test)]

@@ -133,10 +133,7 @@ impl Message {
             whole.extend_from_slice(&data);
         }
         let bytes = if whole.is_empty() { first } else { whole.freeze() };
-        Ok(Self {
-            bytes,
-            _place: place,
-        })
+        Ok(Self { bytes, _place: place })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

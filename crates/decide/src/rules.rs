@@ -171,7 +171,9 @@ fn check_answers(settings: &Settings, problems: &mut Vec<Problem>) {
             if let Some(declared) = declared.find(|declared| rerouting::is(name, declared)) {
                 problems.push(Problem::setting(
                     format!("/routes/{index}/{field}"),
-                    format!("`{name}` is the identity header `{declared}`, and some proxies take it for that"),
+                    format!(
+                        "`{name}` is the identity header `{declared}`, and some proxies take it for that"
+                    ),
                     "identity headers are for upstreams: give the header for clients another name",
                 ));
             }

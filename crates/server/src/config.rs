@@ -16,8 +16,8 @@ use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use listen::check_listeners;
 pub(crate) use listen::AllowedPeers;
+use listen::check_listeners;
 pub use listen::{DoorSettings, GrpcListen, HttpContract, HttpListen, Listen};
 pub use report::Invalid;
 pub use schema::json_schema;

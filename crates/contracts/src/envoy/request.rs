@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::{
-    Body, Check, Decoding, Headers, Host, HttpRequest, ListenerOptions, Malformed, Metadata, Pairs, Peer, Reason, RequestPath,
-    Target, TcpConnection,
+    Body, Check, Decoding, Headers, Host, HttpRequest, ListenerOptions, Malformed, Metadata, Pairs, Peer,
+    Reason, RequestPath, Target, TcpConnection,
 };
 
 use super::CONTRACT;
@@ -136,10 +136,11 @@ impl read::Http<'_> {
             }
             if name.eq_ignore_ascii_case("host") {
                 hosts += 1;
-                let same = Host::parse(text(value, "the host")?)
-                    .is_ok_and(|other| other.as_str() == host.as_str());
+                let same =
+                    Host::parse(text(value, "the host")?).is_ok_and(|other| other.as_str() == host.as_str());
                 if hosts > 1 || !same {
-                    let detail = "there are several hosts: the headers and the field `host` must name the same one";
+                    let detail =
+                        "there are several hosts: the headers and the field `host` must name the same one";
                     return Err(refused(Reason::InvalidHost, detail.to_owned()));
                 }
             }

@@ -137,7 +137,10 @@ fn template(text: &str) -> Result<HeaderValue, String> {
             }
             (_, Some(Part::Text(_))) => {}
             (_, Some(_)) => {
-                return Err("where one value ends and the next begins cannot be told: put something between them".to_owned());
+                return Err(
+                    "where one value ends and the next begins cannot be told: put something between them"
+                        .to_owned(),
+                );
             }
         }
     }
@@ -210,7 +213,9 @@ impl Field {
     fn of(self, principal: &Principal, between: &str) -> Option<String> {
         let known = |text: &str| known(text, between);
         let list = |values: &[String], joint: &str| {
-            let encoded = values.iter().map(|value| encode(value, &format!("{joint}{between}")));
+            let encoded = values
+                .iter()
+                .map(|value| encode(value, &format!("{joint}{between}")));
             let values: Vec<String> = encoded.collect();
             (!values.is_empty()).then(|| values.join(joint))
         };

@@ -209,7 +209,7 @@ async fn decide_directly(pipeline: &Arc<Pipeline>, question: &Question) -> Decis
         context_extensions: Pairs::new(),
         metadata: &NoMetadata,
         timeout: None,
-            listener: model::ListenerOptions::default(),
+        listener: model::ListenerOptions::default(),
     };
     match pipeline.decide_now(&check) {
         Some(decision) => decision,

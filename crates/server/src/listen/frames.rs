@@ -160,12 +160,37 @@ mod tests {
             ("the preface", PREFACE.to_vec(), true, true),
             ("half the settings", begun[..begun.len() - 1].to_vec(), true, true),
             ("settings", begun.clone(), true, false),
-            ("no settings", [&PREFACE[..], &frame(8, 0, 4)].concat(), true, true),
-            ("empty settings", [&PREFACE[..], &frame(SETTINGS, 0, 0)].concat(), true, false),
+            (
+                "no settings",
+                [&PREFACE[..], &frame(8, 0, 4)].concat(),
+                true,
+                true,
+            ),
+            (
+                "empty settings",
+                [&PREFACE[..], &frame(SETTINGS, 0, 0)].concat(),
+                true,
+                false,
+            ),
             ("half a head", [&begun[..], &[0, 0, 1]].concat(), true, true),
-            ("half the headers", [&begun[..], &frame(HEADERS, END_HEADERS, 9)[..12]].concat(), true, true),
-            ("headers", [&begun[..], &frame(HEADERS, END_HEADERS, 9)].concat(), true, false),
-            ("headers that go on", [&begun[..], &frame(HEADERS, 0, 9)].concat(), true, true),
+            (
+                "half the headers",
+                [&begun[..], &frame(HEADERS, END_HEADERS, 9)[..12]].concat(),
+                true,
+                true,
+            ),
+            (
+                "headers",
+                [&begun[..], &frame(HEADERS, END_HEADERS, 9)].concat(),
+                true,
+                false,
+            ),
+            (
+                "headers that go on",
+                [&begun[..], &frame(HEADERS, 0, 9)].concat(),
+                true,
+                true,
+            ),
             (
                 "and on",
                 [&begun[..], &frame(HEADERS, 0, 9), &frame(CONTINUATION, 0, 0)].concat(),
@@ -174,19 +199,38 @@ mod tests {
             ),
             (
                 "and end",
-                [&begun[..], &frame(HEADERS, 0, 9), &frame(CONTINUATION, END_HEADERS, 3)].concat(),
+                [
+                    &begun[..],
+                    &frame(HEADERS, 0, 9),
+                    &frame(CONTINUATION, END_HEADERS, 3),
+                ]
+                .concat(),
                 true,
                 false,
             ),
-            ("half a body", [&begun[..], &frame(DATA, 0, 9)[..12]].concat(), true, false),
-            ("half a ping", [&begun[..], &frame(6, 0, 8)[..12]].concat(), true, true),
+            (
+                "half a body",
+                [&begun[..], &frame(DATA, 0, 9)[..12]].concat(),
+                true,
+                false,
+            ),
+            (
+                "half a ping",
+                [&begun[..], &frame(6, 0, 8)[..12]].concat(),
+                true,
+                true,
+            ),
         ] {
             for piece in [1, 7, 1000] {
                 let mut frames = Frames::new();
                 for bytes in bytes.chunks(piece) {
                     frames.see(bytes);
                 }
-                assert_eq!((frames.is_http2(), frames.owes()), (http2, owes), "{id} by {piece}");
+                assert_eq!(
+                    (frames.is_http2(), frames.owes()),
+                    (http2, owes),
+                    "{id} by {piece}"
+                );
             }
         }
     }

@@ -106,7 +106,9 @@ fn with_http<T>(bytes: &[u8], look: impl FnOnce(&HttpRequest<'_>) -> T) -> T {
 fn every_field_arrives() {
     let bytes = sample().encode_to_vec();
     let request = CheckRequest::read(&bytes).unwrap();
-    let check = request.check(Some(Duration::from_millis(200)), ListenerOptions::default()).unwrap();
+    let check = request
+        .check(Some(Duration::from_millis(200)), ListenerOptions::default())
+        .unwrap();
     let Target::Http(http) = &check.target else {
         panic!("{check:?}");
     };
@@ -288,7 +290,7 @@ fn headers_are_found_and_doubles_are_seen() {
         ),
         (
             None,
-            vec![header("authorization ", "", b"a"), header("", "", b"b")],
+            vec![header("authorization-", "", b"a"), header("x", "", b"b")],
             Ok(None),
         ),
         (None, vec![header(":authorization", "", b"a")], Ok(None)),
