@@ -2,6 +2,7 @@
 //! that cannot be had here sends, byte for byte.
 
 mod apisix;
+mod listeners;
 mod requests;
 mod same;
 mod vectors;

@@ -262,6 +262,13 @@ fn compile(
     mut problems: Vec<Problem>,
 ) -> Result<Loaded, Invalid> {
     check_listeners(&config.listen, &mut problems);
+    if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {
+        problems.push(Problem::setting(
+            "/limits/max_bytes_in_flight",
+            "a message of `max_message_bytes` would never find room",
+            "make it several times as much: it is for all messages of a listener",
+        ));
+    }
     match Rules::compile(&config.settings, &sources) {
         Ok((rules, advice)) if problems.is_empty() => Ok(Loaded {
             config,
