@@ -3,6 +3,7 @@
 
 mod apisix;
 mod listeners;
+mod manifests;
 mod requests;
 mod same;
 mod vectors;

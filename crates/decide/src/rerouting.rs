@@ -62,7 +62,7 @@ pub(crate) fn alias<'a>(headers: &Headers<'a>, excepted: impl Fn(&str) -> bool) 
     find(headers, |name| {
         let odd = name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-');
         let begins = |known: &&str| name.get(..known.len()).is_some_and(|start| is(start, known));
-        odd && PROXIES.iter().any(|known| begins(&known)) && !excepted(name)
+        odd && PROXIES.iter().any(begins) && !excepted(name)
     })
 }
 
