@@ -35,11 +35,8 @@ const PATIENCE: Patience = Patience {
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Who may not ask is only told so.
-const IMPATIENCE: Patience = Patience {
-    head: Duration::from_secs(10),
-    idle: Duration::from_secs(10),
-};
+/// Who may not ask is told so for this long, and is cut off after three times as long.
+const STRANGER: Duration = Duration::from_secs(10);
 
 /// The contracts of a listener.
 #[derive(Debug)]
@@ -70,16 +67,26 @@ impl<D: Decide> Language<D> {
         told: impl Future<Output = ()>,
     ) -> Result<(), String> {
         let stream = tokio::net::TcpStream::from_std(stream).map_err(|error| error.to_string())?;
-        match (self, stranger) {
-            (Self::Grpc(service), None) => grpc(service, stream, max_streams, told).await,
-            (Self::Grpc(service), Some(peer)) => {
-                grpc(service.for_stranger(peer), stream, max_streams, told).await
+        let Some(peer) = stranger else {
+            return match self {
+                Self::Grpc(service) => grpc(service, stream, max_streams, told).await,
+                Self::Http(doors) => http(doors, stream, max_streams, PATIENCE, told).await,
+            };
+        };
+        let told = async {
+            let _ = tokio::time::timeout(STRANGER, told).await;
+        };
+        let answered = async {
+            match self {
+                Self::Grpc(service) => grpc(service.for_stranger(peer), stream, max_streams, told).await,
+                Self::Http(doors) => {
+                    http(doors.for_stranger(peer), stream, max_streams, PATIENCE, told).await
+                }
             }
-            (Self::Http(doors), None) => http(doors, stream, max_streams, PATIENCE, told).await,
-            (Self::Http(doors), Some(peer)) => {
-                http(doors.for_stranger(peer), stream, max_streams, IMPATIENCE, told).await
-            }
-        }
+        };
+        tokio::time::timeout(STRANGER * 3, answered)
+            .await
+            .unwrap_or_else(|_| Err(format!("{peer} may not ask, and would not go")))
     }
 }
 
