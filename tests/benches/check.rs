@@ -47,7 +47,7 @@ impl Warm {
                 .expect("the default configuration is valid")
                 .rules;
             let pipeline = Pipeline::start(rules, Box::new(Nowhere), runtime.handle()).expect("a pipeline");
-            pipeline.first_key_fetches().await;
+            pipeline.live().first_key_fetches().await;
             (issuer, pipeline)
         });
         Self {

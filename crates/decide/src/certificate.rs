@@ -82,6 +82,11 @@ pub(crate) enum CertificateRefusal {
 }
 
 impl ClientCertificates {
+    /// The short name in ids.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Who asks by the peer of a TCP connection; `None` for a peer without a certificate.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod certificate;
 mod client_ip;
 pub mod identity;
 mod identity_headers;
+pub mod lint;
 mod pipeline;
 pub mod policy;
 pub mod problem;
@@ -25,11 +26,12 @@ mod rerouting;
 pub mod routes;
 mod rules;
 mod settings;
+pub mod shadow;
 mod status;
 mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
-pub use pipeline::Pipeline;
+pub use pipeline::{Live, Pipeline};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

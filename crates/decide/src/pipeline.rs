@@ -1,8 +1,10 @@
-//! The order of the steps, from a check to a decision. Start reading at [`Pipeline::judge`].
+//! The order of the steps, from a check to a decision. Start reading at `Live::judge`.
 
 mod answer;
 mod gate;
+mod live;
 mod login;
+mod shadow;
 mod what;
 mod who;
 
@@ -10,26 +12,30 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use model::{Check, Decide, Decision, Malformed, Permit, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
+pub use self::live::Live;
+use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
-use crate::identity::{Awaited, DEFAULT_CACHE_BYTES, Identity, IssuerStatus};
+use crate::identity::{Awaited, Refused};
 use crate::policy::Circumstances;
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
-use crate::rules::{Persona, Rules};
+use crate::rules::Rules;
+use crate::shadow::ShadowReport;
 
 /// How long a check may wait for keys when the proxy does not say how long it waits itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Rules, identity and records, joined: this is what doors ask.
+/// What is in force and who keeps records, joined: this is what doors ask.
 pub struct Pipeline {
-    rules: Rules,
-    identity: Identity<Result<Persona, String>>,
+    live: ArcSwap<Live>,
     recorder: Box<dyn Recorder>,
+    shadows: Shadows,
 }
 
 /// What the walk found out so far, for the record.
@@ -42,86 +48,104 @@ struct Story<'r> {
     resource: Option<String>,
 }
 
+/// How a question is asked.
+struct Asking<'q> {
+    /// When.
+    now: SystemTime,
+    waited: Waited,
+    /// By whom, instead of by whoever the credentials say: for questions that people ask about their rules, never for those
+    /// of a proxy.
+    given: Option<Given<'q>>,
+}
+
+/// Somebody whom nobody has to verify any more.
+#[derive(Clone, Copy)]
+enum Given<'q> {
+    /// Somebody who is known.
+    Principal {
+        principal: &'q Principal,
+        /// When the credential was issued, in Unix seconds.
+        issued_at: Option<f64>,
+    },
+    /// Somebody whose credential is refused.
+    Refused(&'q Refused),
+}
+
 impl Pipeline {
     /// Starts to answer by `rules`. Keys are fetched on the runtime `fetching`.
     ///
     /// # Errors
     /// Problems of the issuers' settings.
-    pub fn start(rules: Rules, recorder: Box<dyn Recorder>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
-        let headers = Arc::clone(&rules.identity_headers);
-        let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
-            Persona::new(principal, &headers)
-        })?;
+    pub fn start(
+        rules: impl Into<Arc<Rules>>,
+        recorder: Box<dyn Recorder>,
+        fetching: &Handle,
+    ) -> Result<Self, Vec<Problem>> {
+        let live = Live::new(rules.into(), fetching)?;
         Ok(Self {
-            rules,
-            identity,
+            live: ArcSwap::from_pointee(live),
             recorder,
+            shadows: Shadows::default(),
         })
     }
 
-    /// The rules that are in force.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    /// Answers by `rules` to people only ([`Self::decide_as`]): no keys are fetched, and every token is refused.
+    pub fn offline(rules: Arc<Rules>, recorder: Box<dyn Recorder>) -> Self {
+        Self {
+            live: ArcSwap::from_pointee(Live::offline(rules)),
+            recorder,
+            shadows: Shadows::default(),
+        }
     }
 
-    /// How the keys of each issuer are.
-    pub fn issuers(&self) -> Vec<IssuerStatus> {
-        self.identity.status()
+    /// What is in force at this moment.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
     }
 
-    /// Waits until the keys of every issuer were fetched once, or could not be.
-    pub async fn first_key_fetches(&self) {
-        self.identity.first_attempts().await;
+    /// What candidate policies would answer otherwise; `None` if there are none.
+    pub fn shadow_report(&self) -> Option<ShadowReport> {
+        self.shadows.report(&self.live.load())
     }
 
-    /// The walk. Every `?` is a denial (or the wait for a key); only the last line says yes.
-    fn judge<'r>(
-        &'r self,
-        check: &Check<'_>,
-        waited: Waited,
-        story: &mut Story<'r>,
-    ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
-        let now = SystemTime::now();
-        story.client_ip = client_ip(
-            check,
-            check.listener.trusted_hops.unwrap_or(self.rules.trusted_hops),
-        );
-        self.gate(check)?;
-        let who = story.who.insert(self.identify(check, waited, now)?);
-        let persona = who.persona(&self.rules)?;
-        let path = self.comparable(check);
-        let what = self.route(check, &path, who.kind(), &mut story.route)?;
-        story.action = Some(&what.action.name);
-        story.resource = Some(what.resource.uid().to_string());
-        let circumstances = Circumstances {
-            check,
-            client_ip: story.client_ip,
-            now,
-            token_age: who.token_age(now),
-            path: &path,
-            capability_path: what.capability_path.as_deref(),
-            client_certificates: self.rules.client_certificates.as_ref(),
+    /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
+    /// who ask about their rules. Credentials in the check are not looked at.
+    pub fn decide_as(&self, check: &Check<'_>, principal: &Principal, now: SystemTime) -> Decision {
+        let given = Given::Principal {
+            principal,
+            issued_at: None,
         };
-        let policies = &self.rules.policies;
-        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
-        let edits = self.edits(who, persona, &what)?;
-        answer(judgement, who, actor, &edits, what.route)
+        self.decide_given(check, given, now)
+    }
+
+    /// Denies `check` as if somebody had asked whose credential is refused like that.
+    pub fn decide_refused(&self, check: &Check<'_>, refused: &Refused, now: SystemTime) -> Decision {
+        self.decide_given(check, Given::Refused(refused), now)
+    }
+
+    fn decide_given(&self, check: &Check<'_>, given: Given<'_>, now: SystemTime) -> Decision {
+        let asking = Asking {
+            now,
+            waited: Waited::Yes,
+            given: Some(given),
+        };
+        self.walk(&self.live.load(), check, &asking, Instant::now())
+            .unwrap_or_else(|_| self.waited_twice(&self.live.load()))
     }
 
     /// Walks once; `Err` when something must be waited for first.
-    fn walk(&self, check: &Check<'_>, waited: Waited, started: Instant) -> Result<Decision, Awaited> {
+    fn walk(
+        &self,
+        live: &Arc<Live>,
+        check: &Check<'_>,
+        asking: &Asking<'_>,
+        started: Instant,
+    ) -> Result<Decision, Awaited> {
         let mut story = Story::default();
-        let verdict = self.judge(check, waited, &mut story);
-        let version = self.rules.version.clone();
-        let decision = match verdict {
-            Ok((permit, policies)) => Decision::allow(permit, policies, version),
-            Err(Stop::Denied(mut denial, policies)) => {
-                denial.redirect = self.login(check, denial.status);
-                Decision::deny(*denial, policies, version)
-            }
-            Err(Stop::Wait(wanted)) => return Err(wanted),
-        };
+        let verdict = live.judge(check, asking, &mut story);
+        let decision = decided(live, check, verdict)?;
         self.record(Some(check), &story, &decision, check.contract, started);
+        self.shadows.offer(live, check, asking.now, &story, &decision);
         Ok(decision)
     }
 
@@ -149,9 +173,70 @@ impl Pipeline {
             took: started.elapsed(),
         });
     }
+
+    fn waited_twice(&self, live: &Live) -> Decision {
+        let denial = deny(
+            403,
+            Reason::Internal,
+            "the request cannot be checked right now",
+            "it was waited twice".to_owned(),
+        );
+        Decision::deny(denial, Vec::new(), live.rules.version.clone())
+    }
 }
 
-/// Whether was waited already.
+impl Live {
+    /// The walk. Every `?` is a denial (or the wait for a key); only the last line says yes.
+    fn judge<'r>(
+        &'r self,
+        check: &Check<'_>,
+        asking: &Asking<'_>,
+        story: &mut Story<'r>,
+    ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
+        let now = asking.now;
+        let hops = check.listener.trusted_hops.unwrap_or(self.rules.trusted_hops);
+        story.client_ip = client_ip(check, hops);
+        self.gate(check)?;
+        let who = story.who.insert(self.identify(check, asking)?);
+        let persona = who.persona(&self.rules)?;
+        let path = self.comparable(check);
+        let what = self.route(check, &path, who.kind(), &mut story.route)?;
+        story.action = Some(&what.action.name);
+        story.resource = Some(what.resource.uid().to_string());
+        let circumstances = Circumstances {
+            check,
+            client_ip: story.client_ip,
+            now,
+            token_age: who.token_age(now),
+            path: &path,
+            capability_path: what.capability_path.as_deref(),
+            client_certificates: self.rules.client_certificates.as_ref(),
+        };
+        let policies = &self.rules.policies;
+        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        let edits = self.edits(who, persona, &what)?;
+        answer(judgement, who, actor, &edits, what.route)
+    }
+}
+
+/// The decision that a walk ends with; `Err` when something must be waited for first.
+fn decided(
+    live: &Live,
+    check: &Check<'_>,
+    verdict: Result<(Permit, Vec<Arc<str>>), Stop>,
+) -> Result<Decision, Awaited> {
+    let version = live.rules.version.clone();
+    match verdict {
+        Ok((permit, policies)) => Ok(Decision::allow(permit, policies, version)),
+        Err(Stop::Denied(mut denial, policies)) => {
+            denial.redirect = live.login(check, denial.status);
+            Ok(Decision::deny(*denial, policies, version))
+        }
+        Err(Stop::Wait(wanted)) => Err(wanted),
+    }
+}
+
+/// Whether it was waited already.
 #[derive(Clone, Copy)]
 enum Waited {
     No,
@@ -160,12 +245,19 @@ enum Waited {
 
 impl Decide for Pipeline {
     fn decide_now(&self, check: &Check<'_>) -> Option<Decision> {
-        self.walk(check, Waited::No, Instant::now()).ok()
+        self.walk(
+            &self.live.load(),
+            check,
+            &Asking::by_credentials(Waited::No),
+            Instant::now(),
+        )
+        .ok()
     }
 
     async fn decide(&self, check: &Check<'_>) -> Decision {
         let started = Instant::now();
-        let wanted = match self.walk(check, Waited::No, started) {
+        let live = self.live.load_full();
+        let wanted = match self.walk(&live, check, &Asking::by_credentials(Waited::No), started) {
             Ok(decision) => return decision,
             Err(wanted) => wanted,
         };
@@ -174,18 +266,10 @@ impl Decide for Pipeline {
             .timeout
             .map_or(PATIENCE, |timeout| timeout.mul_f64(0.8).min(PATIENCE));
         let in_time = tokio::time::timeout(patience, wanted.wait()).await;
-        match (in_time, self.walk(check, Waited::Yes, started)) {
+        let asking = Asking::by_credentials(Waited::Yes);
+        match (in_time, self.walk(&live, check, &asking, started)) {
             (_, Ok(decision)) => decision,
-            (_, Err(_)) => {
-                let log = "it was waited twice".to_owned();
-                let denial = deny(
-                    403,
-                    Reason::Internal,
-                    "the request cannot be checked right now",
-                    log,
-                );
-                Decision::deny(denial, Vec::new(), self.rules.version.clone())
-            }
+            (_, Err(_)) => self.waited_twice(&live),
         }
     }
 
@@ -200,7 +284,7 @@ impl Decide for Pipeline {
             _ => (400, "the request cannot be read"),
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());
-        let decision = Decision::deny(denial, Vec::new(), self.rules.version.clone());
+        let decision = Decision::deny(denial, Vec::new(), self.live.load().rules.version.clone());
         self.record(
             None,
             &Story::default(),
@@ -209,6 +293,17 @@ impl Decide for Pipeline {
             Instant::now(),
         );
         decision
+    }
+}
+
+impl Asking<'_> {
+    /// As proxies ask: now, and whoever the credentials say.
+    fn by_credentials(waited: Waited) -> Self {
+        Self {
+            now: SystemTime::now(),
+            waited,
+            given: None,
+        }
     }
 }
 

@@ -4,10 +4,12 @@ mod body;
 mod context;
 mod entities;
 mod load;
+mod outline;
 mod schema;
 
 pub use entities::{PrincipalEntity, ResourceEntity};
 pub use load::{SourceFile, Sources};
+pub use outline::{Outline, outline};
 pub use schema::{ActionTable, GENERATED};
 
 use std::collections::HashMap;
@@ -180,9 +182,28 @@ impl Policies {
         self.known.len()
     }
 
+    /// The names of all policies, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.values().map(|known| &*known.name)
+    }
+
+    /// The name of what a policy file says: that of the template for a policy that was linked from one.
+    pub fn written(&self, name: &str) -> String {
+        let policy = self.set.policy(&PolicyId::new(name));
+        match policy.and_then(cedar_policy::Policy::template_id) {
+            Some(template) => template.to_string(),
+            None => name.to_owned(),
+        }
+    }
+
     /// The whole schema in Cedar's syntax: the user's entity types with the generated actions and context.
     pub fn schema_text(&self) -> &str {
         &self.schema_text
+    }
+
+    /// What of requests policies may look at.
+    pub(crate) fn exposed(&self) -> &crate::settings::Expose {
+        self.context.exposed()
     }
 
     /// The compiled schema.

@@ -97,7 +97,7 @@ impl fmt::Display for Problem {
 }
 
 /// `"did you mean …?"` for the candidate that is closest to `word`, or an empty string.
-pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     candidates
         .into_iter()
         .map(|c| (strsim::damerau_levenshtein(word, c), c))

@@ -14,6 +14,7 @@ use crate::problem::{Problem, Severity};
 use crate::rerouting;
 use crate::routes::{self, Action, RouteTable};
 use crate::settings::{CorsPreflight, OnReserved, Settings, TcpRouteSettings};
+use crate::shadow::Candidate;
 use crate::upstream_paths::UpstreamPaths;
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
@@ -34,6 +35,8 @@ pub struct Rules {
     pub(crate) url_override: OnReserved,
     pub(crate) header_aliases: OnReserved,
     pub(crate) version: Version,
+    /// Rules that are asked beside these.
+    pub(crate) candidate: Option<Candidate>,
 }
 
 /// A principal in the forms that a decision needs; made once per verified credential.
@@ -113,6 +116,7 @@ impl Rules {
                     url_override: settings.url_override,
                     header_aliases: settings.header_aliases,
                     version: version(settings, sources),
+                    candidate: None,
                 },
                 problems,
             )),
@@ -124,6 +128,13 @@ impl Rules {
         }
     }
 
+    /// The same, with a candidate that is asked beside them and never answers.
+    #[must_use]
+    pub fn with_candidate(mut self, candidate: Candidate) -> Self {
+        self.candidate = Some(candidate);
+        self
+    }
+
     /// The loaded policies.
     pub fn policies(&self) -> &Policies {
         &self.policies
@@ -132,6 +143,17 @@ impl Rules {
     /// The compiled routes.
     pub fn routes(&self) -> &RouteTable {
         &self.routes
+    }
+
+    /// Whom claims would make, by the issuers of these rules.
+    pub fn rehearsal(&self) -> identity::Rehearsal {
+        identity::Rehearsal::new(&self.identity)
+    }
+
+    /// The short names with which ids of principals can begin.
+    pub fn principal_names(&self) -> Vec<&str> {
+        let certificates = self.client_certificates.as_ref().map(ClientCertificates::name);
+        self.identity.names().into_iter().chain(certificates).collect()
     }
 
     /// Which rules these are.

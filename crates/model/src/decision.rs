@@ -105,6 +105,24 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every class.
+    pub const ALL: [Self; 14] = [
+        Self::Permitted,
+        Self::NoPermit,
+        Self::Forbidden,
+        Self::PolicyError,
+        Self::CredentialMissing,
+        Self::CredentialRefused,
+        Self::KeysUnavailable,
+        Self::NoRoute,
+        Self::NoMethod,
+        Self::AmbiguousPath,
+        Self::InvalidHost,
+        Self::Malformed,
+        Self::Timeout,
+        Self::Internal,
+    ];
+
     /// The name in logs, metadata and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -86,6 +86,22 @@ impl<'a> Host<'a> {
     pub fn port(&self) -> Option<u16> {
         self.port
     }
+
+    /// A copy that borrows nothing.
+    pub(crate) fn to_static(&self) -> Host<'static> {
+        Host {
+            name: Cow::Owned(self.name.to_string()),
+            port: self.port,
+        }
+    }
+
+    /// The same, borrowed from here.
+    pub(crate) fn borrowed(&self) -> Host<'_> {
+        Host {
+            name: Cow::Borrowed(&self.name),
+            port: self.port,
+        }
+    }
 }
 
 fn number(port: &str) -> Result<u16, HostRefusal> {

@@ -1,7 +1,11 @@
 //! The command line: verbs are ordinary words, exit codes mean something.
 
 mod check;
+mod lint;
+mod matrix;
 mod serve;
+mod shadow;
+mod test;
 mod token;
 mod validate;
 
@@ -15,7 +19,8 @@ use clap::{Parser, Subcommand};
 use crate::config;
 use crate::demo;
 
-/// Exit codes: 0 done (or allowed), 1 failed, 2 wrong usage, 3 denied (or refused), 4 invalid configuration.
+/// Exit codes: 0 done (or allowed), 1 failed, 2 wrong usage, 3 denied (or refused), 4 invalid configuration, 5 tests of
+/// policies failed.
 pub mod exit {
     use std::process::ExitCode;
 
@@ -28,6 +33,10 @@ pub mod exit {
     /// The configuration is not valid.
     pub fn invalid() -> ExitCode {
         ExitCode::from(4)
+    }
+    /// `test`: some answer is not the right one. `matrix --check`: the committed table is out of date.
+    pub fn tests_failed() -> ExitCode {
+        ExitCode::from(5)
     }
 }
 
@@ -45,10 +54,12 @@ Examples:
   portcullis validate --config portcullis.yaml       every problem at once, before anything runs
   portcullis serve --config portcullis.yaml
   portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
+  portcullis test policies                           the tests of policies, offline
   portcullis token inspect --config portcullis.yaml < token.txt
+  portcullis shadow report                           what candidate policies would answer otherwise
 
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
-4 invalid configuration.";
+4 invalid configuration, 5 tests of policies failed.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -60,11 +71,20 @@ enum Verb {
     Check(check::Ask),
     /// Check the configuration, schema, policies and routes, and print every problem
     Validate(validate::Validate),
+    /// Run the tests of policies: suites of questions with their right answers
+    Test(test::Test),
+    /// Print who may do what as a table, or compare it with the committed one
+    Matrix(matrix::Matrix),
+    /// Look for what is valid and probably not meant: policies without names, without tests, twice, too wide
+    Lint(lint::Lint),
     /// Print the whole Cedar schema: your entity types with the generated actions and context
     Schema(ConfigFile),
     /// About tokens: explain one
     #[command(subcommand)]
     Token(token::TokenVerb),
+    /// About candidate policies (`shadow`): what they would answer otherwise
+    #[command(subcommand)]
+    Shadow(shadow::ShadowVerb),
     /// About the configuration file
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -110,7 +130,11 @@ impl Cli {
             Verb::Demo(demo) => demo.run(),
             Verb::Check(ask) => ask.run(),
             Verb::Validate(validate) => validate.run(),
+            Verb::Test(test) => test.run(),
+            Verb::Matrix(matrix) => matrix.run(),
+            Verb::Lint(lint) => lint.run(),
             Verb::Token(verb) => verb.run(),
+            Verb::Shadow(verb) => verb.run(),
             Verb::Schema(file) => match file.load() {
                 Ok(loaded) => {
                     say(loaded.rules.policies().schema_text());
@@ -140,12 +164,19 @@ fn say(text: &str) {
     clippy::print_stderr,
     reason = "problems are told to the person at the terminal"
 )]
-fn eprint_invalid(invalid: &config::Invalid) {
-    eprint!("{invalid}");
-    let errors = invalid.errors();
+fn eprint_invalids(invalid: &[config::Invalid]) {
+    let mut errors = 0;
+    for invalid in invalid {
+        eprint!("{invalid}");
+        errors += invalid.errors();
+    }
     if errors > 0 {
         eprintln!("{errors} problem{} to mend", if errors == 1 { "" } else { "s" });
     }
+}
+
+fn eprint_invalid(invalid: &config::Invalid) {
+    eprint_invalids(std::slice::from_ref(invalid));
 }
 
 /// Why a verb ends early.

@@ -1,5 +1,6 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
+mod checked;
 mod listen;
 mod paths;
 mod references;
@@ -9,13 +10,16 @@ mod yaml;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use decide::policy::{SourceFile, Sources};
 use decide::problem::{Place, Problem};
+use decide::shadow::{Candidate, Sample};
 use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use checked::Checked;
 pub(crate) use listen::AllowedPeers;
 use listen::check_listeners;
 pub use listen::{DoorSettings, GrpcListen, HttpContract, HttpListen, Listen};
@@ -43,6 +47,10 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Schema and policy files.
     pub policies: PolicyFiles,
+    /// Policies to try: they are asked beside those in force and never answer. `portcullis shadow report` shows what they
+    /// would answer otherwise. Default: none
+    #[serde(default)]
+    pub shadow: Option<ShadowSettings>,
     /// Where decision records go. Default: `stdout`
     #[serde(default)]
     pub decision_log: DecisionLogSettings,
@@ -73,6 +81,20 @@ pub struct PolicyFiles {
     pub schema: Vec<PathBuf>,
     /// Policies in Cedar's syntax.
     pub files: Vec<PathBuf>,
+}
+
+/// Candidate policies. Whatever is not said here is as in `policies`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowSettings {
+    /// Policies in place of `policies.files`. Example: `[candidate/]`
+    pub files: Vec<PathBuf>,
+    /// Entity types in place of `policies.schema`.
+    #[serde(default)]
+    pub schema: Option<Vec<PathBuf>>,
+    /// The share of decisions that they are asked about, from 0 to 1. Default: 1
+    #[serde(default)]
+    pub sample: Sample,
 }
 
 /// A sink for decision records: one JSON object a line.
@@ -150,7 +172,7 @@ pub struct Loaded {
     /// The settings of the server.
     pub config: Config,
     /// The compiled routes and policies.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// What is worth knowing and breaks nothing.
     pub advice: Invalid,
 }
@@ -183,8 +205,15 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
     let (document, config, mut problems) = read_settings(document, folder)?;
     let before = problems.len();
     let mut read = |key, extension, paths| read_files(key, extension, paths, folder, &mut problems);
-    let schema = read("schema", "cedarschema", &config.policies.schema);
-    let policies = read("files", "cedar", &config.policies.files);
+    let schema = read("/policies/schema", "cedarschema", &config.policies.schema);
+    let policies = read("/policies/files", "cedar", &config.policies.files);
+    let candidate = config.shadow.as_ref().map(|shadow| Sources {
+        schema: match &shadow.schema {
+            Some(paths) => read("/shadow/schema", "cedarschema", paths),
+            None => schema.clone(),
+        },
+        policies: read("/shadow/files", "cedar", &shadow.files),
+    });
     let sources = Sources { schema, policies };
     let unread = problems.split_off(before);
     if !unread.is_empty() || document.references().failed_near("/policies") {
@@ -196,7 +225,7 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
         );
         return Err(Invalid::new(document, sources, problems));
     }
-    compile(document, config, sources, problems)
+    compile(document, config, sources, candidate, problems)
 }
 
 /// The same with the sources at hand instead of in files; other relative paths begin at the current folder.
@@ -206,7 +235,7 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
     let (document, config, problems) = read_settings(document, Path::new(""))?;
-    compile(document, config, sources, problems)
+    compile(document, config, sources, None, problems)
 }
 
 /// The settings, with the unknown ones left out and reported: everything else can be looked at all the same.
@@ -259,6 +288,7 @@ fn compile(
     document: yaml::Document,
     config: Config,
     sources: Sources,
+    candidate: Option<Sources>,
     mut problems: Vec<Problem>,
 ) -> Result<Loaded, Invalid> {
     check_listeners(&config.listen, &mut problems);
@@ -269,16 +299,47 @@ fn compile(
             "make it several times as much: it is for all messages of a listener",
         ));
     }
-    match Rules::compile(&config.settings, &sources) {
-        Ok((rules, advice)) if problems.is_empty() => Ok(Loaded {
+    let rules = Rules::compile(&config.settings, &sources);
+    let shadow = config.shadow.as_ref().zip(candidate.as_ref());
+    let shadow = shadow.map(|(shadow, sources)| (shadow.sample, Rules::compile(&config.settings, sources)));
+    let all = Sources::all([Some(sources), candidate].into_iter().flatten());
+    let (mut found, rules) = match rules {
+        Ok((rules, advice)) => (advice, Some(rules)),
+        Err(found) => (found, None),
+    };
+    let candidate = match shadow {
+        None => Ok(None),
+        Some((sample, compiled)) => {
+            let (more, rules) = match compiled {
+                Ok((rules, advice)) => (advice, Some(rules)),
+                Err(found) => (found, None),
+            };
+            // What is wrong with the settings is wrong for both.
+            let more: Vec<Problem> = more
+                .into_iter()
+                .filter(|problem| !found.contains(problem))
+                .collect();
+            found.extend(more);
+            let candidate = rules.map(|rules| Candidate {
+                rules: Arc::new(rules),
+                sample,
+            });
+            candidate.map(Some).ok_or(())
+        }
+    };
+    match (rules, candidate) {
+        (Some(rules), Ok(candidate)) if problems.is_empty() => Ok(Loaded {
             config,
-            rules,
-            advice: Invalid::new(document, sources, advice),
+            rules: Arc::new(match candidate {
+                Some(candidate) => rules.with_candidate(candidate),
+                None => rules,
+            }),
+            advice: Invalid::new(document, all, found),
         }),
-        Ok((_, found)) | Err(found) => {
+        _ => {
             let references = document.references();
             problems.extend(found.into_iter().filter(|problem| !references.explains(problem)));
-            Err(Invalid::new(document, sources, problems))
+            Err(Invalid::new(document, all, problems))
         }
     }
 }
@@ -293,7 +354,7 @@ fn read_files(
     let mut files = Vec::new();
     for (index, path) in paths.iter().enumerate() {
         let full = folder.join(path);
-        let pointer = format!("/policies/{key}/{index}");
+        let pointer = format!("{key}/{index}");
         let named = match list(&full, extension) {
             Ok(named) => named,
             Err(error) => {

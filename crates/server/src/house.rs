@@ -53,7 +53,7 @@ impl House {
     /// An address that cannot be had.
     pub async fn start(
         config: &Config,
-        rules: Rules,
+        rules: Arc<Rules>,
         recorder: Box<dyn Recorder>,
     ) -> Result<Self, StartError> {
         let pipeline = Arc::new(

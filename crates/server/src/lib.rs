@@ -10,3 +10,4 @@ pub mod decision_log;
 pub mod demo;
 pub mod house;
 mod listen;
+pub mod policy_tests;

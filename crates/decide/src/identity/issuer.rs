@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::actor::{self, ClientActs};
 use super::algorithm::Algorithm;
 use super::awaited::Awaited;
-use super::claims::{Claims, Demands, MAX_ENTRIES, Registered, fault, has_expired};
+use super::claims::{Claims, Demands, MAX_ENTRIES, Registered, fault, has_expired, unix_seconds};
 use super::credentials::Place;
 use super::fetch::{self, Source};
 use super::jwks::KeySet;
@@ -31,6 +31,9 @@ const MAX_GROUP_BYTES: usize = 64 * 1024;
 
 /// How the settings write that a header has no `typ`.
 const ABSENT: &str = "absent";
+
+/// How long a token lives whose claims do not say, in a rehearsal.
+const USUAL_LIFETIME_SECONDS: u64 = 300;
 
 /// What a good credential says. Only verifiers make one.
 #[derive(Clone, Debug)]
@@ -202,20 +205,7 @@ impl Issuer {
     /// The order: what costs nothing first, so that a hopeless token neither waits for a fetch nor causes one; the
     /// principal last, because nothing else of an unverified token means anything.
     fn judge(&self, jws: &Jws<'_>, now: SystemTime) -> Result<Proven, Stop> {
-        if !self.algorithms.contains(&jws.algorithm) {
-            return Err(TokenRefusal::AlgorithmNotAllowed(jws.algorithm).into());
-        }
-        let purpose = self.types.purpose(jws.typ.as_deref())?;
-        if jws.kid.is_none() && self.kid == KidRule::Required {
-            return Err(TokenRefusal::KidMissing("`kid` of the issuer is `required`").into());
-        }
-        mapping::check_required(Claims(&jws.claims), &self.required)?;
-        let mapped = self.mapping.apply(&jws.claims, self.profile);
-        let claims = Claims(&mapped);
-        let mut registered = Registered::check(claims, &self.demands, now)?;
-        if let Some(sub) = Claims(&jws.claims).name("sub")? {
-            sub.clone_into(&mut registered.sub);
-        }
+        let (purpose, registered) = self.check(jws, now)?;
         let (kid, generation) = check_signature(&self.keys, jws)?;
         let principal = self.principal(&jws.claims, &registered, purpose)?;
         Ok(Proven {
@@ -224,6 +214,67 @@ impl Issuer {
             kid: Some(kid),
             generation,
         })
+    }
+
+    /// All that [`Self::judge`] does but the signature: proves nothing.
+    pub(super) fn rehearse(&self, jws: &Jws<'_>, now: SystemTime) -> Result<Principal, TokenRefusal> {
+        let (purpose, registered) = self.check(jws, now)?;
+        self.principal(&jws.claims, &registered, purpose)
+    }
+
+    /// What is checked before the signature.
+    fn check(&self, jws: &Jws<'_>, now: SystemTime) -> Result<(Purpose, Registered), TokenRefusal> {
+        if !self.algorithms.contains(&jws.algorithm) {
+            return Err(TokenRefusal::AlgorithmNotAllowed(jws.algorithm));
+        }
+        let purpose = self.types.purpose(jws.typ.as_deref())?;
+        if jws.kid.is_none() && self.kid == KidRule::Required {
+            return Err(TokenRefusal::KidMissing("`kid` of the issuer is `required`"));
+        }
+        mapping::check_required(Claims(&jws.claims), &self.required)?;
+        let mapped = self.mapping.apply(&jws.claims, self.profile);
+        let claims = Claims(&mapped);
+        let mut registered = Registered::check(claims, &self.demands, now)?;
+        if let Some(sub) = Claims(&jws.claims).name("sub")? {
+            sub.clone_into(&mut registered.sub);
+        }
+        Ok((purpose, registered))
+    }
+
+    /// A JOSE header that this issuer might write, of a token whose purpose it leaves unsaid if it ever does.
+    pub(super) fn usual_header(&self) -> Map<String, Value> {
+        let mut header = Map::new();
+        header.insert("kid".to_owned(), "rehearsal".into());
+        if let Some(algorithm) = self.algorithms.first() {
+            header.insert("alg".to_owned(), algorithm.as_str().into());
+        }
+        let unsaid = |typ: &&String| matches!(typ.as_str(), "jwt" | ABSENT);
+        let types = &self.types.0;
+        if let Some(typ) = types
+            .iter()
+            .find(unsaid)
+            .or(types.first())
+            .filter(|typ| *typ != ABSENT)
+        {
+            header.insert("typ".to_owned(), typ.as_str().into());
+        }
+        header
+    }
+
+    /// Claims that every token for us has at the time `now`.
+    pub(super) fn usual_claims(&self, now: SystemTime) -> Map<String, Value> {
+        let now = unix_seconds(now) as u64;
+        let audience = self.demands.audiences.first().cloned();
+        let claims = [
+            ("iss", Some(self.url.as_str().into())),
+            ("aud", audience.map(Value::from)),
+            ("iat", Some(now.into())),
+            ("exp", Some((now + USUAL_LIFETIME_SECONDS).into())),
+        ];
+        let claims = claims
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        claims.collect()
     }
 
     /// Who a verified token speaks of: as the profile reads it, then what is the same for all profiles.

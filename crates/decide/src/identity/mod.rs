@@ -32,6 +32,7 @@ mod keys;
 mod mapping;
 mod oidc;
 mod refusal;
+mod rehearsal;
 mod roles;
 mod scitokens;
 mod settings;
@@ -62,6 +63,7 @@ pub use self::credentials::MAX_TOKEN_BYTES;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::introspection::IntrospectionSettings;
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
+pub use self::rehearsal::Rehearsal;
 pub(crate) use self::settings::short_name;
 pub use self::settings::{IssuerSettings, Profile};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
@@ -133,6 +135,11 @@ impl<D: Send + Sync + 'static> Identity<D> {
         }
         let verifiers = Verifier::all(settings, fetching);
         Ok(Self::with_verifiers(verifiers, cache_bytes, derive))
+    }
+
+    /// Nobody's identity: for questions that people ask, where nothing is fetched and no token is verified.
+    pub(crate) fn without_verifiers(derive: impl Fn(&Principal) -> D + Send + Sync + 'static) -> Self {
+        Self::with_verifiers(Vec::new(), 0, derive)
     }
 
     fn with_verifiers(

@@ -2,13 +2,13 @@
 
 use model::{Check, Contract, Reason, Target};
 
-use super::Pipeline;
 use super::answer::{Stop, deny};
+use super::live::Live;
 use crate::identity_headers::Removable;
 use crate::rerouting;
 use crate::settings::OnReserved;
 
-impl Pipeline {
+impl Live {
     /// Refuses headers that some upstreams cannot tell from one that only we or a proxy may set, and those that name
     /// another method, path or host.
     pub(super) fn gate(&self, check: &Check<'_>) -> Result<(), Stop> {

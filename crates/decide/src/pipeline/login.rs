@@ -2,13 +2,13 @@
 
 use model::{Check, HttpRequest, Target};
 
-use super::Pipeline;
+use super::live::Live;
 use crate::routes::{Found, percent_encode};
 
 /// Longest URL, percent-encoded, that is passed on to a login; a longer one loses its query first.
 const MAX_URL_BYTES: usize = 4 * 1024;
 
-impl Pipeline {
+impl Live {
     /// Where to go instead of `status`, if the route of the request has a login and a person is waiting for a page.
     pub(super) fn login(&self, check: &Check<'_>, status: u16) -> Option<Box<str>> {
         let Target::Http(request) = &check.target else {

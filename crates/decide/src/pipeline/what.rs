@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use model::{Check, HttpRequest, PrincipalKind, Reason, Target, TcpConnection};
 
-use super::Pipeline;
 use super::answer::{Stop, denial_of, internal};
+use super::live::Live;
 use crate::policy::ResourceEntity;
 use crate::routes::{Action, DenyAnswer, Found, Route};
 
@@ -22,7 +22,7 @@ pub(super) struct What<'r> {
     pub(super) capability_path: Option<String>,
 }
 
-impl Pipeline {
+impl Live {
     /// The canonical path of the request as it is compared; empty for a connection.
     pub(super) fn comparable<'c>(&self, check: &'c Check<'_>) -> Cow<'c, str> {
         match &check.target {

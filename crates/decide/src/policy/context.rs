@@ -79,6 +79,11 @@ impl ContextUse {
         }
     }
 
+    /// What of requests policies may look at.
+    pub(super) fn exposed(&self) -> &Expose {
+        &self.expose
+    }
+
     /// Builds the context.
     pub(super) fn build(
         &self,

@@ -34,6 +34,25 @@ pub struct Sources {
     pub policies: Vec<SourceFile>,
 }
 
+impl Sources {
+    /// All files of these, each once.
+    pub fn all(several: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for sources in several {
+            let add = |to: &mut Vec<SourceFile>, from: Vec<SourceFile>| {
+                for file in from {
+                    if !to.contains(&file) {
+                        to.push(file);
+                    }
+                }
+            };
+            add(&mut all.schema, sources.schema);
+            add(&mut all.policies, sources.policies);
+        }
+        all
+    }
+}
+
 /// Annotations that mean something.
 const ANNOTATIONS: [&str; 4] = ["id", "reason", "status", "doc"];
 
@@ -418,7 +437,7 @@ fn flatten(diagnostic: &dyn Diagnostic) -> Vec<(String, String, (usize, usize))>
 }
 
 /// Cedar names the policies of a file `policy0`, `policy1`, …
-fn number(id: &PolicyId) -> usize {
+pub(super) fn number(id: &PolicyId) -> usize {
     let id = id.to_string();
     id.trim_start_matches("policy").parse().unwrap_or(usize::MAX)
 }

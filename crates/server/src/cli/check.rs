@@ -86,7 +86,8 @@ impl Ask {
             let pipeline = Pipeline::start(loaded.rules, Box::new(memory.clone()), &handle)
                 .map_err(|problems| Failure::Message(format!("{problems:?}")))?;
             if question.headers.iter().any(|(name, _)| name == "authorization") {
-                let _ = tokio::time::timeout(Duration::from_secs(10), pipeline.first_key_fetches()).await;
+                let _ =
+                    tokio::time::timeout(Duration::from_secs(10), pipeline.live().first_key_fetches()).await;
             }
             Ok::<Decision, Failure>(decide_directly(&Arc::new(pipeline), question).await)
         })?;

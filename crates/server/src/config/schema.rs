@@ -24,8 +24,12 @@ pub fn json_schema() -> Value {
 
 /// Everything in `value` that the schema does not allow.
 pub(super) fn check(value: &Value) -> Vec<Problem> {
-    let schema = json_schema();
-    let validator = match validator(&schema) {
+    check_by(&json_schema(), value)
+}
+
+/// Everything in `value` that this schema does not allow.
+pub(super) fn check_by(schema: &Value, value: &Value) -> Vec<Problem> {
+    let validator = match validator(schema) {
         Ok(validator) => validator,
         Err(error) => {
             return vec![Problem::setting(
@@ -37,7 +41,7 @@ pub(super) fn check(value: &Value) -> Vec<Problem> {
     };
     let mut problems: Vec<Problem> = validator
         .iter_errors(value)
-        .flat_map(|error| describe(&error, &schema))
+        .flat_map(|error| describe(&error, schema))
         .collect();
     problems.sort_by_key(ToString::to_string);
     problems.dedup();

@@ -114,6 +114,13 @@ impl Document {
         }
     }
 
+    /// The line (from 1) of the value that a JSON pointer names.
+    pub(super) fn line(&self, pointer: &str) -> usize {
+        let (start, _) = self.locate(pointer);
+        let before = self.text.get(..start).unwrap_or_default();
+        before.matches('\n').count() + 1
+    }
+
     fn find(&self, pointer: &str) -> Option<&Place> {
         let mut place = self.root.as_ref()?;
         for step in pointer.split('/').skip(1) {

@@ -7,6 +7,7 @@ mod documents;
 mod flood;
 mod references;
 mod serving;
+mod shadow;
 mod token;
 
 use std::path::{Path, PathBuf};
