@@ -23,6 +23,7 @@ mod pipeline;
 pub mod policy;
 pub mod problem;
 mod record;
+mod rerouting;
 pub mod routes;
 mod rules;
 mod settings;
@@ -35,7 +36,7 @@ pub use pipeline::{Live, Pipeline, Replaced};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{
-    CorsPreflight, Expose, IdentityValue, MetadataPath, MethodOverride, Settings, TcpRouteSettings,
+    CorsPreflight, Expose, IdentityValue, MetadataPath, OnReserved, Settings, TcpRouteSettings,
     default_actions,
 };
 pub use upstream_paths::UpstreamPathSettings;

@@ -268,7 +268,8 @@ impl Live {
     fn judge<'r>(&'r self, check: &Check<'_>, asking: &Asking<'_>, story: &mut Story<'r>) -> Verdict {
         let now = asking.now;
         let known = asking.given.and_then(|given| given.client_ip());
-        story.client_ip = known.or_else(|| client_ip(check, self.rules.trusted_hops));
+        let hops = check.listener.trusted_hops.unwrap_or(self.rules.trusted_hops);
+        story.client_ip = known.or_else(|| client_ip(check, hops));
         story.notes.at("gate");
         self.gate(check)?;
         story.notes.at("identity");
@@ -362,7 +363,10 @@ impl Decide for Pipeline {
         let (status, caller) = match malformed.reason {
             Reason::AmbiguousPath => (400, "the path can be read in more than one way"),
             Reason::InvalidHost => (400, "the host is not valid"),
-            Reason::Timeout | Reason::Internal => (403, "the request cannot be checked right now"),
+            Reason::Timeout | Reason::Internal | Reason::Overloaded => {
+                (403, "the request cannot be checked right now")
+            }
+            Reason::StrangePeer => (403, "this is not the place to ask"),
             _ => (400, "the request cannot be read"),
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());

@@ -354,6 +354,7 @@ impl Again {
             })
         };
         Some(Check {
+            listener: model::ListenerOptions::default(),
             contract: self.contract,
             target,
             peer: Peer {

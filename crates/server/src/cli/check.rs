@@ -116,7 +116,8 @@ impl Ask {
                     decide_directly(&explainer, question, body.as_deref()).await;
                 }
                 Form::Message(message) => {
-                    contracts::envoy::answer(&explainer, message, None).await;
+                    contracts::envoy::answer(&explainer, message, None, model::ListenerOptions::default())
+                        .await;
                 }
                 Form::Decision(_) => {}
             }
@@ -269,6 +270,7 @@ async fn decide_directly(decide: &impl Decide, question: &Question, body: Option
         context_extensions: Pairs::new(),
         metadata: &NoMetadata,
         timeout: None,
+        listener: model::ListenerOptions::default(),
     };
     match decide.decide_now(&check) {
         Some(decision) => decision,

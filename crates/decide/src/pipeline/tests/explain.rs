@@ -118,6 +118,7 @@ impl Stage {
         let target = format!("/pages/{page}");
         let (path, query) = RequestPath::parse_target(target.as_bytes(), Decoding::Raw).unwrap();
         let check = Check {
+            listener: model::ListenerOptions::default(),
             contract: Contract::Direct,
             target: Target::Http(HttpRequest {
                 method,

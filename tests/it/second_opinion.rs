@@ -135,6 +135,7 @@ async fn every_pack_is_answered_as_cedar_does() {
             };
             let method: &&str = random.of(&["GET", "HEAD", "PUT", "POST", "DELETE"]);
             let check = Check {
+                listener: model::ListenerOptions::default(),
                 contract: Contract::Direct,
                 target: Target::Http(HttpRequest {
                     method,
