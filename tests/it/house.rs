@@ -58,6 +58,11 @@ impl TestHouse {
                 name: (*name).to_owned(),
                 text: (*text).to_owned(),
             }));
+        Self::of(issuer, text, sources).await
+    }
+
+    /// This configuration with these schemas and policies; `issuer` is the one it names.
+    pub(crate) async fn of(issuer: LocalIssuer, text: String, sources: Sources) -> Self {
         let loaded = match config::load_with_sources("test.yaml", &text, sources.clone()) {
             Ok(loaded) => loaded,
             Err(invalid) => panic!("the configuration of the test is not valid:\n{invalid}"),
@@ -239,12 +244,25 @@ impl Front {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Got {
+        self.send_to("api.example.test", method, target, headers, body)
+            .await
+    }
+
+    /// The same for another host.
+    pub(crate) async fn send_to(
+        &self,
+        host: &str,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Got {
         let reached = self.echo.requests();
         let mut headers: Vec<(String, String)> = headers
             .iter()
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
             .collect();
-        headers.push(("host".to_owned(), "api.example.test".to_owned()));
+        headers.push(("host".to_owned(), host.to_owned()));
         let answer = http::send(self.envoy.address(), method, target, &headers, body)
             .await
             .expect("an answer");
