@@ -17,6 +17,7 @@ mod certificate;
 mod client_ip;
 pub mod identity;
 mod identity_headers;
+pub mod lint;
 mod pipeline;
 pub mod policy;
 pub mod problem;
