@@ -196,11 +196,13 @@ impl Live {
             token_age: who.token_age(now),
             path: &path,
             capability_path: what.capability_path.as_deref(),
+            expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
+            public: what.route.is_some_and(|route| route.public),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
         let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
-        let edits = self.edits(who, persona, &what)?;
+        let edits = self.edits(who, persona, &what, &judgement)?;
         answer(judgement, who, actor, &edits, what.route)
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that the configuration says about decisions, compiled as a whole.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use model::{Principal, Version};
 use crate::certificate::ClientCertificates;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
-use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
+use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
 use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
@@ -30,6 +30,8 @@ pub struct Rules {
     pub(crate) trusted_hops: u8,
     pub(crate) upstream_paths: UpstreamPaths,
     pub(crate) method_override: MethodOverride,
+    /// What policies may see where no route says otherwise.
+    pub(crate) expose: crate::settings::Expose,
     pub(crate) version: Version,
 }
 
@@ -41,9 +43,13 @@ pub(crate) struct Persona {
 }
 
 impl Persona {
-    pub(crate) fn new(principal: &Principal, headers: &IdentityHeaders) -> Result<Self, String> {
+    pub(crate) fn new(
+        principal: &Principal,
+        headers: &IdentityHeaders,
+        entities: &EntityData,
+    ) -> Result<Self, String> {
         Ok(Self {
-            entity: PrincipalEntity::new(principal)?,
+            entity: PrincipalEntity::new(principal, entities)?,
             edits: Arc::new(headers.edits(principal)?),
         })
     }
@@ -56,9 +62,9 @@ impl Rules {
     /// Every problem that was found, advice included. Advice alone is returned beside the rules.
     pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = identity::validate(&settings.identity);
-        let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
+        let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
-        let routes = routes::compile(&settings.routes, &mut problems);
+        let routes = routes::compile(&settings.routes, &settings.expose, &mut problems);
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
         let client_certificates = settings.client_certificates.as_ref().map(|certificates| {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
@@ -66,7 +72,12 @@ impl Rules {
         check_tcp(settings, &mut problems);
         for (name, attribute) in identity_headers.attributes() {
             let mut resources = settings.routes.iter().map(|route| &route.resource);
-            if !resources.any(|resource| resource.attributes.contains_key(attribute)) {
+            if !resources.any(|resource| {
+                resource
+                    .attributes
+                    .get(attribute)
+                    .is_some_and(|value| value.is_one())
+            }) {
                 problems.push(Problem::setting(
                     format!("/identity_headers/{name}/template"),
                     format!("no route gives its resource an attribute `{attribute}`, so the header would never be set"),
@@ -77,8 +88,11 @@ impl Rules {
         let policies = policy::load(settings, &actions, sources, &mut problems);
         if let Some(policies) = &policies {
             check_resources(settings, policies, &mut problems);
+            identity_headers.grant(policies.header_names());
         }
-        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers);
+        let nothing = Arc::default();
+        let entities = policies.as_ref().map_or(&nothing, Policies::entities);
+        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers, entities);
         match (
             policies,
             anonymous,
@@ -95,13 +109,14 @@ impl Rules {
                     tcp: settings.tcp.clone(),
                     client_certificates,
                     policies,
-                    identity_headers,
+                    identity_headers: Arc::new(identity_headers),
                     anonymous,
                     cors_preflight: (settings.cors_preflight == CorsPreflight::Allow).then_some(preflight),
                     tcp_connect,
                     trusted_hops: settings.trusted_hops,
                     upstream_paths,
                     method_override: settings.method_override,
+                    expose: settings.expose.clone(),
                     version: version(settings, sources),
                 },
                 problems,
@@ -147,9 +162,14 @@ fn serious(problems: &[Problem]) -> bool {
 
 /// The first twelve hex digits of a SHA-256 over all that decides.
 fn version(settings: &Settings, sources: &Sources) -> Version {
-    let all = format!("{settings:?}\n{sources:?}");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, all.as_bytes());
-    let hex = digest
+    let mut all = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    all.update(format!("{settings:?}\n").as_bytes());
+    for (name, text) in sources.texts() {
+        all.update(format!("{name:?} {}\n", text.len()).as_bytes());
+        all.update(text.as_bytes());
+    }
+    let hex = all
+        .finish()
         .as_ref()
         .iter()
         .take(6)
@@ -170,36 +190,51 @@ fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Fills every route's resource with sample values and asks Cedar whether the schema lets it exist.
+/// Fills every route's resource with sample values and asks Cedar whether the schema lets it exist. Routes that differ in
+/// texts only are the same to the schema.
 fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<Problem>) {
-    let mut check = |pointer: String, sample: Result<ResourceEntity, String>| {
-        if let Err(message) = sample.and_then(|sample| sample.conforms(policies.schema())) {
-            problems.push(Problem::setting(
-                pointer,
-                format!("this resource does not fit the schema: {message}"),
-                "the schema file and the route must agree on attributes and on what an entity is `in`",
-            ));
-        }
-    };
+    let mut known: HashMap<String, Result<(), String>> = HashMap::new();
+    let mut check =
+        |pointer: String, whose: &str, shape: String, sample: &dyn Fn() -> Result<ResourceEntity, String>| {
+            let conforms = || sample().and_then(|sample| sample.conforms(policies.schema()));
+            if let Err(message) = known.entry(shape).or_insert_with(conforms) {
+                problems.push(Problem::setting(
+                    pointer,
+                    format!("the resource of {whose} does not fit the schema: {message}"),
+                    "the schema file and the route must agree on attributes and on what an entity is `in`",
+                ));
+            }
+        };
     for (index, route) in settings.routes.iter().enumerate() {
-        let attributes = route
-            .resource
-            .attributes
-            .keys()
-            .map(|name| (name.clone(), "sample".to_owned()));
-        let ancestors: Result<HashSet<_>, _> = route
-            .resource
-            .ancestors
-            .iter()
-            .map(|entity| policy::uid(&entity.kind, "sample"))
-            .collect();
-        let sample = policy::uid(&route.resource.kind, "sample")
-            .and_then(|uid| ResourceEntity::new(uid, attributes, ancestors?));
-        check(format!("/routes/{index}/resource"), sample);
+        let sample = || route.resource.sample();
+        let whose = format!("the route {}{}", route.hosts.join(","), route.path);
+        check(
+            format!("/routes/{index}/resource"),
+            &whose,
+            route.resource.shape(),
+            &sample,
+        );
     }
     for (index, tcp) in settings.tcp.iter().enumerate() {
-        let sample = policy::uid(&tcp.resource.kind, &tcp.resource.id)
-            .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()));
-        check(format!("/tcp/{index}/resource"), sample);
+        let sample = || {
+            let uid = policy::uid(&tcp.resource.kind, &tcp.resource.id)?;
+            ResourceEntity::new(uid, [], HashSet::new(), Vec::new(), &EntityData::default())
+        };
+        let shape = format!("tcp {} {}", tcp.resource.kind, tcp.resource.id);
+        check(
+            format!("/tcp/{index}/resource"),
+            "this destination",
+            shape,
+            &sample,
+        );
+    }
+    for (index, route) in settings.routes.iter().enumerate() {
+        for name in route.resource.contradicted(policies.entities()) {
+            problems.push(Problem::setting(
+                format!("/routes/{index}/resource/attributes/{name}"),
+                format!("an entity file gives this entity another `{name}`"),
+                "say it in one place: here or in the file",
+            ));
+        }
     }
 }

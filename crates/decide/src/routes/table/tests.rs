@@ -20,6 +20,8 @@ fn route(name: &str, methods: &[&str]) -> Route {
             attributes: Vec::new(),
             ancestors: Vec::new(),
         },
+        public: false,
+        expose: Arc::default(),
         capability_path: None,
         on_deny: DenyAnswer::default(),
         login: None,
