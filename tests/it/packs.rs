@@ -1,330 +1,62 @@
-//! The packs of `policies/`: their rows hold through real proxies with real tokens, and no row is held by nobody.
-//!
-//! The suites of a pack are read a second time here, without the code that reads them for `portcullis test`: principals
-//! become tokens that a local issuer signs, and every test is a request.
+//! The packs in `policies`, each as it is on disk, through real proxies with real tokens. What its policies say to every case is
+//! in its own suites (`portcullis test`).
 
 mod eoepca;
+mod suites;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use decide::policy::{SourceFile, Sources};
-use portcullis::demo::issuer::LocalIssuer;
-use serde_json::{Value, json};
-
-use crate::doors::{Reply, exchange, request};
-use crate::house::{Front, TestHouse};
-
-/// A folder below `policies`.
-struct Pack {
-    folder: PathBuf,
-    rows: Vec<Row>,
+/// The folder of a pack.
+fn folder(pack: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../policies")
+        .join(pack)
 }
 
-/// One test of a suite, with its principal written out.
-#[derive(Debug)]
-struct Row {
-    id: String,
-    /// The claims of the token; `None` for nobody.
-    claims: Option<Value>,
-    method: String,
-    host: String,
-    target: String,
-    headers: Vec<(String, String)>,
-    body: String,
-    allow: bool,
-    status: Option<u16>,
-    set: Vec<(String, String)>,
-    unset: Vec<String>,
-}
-
-impl Pack {
-    fn read(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../policies")
-            .join(name);
-        let mut rows = Vec::new();
-        for file in files(&folder.join("tests"), "yaml") {
-            let suite: Value = serde_saphyr::from_str(&read(&file)).expect("a suite");
-            let tests = suite["tests"].as_array().cloned().unwrap_or_default();
-            rows.extend(tests.iter().map(|test| Row::read(test, &suite)));
-        }
-        Self { folder, rows }
-    }
-
-    /// A house with the pack's own configuration: only addresses and the issuer are others.
-    async fn house(&self, issuer_url: &str) -> TestHouse {
-        let issuer = LocalIssuer::start().await.expect("an issuer");
-        let mut text = read(&self.folder.join("portcullis.yaml"));
-        let local = format!("issuer: {}", issuer.issuer());
-        for (theirs, ours) in [
-            (&*format!("issuer: {issuer_url}"), &*local),
-            ("envoy_grpc: 127.0.0.1:9191", "envoy_grpc: 127.0.0.1:0"),
-            ("address: 127.0.0.1:9193", "address: 127.0.0.1:0"),
-            ("admin: 127.0.0.1:9192", "admin: 127.0.0.1:0"),
-        ] {
-            assert_eq!(text.matches(theirs).count(), 1, "the pack has one `{theirs}`");
-            text = text.replace(theirs, ours);
-        }
-        let sources = |extension: &str| {
-            let files = files(&self.folder, extension).into_iter();
-            files
-                .map(|file| SourceFile {
-                    name: file.display().to_string(),
-                    text: read(&file),
-                })
-                .collect()
-        };
-        let sources = Sources {
-            schema: sources("cedarschema"),
-            policies: sources("cedar"),
-            ..Sources::default()
-        };
-        TestHouse::of(issuer, text, sources).await
-    }
-
-    /// Checks that every one of `ids` is that of a test (`E13` or `E13.a`), or is in `tests/elsewhere.md` with a test that
-    /// exists; and no other id that begins like them.
-    fn has_exactly(&self, ids: &[&str]) {
-        let elsewhere = elsewhere(&read(&self.folder.join("tests/elsewhere.md")));
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for (id, test, file) in &elsewhere {
-            let text = read(&root.join(file));
-            assert!(
-                text.contains(&format!("fn {test}(")),
-                "{id}: {file} has no test `{test}`"
-            );
-        }
-        let row = |id: &str| id.split('.').next().unwrap_or(id).to_owned();
-        let here: Vec<String> = self.rows.iter().map(|test| row(&test.id)).collect();
-        let there: Vec<String> = elsewhere.iter().map(|(id, ..)| row(id)).collect();
-        for id in ids {
-            let (here, there) = (here.iter().any(|i| i == id), there.iter().any(|i| i == id));
-            assert!(here != there, "{id}: in a suite: {here}, elsewhere: {there}");
-        }
-        for id in there.iter().chain(here.iter().filter(|id| is_row(id))) {
-            assert!(ids.contains(&id.as_str()), "nobody knows {id}");
-        }
-    }
-}
-
-/// Whether it is a letter and a number, and perhaps a letter: `E14b`.
-fn is_row(id: &str) -> bool {
-    let digits = id.trim_start_matches(|c: char| c.is_ascii_uppercase());
-    digits.len() + 1 == id.len() && digits.starts_with(|c: char| c.is_ascii_digit())
-}
-
-/// The table rows: `| id | test | file |`.
-fn elsewhere(text: &str) -> Vec<(String, String, String)> {
-    let cells = |line: &str| -> Vec<String> {
-        line.split('|')
-            .map(|cell| cell.trim().trim_matches('`').to_owned())
-            .collect()
-    };
-    text.lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| id"))
-        .map(|line| {
-            let cells = cells(line);
-            (cells[1].clone(), cells[2].clone(), cells[3].clone())
-        })
-        .collect()
-}
-
-impl Row {
-    fn read(test: &Value, suite: &Value) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let pairs = |value: &Value| -> Vec<(String, String)> {
-            let pairs = value.as_object().into_iter().flatten();
-            pairs.map(|(name, value)| (name.clone(), text(value))).collect()
-        };
-        let request = text(&test["request"]);
-        let (method, url) = request.split_once(' ').expect("a method and a URL");
-        let (host, target) = match url.split_once("://") {
-            Some((_, rest)) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
-            None => (suite["host"].as_str().unwrap_or("api.example.test"), url),
-        };
-        let who = text(&test["as"]);
-        Self {
-            id: text(&test["id"]),
-            claims: (who != "anonymous").then(|| claims(&suite["principals"][&who])),
-            method: method.to_owned(),
-            host: host.to_owned(),
-            target: target.to_owned(),
-            headers: pairs(&test["headers"]),
-            body: text(&test["body"]),
-            allow: test["expect"] == "allow",
-            status: test["status"].as_u64().and_then(|status| status.try_into().ok()),
-            set: pairs(&test["set"]),
-            unset: test["unset"].as_array().into_iter().flatten().map(text).collect(),
-        }
-    }
-
-    /// All headers of the request, with the token signed.
-    fn signed(&self, issuer: &LocalIssuer) -> Vec<(String, String)> {
-        let bearer = self
-            .claims
-            .clone()
-            .map(|claims| format!("Bearer {}", issuer.token(claims)));
-        let credential = bearer.map(|bearer| ("authorization".to_owned(), bearer));
-        self.headers.iter().cloned().chain(credential).collect()
-    }
-
-    /// Whether APISIX asks the same question: it decodes and normalises the path before it asks.
-    fn is_seen_by_apisix(&self) -> bool {
-        !self.target.contains('%') && !self.target.contains("//")
-    }
-
-    async fn through_envoy(&self, house: &TestHouse, front: &Front) {
-        let headers = self.signed(&house.issuer);
-        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let body = Bytes::from(self.body.clone());
-        let got = front
-            .send_to(&self.host, &self.method, &self.target, &headers, body)
-            .await;
-        let row = &self.id;
-        assert_eq!(got.seen.is_some(), self.allow, "{row}: {got:?}");
-        if self.allow {
-            for (name, value) in &self.set {
-                assert_eq!(got.at_upstream(name), [value.as_str()], "{row}: {name}");
+/// Checks that each of the pack's cases is held in one place: by a suite (`W3` or `W3.put`), or by a test that
+/// `tests/elsewhere.md` names.
+fn every_case_is_held_once(pack: &str, cases: &[String]) {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in folder(pack).join("tests").read_dir().expect("suites") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        for line in text.lines() {
+            let id = match line
+                .trim_start()
+                .trim_start_matches("- ")
+                .trim_start_matches("{ ")
+                .strip_prefix("id: ")
+            {
+                Some(id) if name.ends_with(".yaml") => id,
+                None if line.starts_with("| ") => elsewhere(line),
+                _ => continue,
+            };
+            let id = id.split([',', '.', ' ']).next().unwrap_or_default().to_owned();
+            let held = places.entry(id).or_default();
+            if !held.contains(&name) {
+                held.push(name.clone());
             }
-            for name in &self.unset {
-                assert!(got.at_upstream(name).is_empty(), "{row}: {name}");
-            }
-        } else {
-            self.has_status(Some(got.status));
         }
     }
-
-    /// As the plugin `forward-auth` asks at `/apisix`.
-    async fn through_forward_auth(&self, house: &TestHouse) {
-        let credential = self.signed(&house.issuer);
-        let credential = credential.iter().find(|(name, _)| name == "authorization");
-        let mut headers: Vec<(&str, &[u8])> = vec![
-            ("Host", b"p"),
-            ("X-Forwarded-Uri", self.target.as_bytes()),
-            ("X-Forwarded-Method", self.method.as_bytes()),
-            ("X-Forwarded-Host", self.host.as_bytes()),
-            ("X-Forwarded-Proto", b"https"),
-            ("X-Forwarded-For", b"10.0.0.7"),
-        ];
-        headers.extend(credential.map(|(_, value)| ("Authorization", value.as_bytes())));
-        let reply = exchange(house.http(), &request("GET", b"/apisix", &headers, b"")).await;
-        let row = &self.id;
-        assert_eq!(reply.status < 300, self.allow, "{row}: {reply:?}");
-        if self.allow {
-            self.overwrites(|name| reply.header(name).map(str::to_owned));
-        } else {
-            self.has_status(Some(reply.status));
-        }
-    }
-
-    /// As the plugin `opa` asks at the path of `policy`.
-    async fn through_opa(&self, house: &TestHouse, policy: &str) {
-        let headers: BTreeMap<String, String> = self.signed(&house.issuer).into_iter().collect();
-        let (path, _) = self.target.split_once('?').unwrap_or((&self.target, ""));
-        let host = self.host.split(':').next();
-        let document = json!({ "input": { "type": "http",
-            "request": { "scheme": "https", "method": self.method, "host": host, "port": 443, "path": path,
-                "headers": headers, "query": {} },
-            "var": { "server_addr": "10.0.0.1", "server_port": "443", "remote_addr": "10.0.0.7",
-                "remote_port": "40000", "timestamp": 1_768_478_400 } } });
-        let bytes = request(
-            "POST",
-            format!("/v1/data/{policy}").as_bytes(),
-            &[("Host", b"p")],
-            document.to_string().as_bytes(),
-        );
-        let Reply { status, body, .. } = exchange(house.http(), &bytes).await;
-        let answer: Value = serde_json::from_slice(&body).expect("a document");
-        let (row, result) = (&self.id, &answer["result"]);
-        assert_eq!(
-            (status, result["allow"].as_bool()),
-            (200, Some(self.allow)),
-            "{row}: {answer}"
-        );
-        if self.allow {
-            self.overwrites(|name| result["headers"][name].as_str().map(str::to_owned));
-        } else {
-            self.has_status(
-                result["status_code"]
-                    .as_u64()
-                    .and_then(|status| status.try_into().ok()),
-            );
-        }
-    }
-
-    fn has_status(&self, got: Option<u16>) {
-        if self.status.is_some() {
-            assert_eq!(got, self.status, "{}", self.id);
-        }
-    }
-
-    /// Where nothing can be removed, every identity header is in the answer: empty instead of absent.
-    fn overwrites(&self, answered: impl Fn(&str) -> Option<String>) {
-        let nothing = String::new();
-        let unset = self.unset.iter().map(|name| (name, &nothing));
-        for (name, value) in self.set.iter().map(|(n, v)| (n, v)).chain(unset) {
-            assert_eq!(answered(name).as_ref(), Some(value), "{}: {name}", self.id);
-        }
+    for case in cases {
+        let held = places.get(case).map_or(0, Vec::len);
+        assert_eq!(held, 1, "{case} is held by {:?}", places.get(case));
     }
 }
 
-/// The claims that Keycloak would give somebody of a suite.
-fn claims(person: &Value) -> Value {
-    if person["claims"].is_object() {
-        return person["claims"].clone();
+/// The case of a line of the table, whose test there must be.
+fn elsewhere(line: &str) -> &str {
+    let mut quoted = line.split('`').skip(1).step_by(2);
+    if let (Some(test), Some(file)) = (quoted.next(), quoted.next()) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        let text = std::fs::read_to_string(path).expect("the file that holds the test");
+        assert!(text.contains(&format!("fn {test}(")), "{file} has no test {test}");
     }
-    let id = |kind: &str| person[kind].as_str();
-    let bare = |id: &str| id.split_once('/').map_or(id, |(_, subject)| subject).to_owned();
-    let client = id("client");
-    let groups = person["groups"].as_array().into_iter().flatten();
-    let groups: Vec<String> = groups
-        .filter_map(Value::as_str)
-        .map(|group| format!("/{group}"))
-        .collect();
-    let roles = person["roles"].as_object().into_iter().flatten();
-    let roles: serde_json::Map<String, Value> = roles
-        .map(|(client, roles)| (client.clone(), json!({ "roles": roles })))
-        .collect();
-    let scopes = person["scopes"].as_array().into_iter().flatten();
-    let scopes: Vec<&str> = scopes.filter_map(Value::as_str).collect();
-    let mut claims =
-        json!({ "typ": "Bearer", "groups": groups, "resource_access": roles, "scope": scopes.join(" ") });
-    let special = if let Some(user) = id("user") {
-        json!({ "sub": bare(user), "sid": "a-session", "azp": client, "preferred_username": person["name"] })
-    } else if let Some(robot) = id("robot") {
-        let client = client.unwrap_or("robot");
-        let name = format!("service-account-{client}");
-        json!({ "sub": bare(robot), "azp": client, "client_id": client, "preferred_username": name })
-    } else {
-        let client = bare(client.expect("a user, a robot or a client"));
-        json!({ "sub": client, "azp": client, "client_id": client })
-    };
-    let audiences = json!({ "aud": person["audiences"] });
-    for more in [special, audiences] {
-        let members = more
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| !value.is_null());
-        for (name, value) in members {
-            claims[name] = value.clone();
-        }
-    }
-    claims
-}
-
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    let files = entries.map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<PathBuf> = files
-        .filter(|file| file.extension().is_some_and(|e| e == extension))
-        .collect();
-    files.sort();
-    files
-}
-
-fn read(file: &Path) -> String {
-    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    line.trim_start_matches("| ")
 }

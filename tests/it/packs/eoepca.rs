@@ -7,8 +7,8 @@ use bytes::Bytes;
 use portcullis::demo::keys::{self, KeyKind};
 use serde_json::{Value, json};
 
-use super::Pack;
-use crate::house::{Front, TestHouse};
+use super::suites::{Pack, Running};
+use crate::house::Front;
 
 const ISSUER: &str = "https://iam-auth.example.org/realms/eoepca";
 
@@ -21,35 +21,39 @@ const ROWS: [&str; 36] = [
 
 #[test]
 fn every_row_is_held_somewhere() {
-    Pack::read("eoepca").has_exactly(&ROWS);
+    super::every_case_is_held_once("eoepca", &ROWS.map(str::to_owned));
 }
 
-async fn behind_envoy(pack: &Pack) -> Option<(TestHouse, Front)> {
-    let house = pack.house(ISSUER).await;
-    let front = house.envoy(|options| options).await?;
-    Some((house, front))
+fn pack() -> Pack {
+    Pack::read(super::folder("eoepca"))
+}
+
+async fn behind_envoy(pack: &Pack) -> Option<(Running, Front)> {
+    let running = pack.run(ISSUER).await;
+    let front = running.house.envoy(|options| options).await?;
+    Some((running, front))
 }
 
 #[tokio::test]
 async fn rows_through_envoy() {
-    let pack = Pack::read("eoepca");
-    let Some((house, front)) = behind_envoy(&pack).await else {
+    let pack = pack();
+    let Some((running, front)) = behind_envoy(&pack).await else {
         return;
     };
     for row in &pack.rows {
-        row.through_envoy(&house, &front).await;
+        row.through_envoy(&running, &front).await;
     }
 }
 
 #[tokio::test]
 async fn rows_through_both_shapes_of_apisix() {
-    let pack = Pack::read("eoepca");
-    let house = pack.house(ISSUER).await;
+    let pack = pack();
+    let running = pack.run(ISSUER).await;
     for row in pack.rows.iter().filter(|row| row.is_seen_by_apisix()) {
-        row.through_forward_auth(&house).await;
+        row.through_forward_auth(&running).await;
         // The host and the path say which rule is meant; the path of the policy is the same for all of them.
         for policy in ["workspace/wsapi", "workspace/wsui", "dataaccess/eoapi"] {
-            row.through_opa(&house, &format!("eoepca/{policy}")).await;
+            row.through_opa(&running, &format!("eoepca/{policy}")).await;
         }
     }
 }
@@ -70,11 +74,11 @@ async fn status(front: &Front, headers: &[(&str, &str)]) -> u16 {
 
 #[tokio::test]
 async fn how_a_token_is_presented() {
-    let pack = Pack::read("eoepca");
-    let Some((house, front)) = behind_envoy(&pack).await else {
+    let pack = pack();
+    let Some((running, front)) = behind_envoy(&pack).await else {
         return;
     };
-    let token = house.issuer.token(alice());
+    let token = running.issuer.token(alice());
     for (name, value, expected) in [
         ("authorization", "Bearer T", 200),
         ("Authorization", "bearer T", 200),
@@ -105,20 +109,20 @@ async fn how_a_token_is_presented() {
 
 #[tokio::test]
 async fn no_other_algorithm() {
-    let pack = Pack::read("eoepca");
-    let Some((house, front)) = behind_envoy(&pack).await else {
+    let pack = pack();
+    let Some((running, front)) = behind_envoy(&pack).await else {
         return;
     };
-    let key = house.issuer.key(KeyKind::Rs256);
-    let claims = house.issuer.complete(alice());
+    let key = running.issuer.key(KeyKind::Rs256);
+    let claims = running.issuer.complete(alice());
     let named = |alg: &str| json!({ "alg": alg, "kid": key.kid(), "typ": "JWT" });
     let by_secret = |secret: &[u8]| {
         let text = keys::unsigned(&named("HS256"), &claims);
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text.as_bytes());
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(tag))
     };
-    let jwks = house.issuer.jwks().to_string();
-    let other = house.issuer.key(KeyKind::Es256);
+    let jwks = running.issuer.jwks().to_string();
+    let other = running.issuer.key(KeyKind::Es256);
     for (what, token, expected) in [
         ("RS256", key.sign(&named("RS256"), &claims), 200),
         (
