@@ -103,10 +103,15 @@ pub(crate) fn load(
     // What is linked needs no validation of its own, and what looks at the context is the same in every link.
     let context = ContextUse::of(&loaded.set);
     let headers = header_names(&loaded);
+    let before = problems.len();
     let links = links::read(&sources.links, &schema, &loaded, problems);
+    let complete = problems.len() == before;
     links::validate(&links, &schema, &loaded, &wrong, sources, problems);
     let entities = entity_data::load(&sources.entities, &schema, &loaded.set, problems);
-    links::link(links, &mut loaded, sources, problems);
+    let used = links::link(links, &mut loaded, sources, problems);
+    if complete {
+        links::unused(&used, &loaded, sources, problems);
+    }
     let known = loaded.policies.into_iter();
     Some(Policies {
         context,

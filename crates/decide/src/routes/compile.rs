@@ -133,7 +133,10 @@ fn in_conflict(index: usize, conflict: &Conflict, table: &RouteTable) -> Problem
         ),
         Conflict::Ambiguous(other) => (
             "path",
-            format!("another route can match the same requests: {}", name(*other)),
+            format!(
+                "neither this route nor {} is more specific, and both can match the same text",
+                name(*other)
+            ),
             "of two patterns, the one with more literal text is asked first: write more of one of them, or make one route of both",
         ),
         Conflict::Hosts => (

@@ -388,7 +388,11 @@ fn a_place_has_only_so_many_patterns() {
         insert(&mut table, &[], "/{a}-z", &["GET"]),
         Err(Conflict::Crowded)
     );
-    insert(&mut table, &["{a}-z.u"], "/p", &["GET"]).unwrap();
+    // Other domains, and other hosts in the tree, are other places.
+    for n in 0..3000 {
+        insert(&mut table, &[&format!("{{a}}-z.u{n}.t")], "/p", &["GET"]).unwrap();
+    }
+    assert_eq!(find(&table, "b-z.u2999.t", "/p", "GET"), "{a}-z.u2999.t/p [b]");
     insert(&mut table, &["{a}-7.t"], "/{a}-z", &["GET"]).unwrap();
 }
 
@@ -488,6 +492,44 @@ proptest! {
             let no_method = |found: &str| found.starts_with("no method");
             let other = find(&back, &host, &path, &method);
             prop_assert!(found == other || (no_method(&found) && no_method(&other)), "{} {}", found, other);
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_routes_are_told_apart() {
+    let mut table = RouteTable::default();
+    let kinds = 2_500;
+    for i in 0..kinds {
+        let host = format!("h{i}.example.test");
+        for (hosts, path) in [
+            (vec![], format!("/p{i}")),
+            (vec![], format!("/p{i}/{{id}}/{{rest..}}")),
+            (vec![host.as_str()], "/{rest..}".to_owned()),
+            (vec![host.as_str()], format!("/p{i}/x")),
+        ] {
+            insert(&mut table, &hosts, &path, &["GET"]).unwrap();
+        }
+    }
+    assert_eq!(table.routes().len(), 10_000);
+    for i in [0, 1, 77, kinds - 1] {
+        let host = format!("h{i}.example.test");
+        for (host, path, expected) in [
+            ("a.example.test", format!("/p{i}"), Some(format!("/p{i}"))),
+            (
+                "a.example.test",
+                format!("/p{i}/x/y/z"),
+                Some(format!("/p{i}/{{id}}/{{rest..}}")),
+            ),
+            (&*host, format!("/p{i}/x"), Some(format!("{host}/p{i}/x"))),
+            (&*host, format!("/p{i}"), Some(format!("{host}/{{rest..}}"))),
+            ("a.example.test", format!("/p{}", i + kinds), None),
+        ] {
+            let found = match table.find(host, &path, "GET") {
+                Found::Route(route, ..) => Some(route.name.to_string()),
+                Found::NoMethod(_) | Found::Nothing => None,
+            };
+            assert_eq!(found, expected, "{host}{path}");
         }
     }
 }
