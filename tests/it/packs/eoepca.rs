@@ -24,6 +24,18 @@ fn every_row_is_held_somewhere() {
     super::every_case_is_held_once("eoepca", &ROWS.map(str::to_owned));
 }
 
+#[tokio::test]
+async fn the_page_lists_every_identity_header() {
+    const PAGE: &str = include_str!("../../../policies/eoepca/README.md");
+    let (_, list) = PAGE.split_once("send_headers_upstream: [").expect("the list");
+    let (list, _) = list.split_once(']').expect("its end");
+    let listed: Vec<&str> = list.split(", ").collect();
+    let running = pack().run(ISSUER).await;
+    for name in running.house.identity_headers() {
+        assert!(listed.contains(&name.as_str()), "{name} is not in {list}");
+    }
+}
+
 fn pack() -> Pack {
     Pack::read(super::folder("eoepca"))
 }
@@ -52,7 +64,12 @@ async fn rows_through_both_shapes_of_apisix() {
     for row in pack.rows.iter().filter(|row| row.is_seen_by_apisix()) {
         row.through_forward_auth(&running).await;
         // The host and the path say which rule is meant; the path of the policy is the same for all of them.
-        for policy in ["workspace/wsapi", "workspace/wsui", "dataaccess/eoapi"] {
+        for policy in [
+            "workspace/wsapi",
+            "workspace/wsui",
+            "dataaccess/eoapi",
+            "resourceregistration/registrationapi",
+        ] {
             row.through_opa(&running, &format!("eoepca/{policy}")).await;
         }
     }
