@@ -1,21 +1,27 @@
-use std::sync::Arc;
+mod reference;
 
-use proptest::prelude::*;
+use std::sync::{Arc, LazyLock};
+
+use cedar_policy::{EntityTypeName, EntityUid};
 
 use super::*;
 use crate::routes::{DenyAnswer, ResourceTemplate, Template};
 
+/// Parsed once: here are tables of ten thousand routes, and which entities they make is no matter.
+static PARSED: LazyLock<(EntityTypeName, EntityUid)> =
+    LazyLock::new(|| ("Path".parse().unwrap(), "Action::\"GET\"".parse().unwrap()));
+
 fn route(name: &str, methods: &[&str]) -> Route {
     let action = |method: &str| Action {
         name: method.into(),
-        uid: format!("Action::\"{method}\"").parse().unwrap(),
+        uid: PARSED.1.clone(),
     };
     Route {
         name: name.into(),
         captures: Vec::new(),
         actions: methods.iter().map(|m| ((*m).into(), action(m))).collect(),
         resource: ResourceTemplate {
-            kind: "Path".parse().unwrap(),
+            kind: PARSED.0.clone(),
             id: Template::parse("", &[]).unwrap(),
             attributes: Vec::new(),
             ancestors: Vec::new(),
@@ -389,10 +395,10 @@ fn a_place_has_only_so_many_patterns() {
         Err(Conflict::Crowded)
     );
     // Other domains, and other hosts in the tree, are other places.
-    for n in 0..3000 {
+    for n in 0..500 {
         insert(&mut table, &[&format!("{{a}}-z.u{n}.t")], "/p", &["GET"]).unwrap();
     }
-    assert_eq!(find(&table, "b-z.u2999.t", "/p", "GET"), "{a}-z.u2999.t/p [b]");
+    assert_eq!(find(&table, "b-z.u499.t", "/p", "GET"), "{a}-z.u499.t/p [b]");
     insert(&mut table, &["{a}-7.t"], "/{a}-z", &["GET"]).unwrap();
 }
 
@@ -426,74 +432,6 @@ fn a_deep_path_costs_no_more_than_the_table() {
     .unwrap();
     let path = "/y/x".repeat(60) + "/other";
     assert!(matches!(table.find("h", &path, "GET"), Found::Nothing));
-}
-
-/// Routes and requests over few letters, so that they meet.
-fn some_route() -> impl Strategy<Value = (&'static str, String, &'static str)> {
-    let host = prop_oneof![
-        Just(""),
-        Just("a.b.t"),
-        Just("{h}.b.t"),
-        Just("a{h..}.b.t"),
-        Just("{h}b.b.t"),
-        Just("a.{h}.t"),
-        Just("{h}-a.{i}.t"),
-    ];
-    let segment = prop_oneof![
-        Just("a"),
-        Just("b{x}"),
-        Just("{x}b"),
-        Just("a{x..}"),
-        Just("{x}.{y..}"),
-        Just("{x}")
-    ];
-    let path = (
-        proptest::collection::vec(segment, 1..3),
-        prop_oneof![Just(""), Just("/"), Just("/{r..}")],
-    );
-    let path = path.prop_map(|(segments, end)| {
-        let numbered = segments.iter().enumerate().map(|(n, segment)| {
-            segment
-                .replace("{x", &format!("{{x{n}"))
-                .replace("{y", &format!("{{y{n}"))
-        });
-        format!("/{}{end}", numbered.collect::<Vec<_>>().join("/"))
-    });
-    (host, path, prop_oneof![Just("GET"), Just("PUT")])
-}
-
-fn table_of<'r>(
-    routes: impl Iterator<Item = &'r (&'static str, String, &'static str)>,
-) -> Result<RouteTable, Conflict> {
-    let mut table = RouteTable::default();
-    for (host, path, method) in routes {
-        let hosts: Vec<&str> = [*host].into_iter().filter(|host| !host.is_empty()).collect();
-        insert(&mut table, &hosts, path, &[method])?;
-    }
-    Ok(table)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    /// Which route wins is never a question of which one was written first; nor is whether there is a conflict.
-    #[test]
-    fn the_order_of_routes_makes_no_difference(
-        routes in proptest::collection::vec(some_route(), 1..5),
-        host in "[ab-]{1,3}\\.(b|ab)\\.t",
-        path in "(/[ab.]{1,3}){1,3}/?",
-        method in "GET|PUT",
-    ) {
-        let (there, back) = (table_of(routes.iter()), table_of(routes.iter().rev()));
-        prop_assert_eq!(there.is_ok(), back.is_ok());
-        if let (Ok(there), Ok(back)) = (there, back) {
-            let found = find(&there, &host, &path, &method);
-            // Routes of one place and several methods share the denial of any other method.
-            let no_method = |found: &str| found.starts_with("no method");
-            let other = find(&back, &host, &path, &method);
-            prop_assert!(found == other || (no_method(&found) && no_method(&other)), "{} {}", found, other);
-        }
-    }
 }
 
 #[test]
