@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 type Line = (&'static str, String, &'static str);
+/// Of each segment: its kind, and how much of it is literal.
+type PathRank = Vec<(u8, usize)>;
 
 /// What `pattern` captures of all of `text`: of all ways, the one whose first captures are shortest.
 fn taken(pattern: &str, text: &str) -> Option<Vec<String>> {
@@ -55,7 +57,7 @@ fn host_of(pattern: &str, host: &str) -> Option<(usize, Vec<String>)> {
 }
 
 /// How specific a path is, segment by segment, and what it captures.
-fn path_of(pattern: &str, path: &str) -> Option<(Vec<(u8, usize)>, Vec<String>)> {
+fn path_of(pattern: &str, path: &str) -> Option<(PathRank, Vec<String>)> {
     let (mut rank, mut captured) = (Vec::new(), Vec::new());
     let mut texts = path.split('/').skip(1);
     for segment in pattern.split('/').skip(1) {
