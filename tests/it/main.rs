@@ -14,6 +14,7 @@ mod haproxy;
 mod house;
 mod idp;
 mod nginx;
+mod packs;
 mod proxy;
 mod reload;
 mod second_opinion;

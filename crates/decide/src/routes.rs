@@ -1,10 +1,14 @@
 //! What is asked for: host + path + method, looked up in the route table, become a resource and an action.
 //!
-//! The most specific route wins: a literal segment before a `{name}`, a `{name}` before a `{rest..}`, an exact host
-//! before any host. Two routes that match the same requests are an error at load. The table is a tree of segments, so a
-//! lookup costs the same with ten routes as with ten thousand.
+//! The most specific route wins. Of segments: a literal one before one with text and captures (`{workspace}.{name}`; more text
+//! first), that before a `{name}`, a `{name}` before a `{rest..}`. Of hosts: an exact one before patterns (more text first),
+//! those before any host. Two routes that match the same requests, and two patterns of which neither is more specific, are
+//! an error at load. The table is a tree of segments per host, so a lookup costs the same with ten routes as with ten
+//! thousand; patterns in one place are tried one by one, and there are at most a hundred.
 
+mod blend;
 mod compile;
+mod hosts;
 mod pattern;
 mod resource;
 mod settings;
@@ -12,13 +16,14 @@ mod table;
 mod template;
 
 pub(crate) use compile::{action, compile, percent_encode};
+pub use hosts::HostPattern;
 pub use pattern::{Pattern, Segment};
 pub use resource::{Attribute, ResourceTemplate};
 pub use settings::{
     AttributeSettings, EntityReference, EntitySettings, OnAllow, OnDeny, ResourceSettings, RouteExpose,
     RouteSettings,
 };
-pub use table::{Found, RouteTable};
+pub use table::{Conflict, Found, RouteTable};
 pub use template::Template;
 
 use std::sync::Arc;
@@ -33,7 +38,7 @@ use crate::settings::{Expose, Mode};
 pub struct Route {
     /// How logs name it: host, if it has one, and path pattern.
     pub name: Arc<str>,
-    /// The names its pattern captures, in order.
+    /// The names its patterns capture, in order: of the host, then of the path.
     pub captures: Vec<Box<str>>,
     /// The action of every method of this route.
     pub actions: Vec<(Box<str>, Action)>,

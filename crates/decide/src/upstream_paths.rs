@@ -59,9 +59,9 @@ impl UpstreamPaths {
         }
         let all = Self(settings.to_vec());
         for (index, route) in routes.iter().enumerate() {
-            let literals = || route.path.split('/').filter(|segment| !segment.starts_with('{'));
+            // Names of captures have no capitals.
             let (capitals, slashless) = (
-                literals().any(|segment| folded(Cow::Borrowed(segment)) != segment),
+                folded(Cow::Borrowed(&route.path)) != route.path,
                 route.path.len() > 1 && route.path.ends_with('/'),
             );
             // A route for any host is one for the hosts of every entry.
@@ -169,7 +169,8 @@ mod tests {
         let everywhere = |option: &str| json!([{option: true}]);
         for (settings, route, expected) in [
             (everywhere("fold_case"), "/Admin", 1),
-            (everywhere("fold_case"), "/admin/{Name}", 0),
+            (everywhere("fold_case"), "/admin/{name}/x-{rest..}", 0),
+            (everywhere("fold_case"), "/admin/{name}X", 1),
             (everywhere("slash_equivalent"), "/admin/", 1),
             (everywhere("slash_equivalent"), "/", 0),
             (json!([{"hosts": ["a.test"], "fold_case": true}]), "/Admin", 1),

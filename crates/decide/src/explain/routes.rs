@@ -1,7 +1,7 @@
 //! Routes that nearly matched.
 
 use super::NearRoute;
-use crate::routes::{Pattern, Route, Segment};
+use crate::routes::{HostPattern, Pattern, Route, Segment};
 
 /// How many are told.
 const MOST: usize = 5;
@@ -27,7 +27,8 @@ pub(crate) fn near(routes: &[Route], host: &str, path: &str, method: &str) -> Ve
 fn miss(route: &Route, host: &str, path: &str, method: &str) -> Option<(usize, String)> {
     let (hosts, pattern) = route.name.split_at(route.name.find('/')?);
     let pattern = Pattern::parse(pattern).ok()?;
-    let same_host = hosts.is_empty() || hosts.split(',').any(|known| known == host);
+    let is_host = |known: &str| HostPattern::parse(known).is_ok_and(|known| known.is_for(host));
+    let same_host = hosts.is_empty() || hosts.split(',').any(is_host);
     let mut found = differs(&pattern.segments, path);
     if let Some((distance, why)) = &mut found
         && !same_host
@@ -65,6 +66,18 @@ fn differs(segments: &[Segment], path: &str) -> Option<(usize, String)> {
                     continue;
                 }
                 Some(_) => continue,
+                None => return longer(difference, segments, index, same),
+            },
+            Segment::Blend(blend) => match given.next() {
+                Some(text) if blend.matches(text, &mut Vec::new()) => {
+                    same += 1;
+                    continue;
+                }
+                Some(text) => {
+                    let why = format!("segment {} is {text:?}, not like \"{blend}\"", index + 1);
+                    difference = once(difference, (3, why))?;
+                    continue;
+                }
                 None => return longer(difference, segments, index, same),
             },
             Segment::Literal(literal) => literal,
@@ -117,6 +130,7 @@ fn longer(
 fn written(segment: &Segment) -> String {
     match segment {
         Segment::Literal(text) => text.to_string(),
+        Segment::Blend(blend) => blend.to_string(),
         Segment::One(name) => format!("{{{name}}}"),
         Segment::Rest(name) => format!("{{{name}..}}"),
     }

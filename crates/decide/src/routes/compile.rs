@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use model::RouteEdits;
 
+use super::hosts::{HostPattern, MOST};
+use super::table::Conflict;
 use super::{
     Action, DenyAnswer, OnAllow, OnDeny, Pattern, Route, RouteSettings, RouteTable, Template, resource,
 };
@@ -36,33 +38,22 @@ pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut 
                 "name the methods",
             );
         }
-        for (i, host) in route.hosts.iter().enumerate() {
-            match model::Host::parse(host) {
-                Ok(normal) if normal.as_str() == host => {}
-                Ok(normal) => {
-                    let message = format!(
-                        "hosts are compared in their normal form: write `{}`",
-                        normal.as_str()
-                    );
-                    problem(&format!("/hosts/{i}"), message, "");
-                }
-                Err(refusal) => problem(&format!("/hosts/{i}"), refusal.to_string(), ""),
-            }
-        }
+        let hosts = compile_hosts(&route.hosts, &pattern, &mut problem);
+        let names: Vec<&str> = captured(&hosts, &pattern).collect();
         check_on_deny(&route.on_deny, &mut problem);
         let login = compile_login(&route.on_deny, &mut problem);
         let on_allow = compile_on_allow(&route.on_allow, &mut problem);
-        let Some(resource) = resource::compile(route, &pattern, &mut problem) else {
+        let Some(resource) = resource::compile(route, &names, &mut problem) else {
             continue;
         };
-        let capability_path = compile_capability_path(route, &pattern, &mut problem);
+        let capability_path = compile_capability_path(route, &names, &mut problem);
         let actions = route.methods.iter().filter_map(|method| {
             let action = action(route.action.as_ref().unwrap_or(method)).ok()?;
             Some((method.as_str().into(), action))
         });
         let compiled = Route {
             name: format!("{}{}", route.hosts.join(","), route.path).into(),
-            captures: pattern.names().map(Into::into).collect(),
+            captures: names.into_iter().map(Into::into).collect(),
             actions: actions.collect(),
             resource,
             public: route.public,
@@ -81,26 +72,96 @@ pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut 
             on_allow: Arc::new(on_allow),
         };
         if problems.len() == before
-            && let Err(other) = table.insert(&pattern, &route.hosts, compiled)
+            && let Err(conflict) = table.insert(&pattern, &hosts, compiled)
         {
-            problems.push(Problem::setting(
-                format!("/routes/{index}/path"),
-                format!("another route matches the same requests: {other}"),
-                "give each method of a path one route",
-            ));
+            problems.push(in_conflict(index, &conflict, &table));
         }
     }
     table
 }
 
+/// The names that a match captures: of the host, then of the path.
+fn captured<'a>(hosts: &'a [HostPattern], pattern: &'a Pattern) -> impl Iterator<Item = &'a str> {
+    let host = hosts.first().into_iter().flat_map(HostPattern::names);
+    host.chain(pattern.names())
+}
+
+fn compile_hosts(
+    hosts: &[String],
+    pattern: &Pattern,
+    problem: &mut impl FnMut(&str, String, &str),
+) -> Vec<HostPattern> {
+    let mut compiled: Vec<HostPattern> = Vec::new();
+    for (i, text) in hosts.iter().enumerate() {
+        let part = format!("/hosts/{i}");
+        let host = match HostPattern::parse(text) {
+            Ok(host) => host,
+            Err(message) => {
+                problem(&part, message, "");
+                continue;
+            }
+        };
+        if let Some(name) = host.names().find(|name| pattern.names().any(|n| n == *name)) {
+            let message = format!("the path captures `{{{name}}}`, too");
+            problem(&part, message, "give one of the two another name");
+        }
+        if let Some(first) = compiled.first()
+            && !first.names().eq(host.names())
+        {
+            let names: Vec<String> = first.names().map(|name| format!("`{{{name}}}`")).collect();
+            let message = match names.as_slice() {
+                [] => "the first host of this route captures nothing, this one does".to_owned(),
+                names => format!("the first host of this route captures {}", names.join(", ")),
+            };
+            let help = "all hosts of a route capture the same names in the same order; make two routes of it";
+            problem(&part, message, help);
+        }
+        compiled.push(host);
+    }
+    compiled
+}
+
+fn in_conflict(index: usize, conflict: &Conflict, table: &RouteTable) -> Problem {
+    let name = |other: usize| table.routes().get(other).map_or("?", |route| &route.name);
+    let (part, message, help) = match conflict {
+        Conflict::Same(other, method) => (
+            "path",
+            format!(
+                "another route matches the same requests: {method} {}",
+                name(*other)
+            ),
+            "give each method of a path one route",
+        ),
+        Conflict::Ambiguous(other) => (
+            "path",
+            format!(
+                "neither this route nor {} is more specific, and both can match the same text",
+                name(*other)
+            ),
+            "of two patterns, the one with more literal text is asked first: write more of one of them, or make one route of both",
+        ),
+        Conflict::Hosts => (
+            "hosts",
+            "two hosts of this route can match the same host and capture different texts".to_owned(),
+            "of two patterns, the one with more literal text is asked first: write more of one of them",
+        ),
+        Conflict::Crowded => (
+            "path",
+            format!("this is more than {MOST} patterns with captures in one place"),
+            "let a capture stand for what they differ in",
+        ),
+    };
+    Problem::setting(format!("/routes/{index}/{part}"), message, help)
+}
+
 fn compile_capability_path(
     route: &RouteSettings,
-    pattern: &Pattern,
+    names: &[&str],
     problem: &mut impl FnMut(&str, String, &str),
 ) -> Option<Template> {
     let text = route.capability_path.as_ref()?;
-    let names: Vec<&str> = pattern.names().chain(["path"]).collect();
-    let help = "a path that may contain `{name}` of the path pattern, or `{path}`";
+    let names: Vec<&str> = names.iter().copied().chain(["path"]).collect();
+    let help = "a path that may contain `{name}` of the path and host patterns, or `{path}`";
     match Template::parse(text, &names) {
         Ok(template) if text.starts_with('/') || text == "{path}" => return Some(template),
         Ok(_) => problem(

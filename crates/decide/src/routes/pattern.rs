@@ -1,4 +1,6 @@
-//! A path pattern: literal segments, `{name}` and a final `{name..}`.
+//! A path pattern: literal segments, `{name}`, text with captures in it, and a final `{name..}`.
+
+use super::blend::Blend;
 
 /// A parsed path pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct Pattern {
 pub enum Segment {
     /// Matches itself; the empty one matches a trailing slash.
     Literal(Box<str>),
+    /// Matches one segment that has this text, and captures in it.
+    Blend(Blend),
     /// Matches exactly one segment that is not empty.
     One(Box<str>),
     /// Matches everything that remains, also nothing. Only at the end.
@@ -33,7 +37,7 @@ impl Pattern {
             let last = texts.peek().is_none();
             segments.push(segment(text, last)?);
         }
-        let mut names: Vec<&str> = segments.iter().filter_map(Segment::name).collect();
+        let mut names: Vec<&str> = segments.iter().flat_map(Segment::names).collect();
         names.sort_unstable();
         if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
             return Err(format!("`{{{name}}}` is there twice"));
@@ -43,53 +47,66 @@ impl Pattern {
 
     /// The names that a match captures.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(Segment::name)
+        self.segments.iter().flat_map(Segment::names)
+    }
+
+    /// Whether some path matches both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let (mut a, mut b) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (a.next(), b.next()) {
+                (None, None) | (Some(Segment::Rest(_)), _) | (_, Some(Segment::Rest(_))) => return true,
+                (Some(a), Some(b)) if a.overlaps(b) => {}
+                _ => return false,
+            }
+        }
     }
 }
 
 impl Segment {
-    fn name(&self) -> Option<&str> {
-        match self {
-            Self::Literal(_) => None,
-            Self::One(name) | Self::Rest(name) => Some(name),
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let (one, blend) = match self {
+            Self::Literal(_) => (None, None),
+            Self::Blend(blend) => (None, Some(blend)),
+            Self::One(name) | Self::Rest(name) => (Some(&**name), None),
+        };
+        one.into_iter().chain(blend.into_iter().flat_map(Blend::names))
+    }
+
+    /// Whether some segment matches both; neither takes several.
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(a), Self::Literal(b)) => a == b,
+            (Self::Literal(text), Self::Blend(blend)) | (Self::Blend(blend), Self::Literal(text)) => {
+                blend.matches(text, &mut Vec::new())
+            }
+            (Self::Literal(text), _) | (_, Self::Literal(text)) => !text.is_empty(),
+            (Self::Blend(a), Self::Blend(b)) => a.overlaps(b),
+            _ => true,
         }
     }
 }
 
+/// Whether a capture may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && !matches!(name, "host" | "path")
+}
+
 fn segment(text: &str, last: bool) -> Result<Segment, String> {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-            && !matches!(name, "host" | "path")
-    };
-    if let Some(inner) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        let (name, rest) = match inner.strip_suffix("..") {
-            Some(name) => (name, true),
-            None => (inner, false),
-        };
-        if !is_name(name) {
+    let blend = Blend::parse(text)?;
+    match blend.whole() {
+        Some((name, false)) => return Ok(Segment::One(name.into())),
+        Some((name, true)) if last => return Ok(Segment::Rest(name.into())),
+        Some((name, true)) => {
             return Err(format!(
-                "`{{{inner}}}` is no name: lower-case letters, digits and `_`, and not `host` or `path`"
+                "`{{{name}..}}` takes everything that remains: nothing can follow it"
             ));
         }
-        if rest && !last {
-            return Err(format!(
-                "`{{{inner}}}` takes everything that remains: nothing can follow it"
-            ));
-        }
-        return Ok(if rest {
-            Segment::Rest(name.into())
-        } else {
-            Segment::One(name.into())
-        });
-    }
-    if text.contains(['{', '}', '*']) {
-        return Err(format!(
-            "`{text}`: a segment is a literal or one `{{name}}`, not a mix, and there is no `*`"
-        ));
+        None => {}
     }
     if text.is_empty() {
         return if last {
@@ -98,13 +115,17 @@ fn segment(text: &str, last: bool) -> Result<Segment, String> {
             Err("`//`: no request path that is let in has an empty segment".to_owned())
         };
     }
-    // A literal must be able to match: the canonical form of itself.
-    let path = format!("/{text}");
-    match model::RequestPath::parse_target(path.as_bytes(), model::Decoding::Raw) {
-        Ok((canonical, None)) if canonical.as_str() == path => Ok(Segment::Literal(text.into())),
-        Ok((canonical, _)) => Err(format!(
+    // Literal text must be able to match: the canonical form of itself. No escape ends with an `x`.
+    let (literal, sample) = (blend.captures_nothing(), format!("/{}", blend.sample("x")));
+    match model::RequestPath::parse_target(sample.as_bytes(), model::Decoding::Raw) {
+        Ok((canonical, None)) if canonical.as_str() == sample && literal => Ok(Segment::Literal(text.into())),
+        Ok((canonical, None)) if canonical.as_str() == sample => Ok(Segment::Blend(blend)),
+        Ok((canonical, None)) if literal => Err(format!(
             "`{text}` can never match: request paths are compared in their canonical form, write `{}`",
             canonical.as_str().trim_start_matches('/')
+        )),
+        Ok(_) => Err(format!(
+            "`{text}` can never match: request paths are compared in their canonical form"
         )),
         Err(refusal) => Err(format!(
             "`{text}` can never match, requests with it are refused: {refusal}"
@@ -131,7 +152,16 @@ mod tests {
             ("/a/{}", Err("no name")),
             ("/a/{Host}", Err("no name")),
             ("/a/{host}", Err("no name")),
-            ("/a/x-{y}", Err("not a mix")),
+            ("/a/x-{y}", Ok(2)),
+            ("/a/{x}.{y..}/{z..}", Ok(3)),
+            ("/a/{x}{y}", Err("between two captures")),
+            ("/a/x-{Y}", Err("no name")),
+            ("/a/x-{y", Err("without its `}`")),
+            ("/a/x-y}", Err("without its `{`")),
+            ("/a/{x}-{x}", Err("twice")),
+            ("/a/{x}%2", Err("can never match")),
+            ("/a/%4{x}", Err("can never match")),
+            ("/a/%41-{x}", Err("can never match")),
             ("/a/*", Err("no `*`")),
             ("/a b", Err("can never match")),
             ("/%61", Err("write `a`")),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression};
 
-use super::{AttributeSettings, Pattern, ResourceSettings, RouteSettings, Template};
+use super::{AttributeSettings, ResourceSettings, RouteSettings, Template};
 use crate::policy::{self, EntityData, ResourceEntity};
 
 /// The entity of a route before the captured segments are filled in.
@@ -97,10 +97,10 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
 /// Compiles the resource of a route, with every problem found on the way.
 pub(super) fn compile(
     route: &RouteSettings,
-    pattern: &Pattern,
+    names: &[&str],
     problem: &mut impl FnMut(&str, String, &str),
 ) -> Option<ResourceTemplate> {
-    let names: Vec<&str> = pattern.names().chain(["host", "path"]).collect();
+    let names: Vec<&str> = names.iter().copied().chain(["host", "path"]).collect();
     let settings = &route.resource;
     let id = settings.id.as_deref().unwrap_or("{host}{path}");
     let id = template("/resource/id", id, &names, problem);
@@ -164,7 +164,7 @@ fn template(
     names: &[&str],
     problem: &mut impl FnMut(&str, String, &str),
 ) -> Option<Template> {
-    let help = "a text may contain `{name}` of the path pattern, `{host}` and `{path}`";
+    let help = "a text may contain `{name}` of the path and host patterns, `{host}` and `{path}`";
     Template::parse(text, names)
         .map_err(|message| problem(part, message, help))
         .ok()

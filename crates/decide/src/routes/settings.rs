@@ -13,9 +13,14 @@ use crate::settings::{Expose, Mode};
 pub struct RouteSettings {
     /// Path pattern. `{name}` stands for exactly one segment that is not empty, `{name..}` at the end for all that
     /// remains (nothing, a trailing slash, or any number of segments). Everything else is compared byte for byte with
-    /// the canonical path. Example: `/workspaces/{workspace}/{rest..}`
+    /// the canonical path. Example: `/workspaces/{workspace}/{rest..}`. A segment may also have text and captures in it, such
+    /// as `{workspace..}.{collection}`; there each takes as little as lets the rest match, at least one character, or with
+    /// two dots also none.
     pub path: String,
-    /// Hosts this route is for, in lower case, without port. Empty: any host.
+    /// Hosts this route is for, in lower case, without port. Empty: any host. A label may have captures in it, which take
+    /// characters of that label only, as few as let the rest match: at least one, or with two dots also none. All hosts of a
+    /// route capture the same names. Of several hosts that match a request, the exact one is asked first, then those with
+    /// more literal text. Example: `editor-{workspace}-default{suffix..}.lab.example.org`
     #[serde(default)]
     pub hosts: Vec<String>,
     /// Methods this route is for, case-sensitive. A method that no route of a path lists is denied.
@@ -49,7 +54,7 @@ pub struct RouteSettings {
     pub on_allow: OnAllow,
 }
 
-/// The Cedar entity of a route. Texts may contain `{name}` of the path pattern, `{host}` and `{path}`. What they stand
+/// The Cedar entity of a route. Texts may contain `{name}` of the path and host patterns, `{host}` and `{path}`. What they stand
 /// for is in the canonical form of the path: a blank is `%20`, other characters than ASCII are `%HH` in capitals.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +73,7 @@ pub struct ResourceSettings {
     pub ancestors: Vec<EntitySettings>,
 }
 
-/// The value of an attribute: a text, which may contain `{name}` of the path pattern, `{host}` and `{path}` (String), a number
+/// The value of an attribute: a text, which may contain `{name}` of the path and host patterns, `{host}` and `{path}` (String), a number
 /// (Long), `true` or `false` (Bool), a list of texts (a set of Strings), or an
 /// entity: `{entity: {type: Workspace, id: "{workspace}"}}`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -134,7 +139,7 @@ pub struct EntitySettings {
     /// Entity type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Entity id; may contain `{name}` of the path pattern, `{host}` and `{path}`.
+    /// Entity id; may contain `{name}` of the path and host patterns, `{host}` and `{path}`.
     pub id: String,
 }
 

@@ -1,9 +1,12 @@
 //! The route table: a tree of segments per host.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
+use super::blend::Blend;
+use super::hosts::{HostPattern, Hosts, MOST};
 use super::pattern::{Pattern, Segment};
 use super::{Action, Route};
 
@@ -11,7 +14,7 @@ use super::{Action, Route};
 #[derive(Debug, Default)]
 pub struct RouteTable {
     routes: Vec<Route>,
-    hosts: HashMap<Box<str>, Node>,
+    hosts: Hosts<Node>,
     any_host: Node,
 }
 
@@ -19,6 +22,8 @@ pub struct RouteTable {
 #[derive(Debug, Default)]
 struct Node {
     literals: HashMap<Box<str>, Node>,
+    /// Segments with captures and other text, those with most of it first.
+    blends: Vec<(Blend, Node)>,
     one: Option<Box<Node>>,
     /// Routes that end here, by index.
     ends: Vec<usize>,
@@ -37,56 +42,62 @@ pub enum Found<'t, 'p> {
     Nothing,
 }
 
-/// Captured segments in the order of the pattern.
+/// What was captured, in the order of the patterns: of the host, then of the path.
 pub(super) type Captures<'p> = SmallVec<[&'p str; 4]>;
+
+/// Why a route cannot be in the table with those that are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The route of that index matches the same requests with this method.
+    Same(usize, Box<str>),
+    /// The route of that index can match the same requests, and neither is more specific.
+    Ambiguous(usize),
+    /// Two hosts of the route can match the same host and capture different texts.
+    Hosts,
+    /// There are too many patterns in one place.
+    Crowded,
+}
 
 impl RouteTable {
     /// Adds a route for its pattern and hosts (none: any host).
     ///
     /// # Errors
-    /// The name of the route that matches the same requests with one of the same methods.
-    pub fn insert(&mut self, pattern: &Pattern, hosts: &[String], route: Route) -> Result<(), String> {
-        let mut hosts: Vec<Option<&str>> = match hosts {
-            [] => vec![None],
-            hosts => hosts.iter().map(|host| Some(host.as_str())).collect(),
-        };
-        hosts.sort_unstable();
-        hosts.dedup();
-        for host in &hosts {
-            let place = Self::tree(&mut self.hosts, &mut self.any_host, *host).at(&pattern.segments);
-            let others = place.iter().filter_map(|index| self.routes.get(*index));
-            for (other, method) in others.flat_map(|other| other.actions.iter().map(move |(m, _)| (other, m)))
-            {
-                if route.actions.iter().any(|(m, _)| m == method) {
-                    return Err(format!("{method} {}", other.name));
-                }
+    /// The route that is in conflict with it.
+    pub fn insert(&mut self, pattern: &Pattern, hosts: &[HostPattern], route: Route) -> Result<(), Conflict> {
+        let index = self.routes.len();
+        for (before, host) in hosts.iter().enumerate() {
+            if hosts.iter().take(before).any(|other| other.is_rival_of(host)) {
+                return Err(Conflict::Hosts);
             }
+            if let Some(rival) = self.hosts.rival(host, pattern)? {
+                return Err(Conflict::Ambiguous(rival));
+            }
+            let list = self.hosts.at(host)?.at(&pattern.segments)?;
+            free(&self.routes, list, &route)?;
+        }
+        if hosts.is_empty() {
+            let list = self.any_host.at(&pattern.segments)?;
+            free(&self.routes, list, &route)?;
+            list.push(index);
         }
         for host in hosts {
-            let place = Self::tree(&mut self.hosts, &mut self.any_host, host).at(&pattern.segments);
-            place.push(self.routes.len());
+            let list = self.hosts.at(host)?.at(&pattern.segments)?;
+            if list.last() != Some(&index) {
+                list.push(index);
+            }
+            self.hosts.note(host, pattern, index);
         }
         self.routes.push(route);
         Ok(())
     }
 
-    fn tree<'t>(
-        hosts: &'t mut HashMap<Box<str>, Node>,
-        any: &'t mut Node,
-        host: Option<&str>,
-    ) -> &'t mut Node {
-        match host {
-            Some(host) => hosts.entry(host.into()).or_default(),
-            None => any,
-        }
-    }
-
     /// The route for a request: the most specific path wins, whatever its methods are. A path that has a route of its
-    /// own never falls back to a wider one because of its method.
-    pub fn find<'p>(&self, host: &str, path: &'p str, method: &str) -> Found<'_, 'p> {
+    /// own never falls back to a wider one because of its method. Of several hosts that match, the most specific one that
+    /// has any route for the path wins: the host itself, then patterns, those with more literal text first, then any host.
+    pub fn find<'p>(&self, host: &'p str, path: &'p str, method: &str) -> Found<'_, 'p> {
         let path = path.strip_prefix('/').unwrap_or(path);
-        for tree in self.hosts.get(host).into_iter().chain([&self.any_host]) {
-            let mut captures = Captures::new();
+        let any_host = std::iter::once_with(|| (&self.any_host, Captures::new()));
+        for (tree, mut captures) in self.hosts.find(host).chain(any_host) {
             let Some(indices) = tree.walk(Some(path), &mut captures) else {
                 continue;
             };
@@ -112,13 +123,49 @@ impl RouteTable {
 
 impl Node {
     /// The list of routes at the end of `segments`, made on the way.
-    fn at(&mut self, segments: &[Segment]) -> &mut Vec<usize> {
+    fn at(&mut self, segments: &[Segment]) -> Result<&mut Vec<usize>, Conflict> {
         match segments.split_first() {
-            None => &mut self.ends,
+            None => Ok(&mut self.ends),
             Some((Segment::Literal(text), rest)) => self.literals.entry(text.clone()).or_default().at(rest),
+            Some((Segment::Blend(blend), rest)) => self.blend(blend)?.at(rest),
             Some((Segment::One(_), rest)) => self.one.get_or_insert_default().at(rest),
-            Some((Segment::Rest(_), _)) => &mut self.rests,
+            Some((Segment::Rest(_), _)) => Ok(&mut self.rests),
         }
+    }
+
+    /// The node behind `blend`. Where two of them can match the same segment, one has more literal text.
+    fn blend(&mut self, blend: &Blend) -> Result<&mut Node, Conflict> {
+        let rank = blend.literal_bytes();
+        let place = match self.blends.iter().position(|(other, _)| other.is_like(blend)) {
+            Some(place) => place,
+            None => {
+                let mut rivals = self
+                    .blends
+                    .iter()
+                    .filter(|(other, _)| other.literal_bytes() == rank && other.overlaps(blend));
+                if let Some(route) = rivals.find_map(|(_, node)| node.any()) {
+                    return Err(Conflict::Ambiguous(route));
+                }
+                if self.blends.len() >= MOST {
+                    return Err(Conflict::Crowded);
+                }
+                let place = self
+                    .blends
+                    .partition_point(|(other, _)| Reverse(other.literal_bytes()) <= Reverse(rank));
+                self.blends.insert(place, (blend.clone(), Node::default()));
+                place
+            }
+        };
+        let node = self.blends.get_mut(place).map(|(_, node)| node);
+        node.ok_or(Conflict::Crowded)
+    }
+
+    /// Some route here or below.
+    fn any(&self) -> Option<usize> {
+        let here = self.ends.first().or(self.rests.first()).copied();
+        let blends = self.blends.iter().map(|(_, node)| node);
+        let mut below = self.literals.values().chain(blends).chain(self.one.as_deref());
+        here.or_else(|| below.find_map(Node::any))
     }
 
     /// Walks down, most specific branch first, to the routes of a path; a branch that ends nowhere is left again.
@@ -141,6 +188,15 @@ impl Node {
         {
             return Some(found);
         }
+        let before = captures.len();
+        for (blend, node) in &self.blends {
+            if blend.matches(segment, captures) {
+                if let Some(found) = node.walk(behind, captures) {
+                    return Some(found);
+                }
+                captures.truncate(before);
+            }
+        }
         if let Some(node) = &self.one
             && !segment.is_empty()
         {
@@ -160,6 +216,20 @@ impl Node {
         captures.push(remaining);
         Some(&self.rests)
     }
+}
+
+/// Whether none of the routes of `list` has a method of `route`.
+fn free(routes: &[Route], list: &[usize], route: &Route) -> Result<(), Conflict> {
+    for index in list {
+        let other = routes.get(*index).map_or(&[][..], |other| &other.actions);
+        if let Some((method, _)) = other
+            .iter()
+            .find(|(method, _)| route.actions.iter().any(|(m, _)| m == method))
+        {
+            return Err(Conflict::Same(*index, method.clone()));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

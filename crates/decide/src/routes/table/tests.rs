@@ -1,19 +1,27 @@
-use std::sync::Arc;
+mod reference;
+
+use std::sync::{Arc, LazyLock};
+
+use cedar_policy::{EntityTypeName, EntityUid};
 
 use super::*;
 use crate::routes::{DenyAnswer, ResourceTemplate, Template};
 
+/// Parsed once: here are tables of ten thousand routes, and which entities they make is no matter.
+static PARSED: LazyLock<(EntityTypeName, EntityUid)> =
+    LazyLock::new(|| ("Path".parse().unwrap(), "Action::\"GET\"".parse().unwrap()));
+
 fn route(name: &str, methods: &[&str]) -> Route {
     let action = |method: &str| Action {
         name: method.into(),
-        uid: format!("Action::\"{method}\"").parse().unwrap(),
+        uid: PARSED.1.clone(),
     };
     Route {
         name: name.into(),
         captures: Vec::new(),
         actions: methods.iter().map(|m| ((*m).into(), action(m))).collect(),
         resource: ResourceTemplate {
-            kind: "Path".parse().unwrap(),
+            kind: PARSED.0.clone(),
             id: Template::parse("", &[]).unwrap(),
             attributes: Vec::new(),
             ancestors: Vec::new(),
@@ -28,10 +36,18 @@ fn route(name: &str, methods: &[&str]) -> Route {
     }
 }
 
-fn insert(table: &mut RouteTable, hosts: &[&str], path: &str, methods: &[&str]) -> Result<(), String> {
-    let hosts: Vec<String> = hosts.iter().map(|h| (*h).to_owned()).collect();
+fn insert(table: &mut RouteTable, hosts: &[&str], path: &str, methods: &[&str]) -> Result<(), Conflict> {
     let name = format!("{}{path}", hosts.join(","));
+    let hosts: Vec<HostPattern> = hosts.iter().map(|h| HostPattern::parse(h).unwrap()).collect();
     table.insert(&Pattern::parse(path).unwrap(), &hosts, route(&name, methods))
+}
+
+fn find(table: &RouteTable, host: &str, path: &str, method: &str) -> String {
+    match table.find(host, path, method) {
+        Found::Route(route, _, captures) => format!("{} [{}]", route.name, captures.join(",")),
+        Found::NoMethod(route) => format!("no method {}", route.name),
+        Found::Nothing => "nothing".to_owned(),
+    }
 }
 
 #[test]
@@ -114,13 +130,277 @@ fn the_most_specific_path_wins() {
         ),
         ("i.test", "GET", "/workspaces", "/workspaces []"),
     ] {
-        let found = match table.find(host, path, method) {
-            Found::Route(route, _, captures) => format!("{} [{}]", route.name, captures.join(",")),
-            Found::NoMethod(route) => format!("no method {}", route.name),
-            Found::Nothing => "nothing".to_owned(),
-        };
-        assert_eq!(found, expected, "{method} {host}{path}");
+        assert_eq!(
+            find(&table, host, path, method),
+            expected,
+            "{method} {host}{path}"
+        );
     }
+}
+
+#[test]
+fn segments_with_text_and_captures() {
+    let mut table = RouteTable::default();
+    for path in [
+        "/c/{collection}/{rest..}",
+        "/c/{workspace..}.{name..}/{rest..}",
+        "/c/ws-{name}.public/{rest..}",
+        "/c/ws-a.b/items",
+        "/d/{a}.json/x",
+        "/d/{a}/y",
+        "/d/v{major}.{minor}.json/x",
+    ] {
+        insert(&mut table, &[], path, &["GET"]).unwrap();
+    }
+    for (path, expected) in [
+        ("/c/sentinel-2", "/c/{collection}/{rest..} [sentinel-2,]"),
+        ("/c/ws-a.b/items", "/c/ws-a.b/items []"),
+        (
+            "/c/ws-a.b/items/1",
+            "/c/{workspace..}.{name..}/{rest..} [ws-a,b,items/1]",
+        ),
+        ("/c/ws-a.public/1", "/c/ws-{name}.public/{rest..} [a,1]"),
+        (
+            "/c/ws-.public/1",
+            "/c/{workspace..}.{name..}/{rest..} [ws-,public,1]",
+        ),
+        ("/c/a.b.c/x", "/c/{workspace..}.{name..}/{rest..} [a,b.c,x]"),
+        ("/c/.b", "/c/{workspace..}.{name..}/{rest..} [,b,]"),
+        ("/c/a.", "/c/{workspace..}.{name..}/{rest..} [a,,]"),
+        // The segment right behind `/c/` counts, and no other.
+        ("/c/a/b.c", "/c/{collection}/{rest..} [a,b.c]"),
+        ("/d/v1.2.json/x", "/d/v{major}.{minor}.json/x [1,2]"),
+        // A branch that ends nowhere is left again, with what it captured.
+        ("/d/v1.2.json/y", "/d/{a}/y [v1.2.json]"),
+        ("/d/.json/x", "nothing"),
+    ] {
+        assert_eq!(find(&table, "h", path, "GET"), expected, "{path}");
+    }
+}
+
+#[test]
+fn hosts_with_captures() {
+    let mut table = RouteTable::default();
+    for (hosts, path, methods) in [
+        (
+            &["{ws}-default{suffix..}.lab.test"][..],
+            "/{rest..}",
+            &["GET", "PUT"][..],
+        ),
+        (&["{ws}-default{suffix..}.lab.test"], "/own", &["GET"]),
+        (
+            &[
+                "editor-{ws}-default{suffix..}.lab.test",
+                "data-{ws}-default{suffix..}.lab.test",
+            ],
+            "/{rest..}",
+            &["GET"],
+        ),
+        (&["ws-a-default.lab.test"], "/exact", &["GET"]),
+        (&["{label}.lab.test"], "/{rest..}", &["GET"]),
+        (&["{tenant}.example.test"], "/t/{id}", &["GET"]),
+        (&["api.{tenant}.example.test"], "/t/{id}", &["GET"]),
+        (&["{api}.{tenant}.example.test"], "/t/{id}", &["GET"]),
+        (&[], "/t/{id}", &["GET"]),
+    ] {
+        insert(&mut table, hosts, path, methods).unwrap();
+    }
+    let plain = "{ws}-default{suffix..}.lab.test/{rest..}";
+    let prefixed = "editor-{ws}-default{suffix..}.lab.test,data-{ws}-default{suffix..}.lab.test/{rest..}";
+    for (host, path, method, expected) in [
+        ("ws-a-default.lab.test", "/x", "GET", format!("{plain} [ws-a,,x]")),
+        (
+            "ws-a-default-abc.lab.test",
+            "/x",
+            "GET",
+            format!("{plain} [ws-a,-abc,x]"),
+        ),
+        (
+            "a-default-default.lab.test",
+            "/",
+            "GET",
+            format!("{plain} [a,-default,]"),
+        ),
+        (
+            "editor-ws-a-default.lab.test",
+            "/x",
+            "GET",
+            format!("{prefixed} [ws-a,,x]"),
+        ),
+        (
+            "data-ws-a-default-editor.lab.test",
+            "/x",
+            "GET",
+            format!("{prefixed} [ws-a,-editor,x]"),
+        ),
+        (
+            "editor-data-a-default.lab.test",
+            "/",
+            "GET",
+            format!("{prefixed} [data-a,,]"),
+        ),
+        // The most specific host with a route for the path decides, also about methods.
+        (
+            "editor-ws-a-default.lab.test",
+            "/x",
+            "PUT",
+            format!("no method {prefixed}"),
+        ),
+        (
+            "ws-b-default.lab.test",
+            "/own",
+            "PUT",
+            "no method {ws}-default{suffix..}.lab.test/own".to_owned(),
+        ),
+        (
+            "ws-a-default.lab.test",
+            "/exact",
+            "GET",
+            "ws-a-default.lab.test/exact []".to_owned(),
+        ),
+        (
+            "ws-b-default.lab.test",
+            "/exact",
+            "GET",
+            format!("{plain} [ws-b,,exact]"),
+        ),
+        (
+            "editor-default.lab.test",
+            "/x",
+            "GET",
+            format!("{plain} [editor,,x]"),
+        ),
+        (
+            "-default.lab.test",
+            "/x",
+            "GET",
+            "{label}.lab.test/{rest..} [-default,x]".to_owned(),
+        ),
+        (
+            "ws-a.lab.test",
+            "/x",
+            "GET",
+            "{label}.lab.test/{rest..} [ws-a,x]".to_owned(),
+        ),
+        ("lab.test", "/x", "GET", "nothing".to_owned()),
+        ("a.b.lab.test", "/x", "GET", "nothing".to_owned()),
+        ("ws-a-default.lab.test.evil", "/x", "GET", "nothing".to_owned()),
+        ("ws-a-default.xlab.test", "/x", "GET", "nothing".to_owned()),
+        (
+            "acme.example.test",
+            "/t/1",
+            "GET",
+            "{tenant}.example.test/t/{id} [acme,1]".to_owned(),
+        ),
+        (
+            "api.acme.example.test",
+            "/t/1",
+            "GET",
+            "api.{tenant}.example.test/t/{id} [acme,1]".to_owned(),
+        ),
+        (
+            "app.acme.example.test",
+            "/t/1",
+            "GET",
+            "{api}.{tenant}.example.test/t/{id} [app,acme,1]".to_owned(),
+        ),
+        ("a.b.acme.example.test", "/t/1", "GET", "/t/{id} [1]".to_owned()),
+        ("[::1]", "/t/1", "GET", "/t/{id} [1]".to_owned()),
+    ] {
+        assert_eq!(
+            find(&table, host, path, method),
+            expected,
+            "{method} {host}{path}"
+        );
+    }
+}
+
+#[test]
+fn patterns_of_which_neither_is_more_specific_are_refused() {
+    let ambiguous = Err(Conflict::Ambiguous(0));
+    for (first, second, expected) in [
+        // Hosts.
+        (
+            (&["{a}-x.t"][..], "/p"),
+            (&["y-{a}.t"][..], "/p"),
+            ambiguous.clone(),
+        ),
+        (
+            (&["{a}-x.t"], "/{p}"),
+            (&["y-{a}.t"], "/q/{r..}"),
+            ambiguous.clone(),
+        ),
+        ((&["{a}-x.t"], "/p"), (&["y-{a}.t"], "/q"), Ok(())),
+        ((&["{a}-x.t"], "/p"), (&["yy-{a}.t"], "/p"), Ok(())),
+        ((&["x-{a}.t"], "/p"), (&["y-{a}.t"], "/p"), Ok(())),
+        ((&["{a}-x.t"], "/p"), (&["{a}-x{b..}.t"], "/p"), ambiguous.clone()),
+        ((&["{a}.b.t"], "/p"), (&["a.{b}.t"], "/p"), ambiguous.clone()),
+        ((&["{a}.b.t"], "/p"), (&["aa.{b}.t"], "/p"), Ok(())),
+        ((&["{a}.t"], "/p"), (&["{a}.{b}.t"], "/p"), Ok(())),
+        ((&["{a}-x.t"], "/p"), (&[], "/p"), Ok(())),
+        (
+            (&["{a}-x.t"], "/p"),
+            (&["{b}-x.t"], "/p"),
+            Err(Conflict::Same(0, "GET".into())),
+        ),
+        (
+            (&["z.t"], "/p"),
+            (&["{a}-x.t", "y-{a}.t"], "/p"),
+            Err(Conflict::Hosts),
+        ),
+        // Segments.
+        ((&[], "/{a}-x"), (&[], "/y-{a}"), ambiguous.clone()),
+        ((&[], "/{a}-x/b"), (&[], "/y-{a}/{c..}"), ambiguous.clone()),
+        ((&[], "/{a}-x"), (&[], "/yy-{a}"), Ok(())),
+        ((&[], "/x-{a}"), (&[], "/y-{a}"), Ok(())),
+        ((&[], "/z/{a}-x"), (&[], "/y/y-{a}"), Ok(())),
+        ((&[], "/{a}-x"), (&["h.t"], "/y-{a}"), Ok(())),
+        (
+            (&[], "/{a}-x"),
+            (&[], "/{b}-x"),
+            Err(Conflict::Same(0, "GET".into())),
+        ),
+    ] {
+        let mut table = RouteTable::default();
+        insert(&mut table, first.0, first.1, &["GET"]).unwrap();
+        let row = format!("{first:?} {second:?}");
+        // For hosts and segments of which neither is more specific, other methods make no difference.
+        if matches!(expected, Err(Conflict::Ambiguous(_))) {
+            assert_eq!(
+                insert(&mut table, second.0, second.1, &["PUT"]),
+                expected,
+                "{row}"
+            );
+        }
+        assert_eq!(
+            insert(&mut table, second.0, second.1, &["GET"]),
+            expected,
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn a_place_has_only_so_many_patterns() {
+    let mut table = RouteTable::default();
+    for n in 0..MOST {
+        insert(&mut table, &[&format!("{{a}}-{n}.t")], "/p", &["GET"]).unwrap();
+        insert(&mut table, &[], &format!("/{{a}}-{n}"), &["GET"]).unwrap();
+    }
+    assert_eq!(
+        insert(&mut table, &["{a}-z.t"], "/p", &["GET"]),
+        Err(Conflict::Crowded)
+    );
+    assert_eq!(
+        insert(&mut table, &[], "/{a}-z", &["GET"]),
+        Err(Conflict::Crowded)
+    );
+    // Other domains, and other hosts in the tree, are other places.
+    for n in 0..500 {
+        insert(&mut table, &[&format!("{{a}}-z.u{n}.t")], "/p", &["GET"]).unwrap();
+    }
+    assert_eq!(find(&table, "b-z.u499.t", "/p", "GET"), "{a}-z.u499.t/p [b]");
+    insert(&mut table, &["{a}-7.t"], "/{a}-z", &["GET"]).unwrap();
 }
 
 #[test]
@@ -129,13 +409,13 @@ fn routes_that_match_the_same_requests_are_refused() {
     insert(&mut table, &[], "/w/{a}", &["GET", "PUT"]).unwrap();
     assert_eq!(
         insert(&mut table, &[], "/w/{b}", &["PUT"]),
-        Err("PUT /w/{a}".to_owned())
+        Err(Conflict::Same(0, "PUT".into()))
     );
     insert(&mut table, &[], "/w/{b}", &["POST"]).unwrap();
     insert(&mut table, &["h"], "/w/{b}", &["PUT"]).unwrap();
     assert_eq!(
         insert(&mut table, &["g", "h"], "/w/{c}", &["PUT"]),
-        Err("PUT h/w/{b}".to_owned())
+        Err(Conflict::Same(2, "PUT".into()))
     );
     // What was refused left nothing behind.
     assert!(matches!(table.find("g", "/w/1", "PUT"), Found::Route(route, ..) if &*route.name == "/w/{a}"));
