@@ -1,9 +1,11 @@
 //! The order of the steps, from a check to a decision. Start reading at `Live::judge`.
 
 mod answer;
+mod destination;
 mod gate;
 mod live;
 mod login;
+mod missing;
 mod what;
 mod who;
 
@@ -42,6 +44,7 @@ struct Story<'r> {
     route: Option<&'r str>,
     action: Option<&'r str>,
     resource: Option<String>,
+    other_end: Option<String>,
 }
 
 /// How a question is asked.
@@ -156,6 +159,7 @@ impl Pipeline {
             route: story.route,
             action: story.action,
             resource: story.resource.as_deref(),
+            other_end: story.other_end.as_deref(),
             client_ip: story.client_ip,
             took: started.elapsed(),
         });
@@ -189,6 +193,8 @@ impl Live {
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
         story.resource = Some(what.resource.uid().to_string());
+        let ends = self.ends(check, &what)?;
+        story.other_end = ends.as_ref().map(ToString::to_string);
         let circumstances = Circumstances {
             check,
             client_ip: story.client_ip,
@@ -196,13 +202,27 @@ impl Live {
             token_age: who.token_age(now),
             path: &path,
             capability_path: what.capability_path.as_deref(),
+            ends: ends.as_ref(),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
         let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        let missing = self.missing(&judgement, persona, what.action, &what.resource, &circumstances);
         let edits = self.edits(who, persona, &what)?;
-        answer(judgement, who, actor, &edits, what.route)
+        let (permit, here) = answer(judgement, who, actor, &missing, &edits, what.route)?;
+        let there = self.permitted_there(who, persona, &circumstances)?;
+        Ok((permit, united(here, there)))
     }
+}
+
+/// The policies that permitted the one and the other, each once.
+fn united(mut here: Vec<Arc<str>>, there: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    if !there.is_empty() {
+        here.extend(there);
+        here.sort_unstable();
+        here.dedup();
+    }
+    here
 }
 
 /// Whether it was waited already.

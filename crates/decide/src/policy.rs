@@ -177,6 +177,11 @@ impl Policies {
         }
     }
 
+    /// True if some policy asks for capabilities.
+    pub(crate) fn look_at_capabilities(&self) -> bool {
+        self.context.mentions("capabilities") || self.context.mentions("capabilities_below")
+    }
+
     /// How many policies there are.
     pub fn count(&self) -> usize {
         self.known.len()

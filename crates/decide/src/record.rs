@@ -24,6 +24,8 @@ pub struct Record<'a, 'c> {
     pub action: Option<&'a str>,
     /// The resource, as Cedar writes it.
     pub resource: Option<&'a str>,
+    /// The other end of a COPY or MOVE: `to /path`, or `to` or `from` another host.
+    pub other_end: Option<&'a str>,
     /// The client's address.
     pub client_ip: Option<IpAddr>,
     /// From the check's arrival in the pipeline to the decision.

@@ -139,6 +139,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    other_end: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     policies: Vec<&'a str>,
     #[serde(flatten)]
@@ -198,6 +200,7 @@ impl<'a> Line<'a> {
                 .unwrap_or_default(),
             action: record.action,
             resource: record.resource,
+            other_end: record.other_end,
             route: record.route,
             policies: decision.policies().iter().map(|policy| &**policy).collect(),
             request,

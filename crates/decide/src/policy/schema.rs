@@ -65,6 +65,10 @@ impl ActionTable {
                     ));
                 }
             }
+            for (_, name) in route.destination_actions() {
+                let kinds = table.http.entry(name).or_default();
+                kinds.extend(type_name(&route.resource.kind));
+            }
             if settings.cors_preflight == CorsPreflight::Allow {
                 let kinds = table.http.entry(CORS_PREFLIGHT.to_owned()).or_default();
                 kinds.extend(type_name(&route.resource.kind));
@@ -184,6 +188,13 @@ fn request_context(settings: &Settings) -> String {
          subject?: { \"type\": String, id: String, issuer: String, subject: String, name?: String },\n  token_age?: Long,\n  body_truncated: Bool,\n  \
          peer?: String,\n",
     );
+    if settings
+        .routes
+        .iter()
+        .any(|route| route.destination_actions().next().is_some())
+    {
+        text.push_str("  destination?: { host: String, path?: String },\n  source?: { host: String },\n");
+    }
     let expose = &settings.expose;
     let metadata: Vec<String> = expose.metadata.keys().cloned().collect();
     for (name, members) in [

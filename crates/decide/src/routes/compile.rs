@@ -7,8 +7,8 @@ use cedar_policy::EntityTypeName;
 use model::RouteEdits;
 
 use super::{
-    Action, DenyAnswer, OnAllow, OnDeny, Pattern, ResourceTemplate, Route, RouteSettings, RouteTable,
-    Template,
+    Action, DenyAnswer, DestinationRule, DestinationSettings, OnAllow, OnDeny, Pattern, ResourceTemplate,
+    Route, RouteSettings, RouteTable, Template, WITH_DESTINATION,
 };
 use crate::policy;
 use crate::problem::Problem;
@@ -56,6 +56,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
             continue;
         };
         let capability_path = compile_capability_path(route, &pattern, &mut problem);
+        let destination = compile_destination(route, &mut problem);
         let actions = route.methods.iter().filter_map(|method| {
             let action = action(route.action.as_ref().unwrap_or(method)).ok()?;
             Some((method.as_str().into(), action))
@@ -66,6 +67,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
             actions: actions.collect(),
             resource,
             capability_path,
+            destination,
             on_deny: DenyAnswer {
                 status: route.on_deny.status,
                 reason: route.on_deny.reason.as_deref().map(Arc::from),
@@ -85,6 +87,41 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
         }
     }
     table
+}
+
+/// A COPY or MOVE whose destination nobody asks about would be a way around every other route.
+fn compile_destination(
+    route: &RouteSettings,
+    problem: &mut impl FnMut(&str, String, &str),
+) -> Option<DestinationRule> {
+    let two_paths = route
+        .methods
+        .iter()
+        .find(|method| WITH_DESTINATION.contains(&method.as_str()));
+    match (two_paths, route.destination) {
+        (Some(method), None) => problem(
+            "/methods",
+            format!(
+                "{method} writes to the path in its `Destination` header, and this route does not say where that may be"
+            ),
+            "add `destination: local`, or `third_party` if it may be on another host, or `ignore` if the upstream does not look \
+             at the header",
+        ),
+        (None, Some(_)) => problem(
+            "/destination",
+            "this route has neither COPY nor MOVE, and no other method has a destination".to_owned(),
+            "remove the line",
+        ),
+        _ => {}
+    }
+    let actions = route.destination_actions();
+    let actions: Vec<_> = actions
+        .filter_map(|(method, name)| Some((method.into(), action(&name).ok()?)))
+        .collect();
+    (!actions.is_empty()).then(|| DestinationRule {
+        third_party: route.destination == Some(DestinationSettings::ThirdParty),
+        actions,
+    })
 }
 
 fn compile_capability_path(

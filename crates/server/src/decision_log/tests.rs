@@ -44,6 +44,7 @@ fn offer(log: &DecisionLog) {
         route: None,
         action: None,
         resource: None,
+        other_end: None,
         client_ip: None,
         took: Duration::ZERO,
     });

@@ -19,6 +19,7 @@ fn route(name: &str, methods: &[&str]) -> Route {
             ancestors: Vec::new(),
         },
         capability_path: None,
+        destination: None,
         on_deny: DenyAnswer::default(),
         login: None,
         on_allow: Arc::default(),

@@ -1,0 +1,108 @@
+//! COPY and MOVE: the second question, about the place where they put things.
+//!
+//! It is asked like the first, of whoever asks and of everybody who acts for it, with what the route of that place makes of it
+//! as the resource, and with an action of its own: a permit for a COPY from somewhere is none for a COPY to it.
+
+use std::sync::Arc;
+
+use model::{Check, HttpRequest, PrincipalKind, Reason, RequestPath, Target};
+
+use super::answer::{Stop, answer, denial_of, deny};
+use super::live::Live;
+use super::what::What;
+use super::who::Who;
+use crate::destination::Ends;
+use crate::policy::Circumstances;
+use crate::rules::Persona;
+
+impl Live {
+    /// Where the request puts things and takes them from; `None` if its method has no such ends.
+    pub(super) fn ends<'a>(&self, check: &Check<'a>, what: &What<'_>) -> Result<Option<Ends<'a>>, Stop> {
+        let (Target::Http(request), Some(route)) = (&check.target, what.route) else {
+            return Ok(None);
+        };
+        let Some((rule, _)) = route.destination(request.method) else {
+            return Ok(None);
+        };
+        let ends = Ends::read(request, rule.third_party);
+        let refused = |log| deny(400, Reason::Malformed, "the destination cannot be accepted", log).into();
+        ends.map(Some).map_err(refused)
+    }
+
+    /// The policies that permit what a request does to its destination; none if that is on another host.
+    pub(super) fn permitted_there(
+        &self,
+        who: &Who,
+        persona: &Persona,
+        at: &Circumstances<'_, '_>,
+    ) -> Result<Vec<Arc<str>>, Stop> {
+        let destination = at.ends.and_then(|ends| ends.destination.as_ref());
+        let path = destination.and_then(|destination| destination.path.as_ref());
+        let (Some(path), Target::Http(request)) = (path, &at.check.target) else {
+            return Ok(Vec::new());
+        };
+        self.ask_there(who, persona, at, request, path)
+            .map_err(|stop| at_destination(stop, path))
+    }
+
+    fn ask_there<'a>(
+        &self,
+        who: &Who,
+        persona: &Persona,
+        at: &Circumstances<'_, 'a>,
+        request: &HttpRequest<'a>,
+        path: &RequestPath<'a>,
+    ) -> Result<Vec<Arc<str>>, Stop> {
+        let check = Check {
+            target: Target::Http(HttpRequest {
+                host: request.host.clone(),
+                path: path.clone(),
+                headers: request.headers.clone(),
+                ..*request
+            }),
+            context_extensions: at.check.context_extensions.clone(),
+            ..*at.check
+        };
+        let path = self.comparable(&check);
+        let what = self.route(&check, &path, who.kind(), &mut None)?;
+        let Some((route, (_, action))) = what
+            .route
+            .and_then(|route| Some((route, route.destination(request.method)?)))
+        else {
+            return Err(no_destination(&what, who.kind()));
+        };
+        let there = Circumstances {
+            check: &check,
+            path: &path,
+            capability_path: what.capability_path.as_deref(),
+            ends: None,
+            ..*at
+        };
+        let (judgement, actor) = self
+            .rules
+            .policies
+            .judge(&persona.entity, action, &what.resource, &there);
+        let missing = self.missing(&judgement, persona, action, &what.resource, &there);
+        answer(judgement, who, actor, &missing, &persona.edits, Some(route)).map(|(_, policies)| policies)
+    }
+}
+
+fn no_destination(what: &What<'_>, who: PrincipalKind) -> Stop {
+    let (on_deny, name) = what
+        .route
+        .map(|route| (route.on_deny.clone(), &*route.name))
+        .unwrap_or_default();
+    let log = format!("nothing may be put below the route {name}: it says `destination: ignore`");
+    denial_of(&on_deny, who, Reason::NoMethod, log).into()
+}
+
+/// Tells which of the two questions was answered with no.
+fn at_destination(stop: Stop, path: &RequestPath<'_>) -> Stop {
+    match stop {
+        Stop::Denied(mut denial, policies) => {
+            denial.log = format!("at the destination {path}: {}", denial.log);
+            Stop::Denied(denial, policies)
+        }
+        wait @ Stop::Wait(_) => wait,
+    }
+}
