@@ -22,7 +22,7 @@ pub use self::live::Live;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
-use crate::policy::Circumstances;
+use crate::policy::{Circumstances, Judgement};
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
@@ -203,26 +203,19 @@ impl Live {
             path: &path,
             capability_path: what.capability_path.as_deref(),
             ends: ends.as_ref(),
+            expose: &self.rules.expose,
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
-        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        let (mut judgement, actor) =
+            policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        if let Judgement::Permit(permits) = &mut judgement {
+            self.permit_there(who, persona, &circumstances, permits)?;
+        }
         let missing = self.missing(&judgement, persona, what.action, &what.resource, &circumstances);
-        let edits = self.edits(who, persona, &what)?;
-        let (permit, here) = answer(judgement, who, actor, &missing, &edits, what.route)?;
-        let there = self.permitted_there(who, persona, &circumstances)?;
-        Ok((permit, united(here, there)))
+        let edits = self.edits(who, persona, &what, &judgement)?;
+        answer(judgement, who, actor, &missing, &edits, what.route)
     }
-}
-
-/// The policies that permitted the one and the other, each once.
-fn united(mut here: Vec<Arc<str>>, there: Vec<Arc<str>>) -> Vec<Arc<str>> {
-    if !there.is_empty() {
-        here.extend(there);
-        here.sort_unstable();
-        here.dedup();
-    }
-    here
 }
 
 /// Whether it was waited already.

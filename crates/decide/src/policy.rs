@@ -2,11 +2,14 @@
 
 mod body;
 mod context;
+mod data;
 mod entities;
 mod load;
 mod outline;
 mod schema;
+mod uids;
 
+pub use data::{Data, DataFile, DataValue};
 pub use entities::{PrincipalEntity, ResourceEntity};
 pub use load::{SourceFile, Sources};
 pub use outline::{Outline, outline};
@@ -35,6 +38,8 @@ pub struct Policies {
     set: PolicySet,
     known: HashMap<PolicyId, Known>,
     context: ContextUse,
+    /// The headers that some permit sets.
+    headers: Vec<Box<str>>,
     /// Each action with the groups it is in.
     actions: HashMap<EntityUid, Entity>,
     schema: Schema,
@@ -49,7 +54,12 @@ struct Known {
     effect: Effect,
     /// `@status` and `@reason`, on forbids.
     answer: ForbidAnswer,
+    /// `@set_header`, on permits.
+    headers: Arc<[Header]>,
 }
+
+/// A header's name, in lower case, and its value.
+pub(crate) type Header = (Box<str>, Box<str>);
 
 /// How a forbid answers the caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -180,6 +190,36 @@ impl Policies {
     /// True if some policy asks for capabilities.
     pub(crate) fn look_at_capabilities(&self) -> bool {
         self.context.mentions("capabilities") || self.context.mentions("capabilities_below")
+    }
+
+    /// The headers that some permit sets.
+    pub(crate) fn header_names(&self) -> &[Box<str>] {
+        &self.headers
+    }
+
+    /// The headers that the permits of these names set. Needs all permits that were satisfied, not only one that was
+    /// enough.
+    ///
+    /// # Errors
+    /// The header that two of them set differently, which loading excludes.
+    pub(crate) fn headers_of(&self, permits: &[Arc<str>]) -> Result<Vec<Header>, String> {
+        let mut headers: Vec<Header> = Vec::new();
+        if self.headers.is_empty() {
+            return Ok(headers);
+        }
+        let known = permits
+            .iter()
+            .filter_map(|name| self.known.get(&PolicyId::new(name)));
+        for (name, value) in known.flat_map(|known| known.headers.iter()) {
+            match headers.iter().find(|(set, _)| set == name) {
+                Some((_, other)) if other != value => {
+                    return Err(format!("two permits set the header {name} differently"));
+                }
+                Some(_) => {}
+                None => headers.push((name.clone(), value.clone())),
+            }
+        }
+        Ok(headers)
     }
 
     /// How many policies there are.

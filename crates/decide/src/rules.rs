@@ -30,6 +30,8 @@ pub struct Rules {
     pub(crate) trusted_hops: u8,
     pub(crate) upstream_paths: UpstreamPaths,
     pub(crate) method_override: MethodOverride,
+    /// What policies may see where no route says otherwise.
+    pub(crate) expose: crate::settings::Expose,
     pub(crate) version: Version,
 }
 
@@ -56,7 +58,7 @@ impl Rules {
     /// Every problem that was found, advice included. Advice alone is returned beside the rules.
     pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = identity::validate(&settings.identity);
-        let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
+        let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &mut problems);
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
@@ -77,6 +79,7 @@ impl Rules {
         let policies = policy::load(settings, &actions, sources, &mut problems);
         if let Some(policies) = &policies {
             check_resources(settings, policies, &mut problems);
+            identity_headers.grant(policies.header_names());
         }
         let anonymous = Persona::new(&Principal::anonymous(), &identity_headers);
         match (
@@ -95,13 +98,14 @@ impl Rules {
                     tcp: settings.tcp.clone(),
                     client_certificates,
                     policies,
-                    identity_headers,
+                    identity_headers: Arc::new(identity_headers),
                     anonymous,
                     cors_preflight: (settings.cors_preflight == CorsPreflight::Allow).then_some(preflight),
                     tcp_connect,
                     trusted_hops: settings.trusted_hops,
                     upstream_paths,
                     method_override: settings.method_override,
+                    expose: settings.expose.clone(),
                     version: version(settings, sources),
                 },
                 problems,
@@ -147,9 +151,14 @@ fn serious(problems: &[Problem]) -> bool {
 
 /// The first twelve hex digits of a SHA-256 over all that decides.
 fn version(settings: &Settings, sources: &Sources) -> Version {
-    let all = format!("{settings:?}\n{sources:?}");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, all.as_bytes());
-    let hex = digest
+    let mut all = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    all.update(format!("{settings:?}\n").as_bytes());
+    for (name, text) in sources.texts() {
+        all.update(format!("{name:?} {}\n", text.len()).as_bytes());
+        all.update(text.as_bytes());
+    }
+    let hex = all
+        .finish()
         .as_ref()
         .iter()
         .take(6)

@@ -1,6 +1,7 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
 mod checked;
+mod files;
 mod listen;
 mod paths;
 mod references;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use decide::policy::{SourceFile, Sources};
+use decide::policy::Sources;
 use decide::problem::{Place, Problem};
 use decide::{Rules, Settings};
 use schemars::JsonSchema;
@@ -66,15 +67,23 @@ pub struct Config {
     pub settings: Settings,
 }
 
-/// Files with entity types and policies. Paths are relative to the configuration file; a folder stands for all
-/// `*.cedarschema` or `*.cedar` files in it.
+/// Files with entity types, policies and data. Paths are relative to the configuration file; a folder stands for all
+/// files of the kind in it: `*.cedarschema`, `*.cedar`, `*.links.yaml`, `*.entities.yaml` (or `.yml`, or `.json`).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyFiles {
     /// Entity types in Cedar's schema syntax. Actions and context are generated from the routes.
     pub schema: Vec<PathBuf>,
-    /// Policies in Cedar's syntax.
+    /// Policies and templates in Cedar's syntax.
     pub files: Vec<PathBuf>,
+    /// Links, YAML or JSON: lists of `{template: <@id>, principal: 'User::"main/alice"', resource: 'Workspace::"ws-alice"'}`,
+    /// each of which makes a policy of a template; `id` names it in decisions.
+    #[serde(default)]
+    pub links: Vec<PathBuf>,
+    /// Entities in Cedar's JSON form (`uid`, `attrs`, `parents`, `tags`), YAML or JSON: groups of groups, owners, and whatever
+    /// else policies ask for and neither tokens nor paths say.
+    #[serde(default)]
+    pub entities: Vec<PathBuf>,
 }
 
 /// A sink for decision records: one JSON object a line.
@@ -175,10 +184,17 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
     let document = yaml::Document::parse(name, text)?;
     let (document, config, mut problems) = read_settings(document, folder)?;
     let before = problems.len();
-    let mut read = |key, extension, paths| read_files(key, extension, paths, folder, &mut problems);
-    let schema = read("schema", "cedarschema", &config.policies.schema);
-    let policies = read("files", "cedar", &config.policies.files);
-    let sources = Sources { schema, policies };
+    let mut read = |key, endings, paths| files::read(key, endings, paths, folder, &mut problems);
+    let schema = read("schema", &[".cedarschema"], &config.policies.schema);
+    let policies = read("files", &[".cedar"], &config.policies.files);
+    let links = read("links", files::LINKS, &config.policies.links);
+    let entities = read("entities", files::ENTITIES, &config.policies.entities);
+    let sources = Sources {
+        schema,
+        policies,
+        links: files::parse(links)?,
+        entities: files::parse(entities)?,
+    };
     let unread = problems.split_off(before);
     if !unread.is_empty() || document.references().failed_near("/policies") {
         // What the missing file would have declared must not be reported as well.
@@ -267,64 +283,6 @@ fn compile(
             Err(Invalid::new(document, sources, problems))
         }
     }
-}
-
-fn read_files(
-    key: &str,
-    extension: &str,
-    paths: &[PathBuf],
-    folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Vec<SourceFile> {
-    let mut files = Vec::new();
-    for (index, path) in paths.iter().enumerate() {
-        let full = folder.join(path);
-        let pointer = format!("/policies/{key}/{index}");
-        let named = match list(&full, extension) {
-            Ok(named) => named,
-            Err(error) => {
-                problems.push(Problem::setting(
-                    pointer,
-                    format!("cannot read {}: {error}", full.display()),
-                    "paths are relative to the folder of the configuration file",
-                ));
-                continue;
-            }
-        };
-        if named.is_empty() {
-            let message = format!("there is no *.{extension} file in {}", full.display());
-            problems.push(Problem::setting(&pointer, message, ""));
-        }
-        for file in named {
-            match std::fs::read_to_string(&file) {
-                Ok(text) => files.push(SourceFile {
-                    name: file.display().to_string(),
-                    text,
-                }),
-                Err(error) => {
-                    let message = format!("cannot read {}: {error}", file.display());
-                    problems.push(Problem::setting(&pointer, message, ""));
-                }
-            }
-        }
-    }
-    files
-}
-
-/// The file itself, or the files of a folder with this extension, in the order of their names.
-fn list(path: &Path, extension: &str) -> std::io::Result<Vec<PathBuf>> {
-    if !path.metadata()?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in path.read_dir()? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|found| found == extension) {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

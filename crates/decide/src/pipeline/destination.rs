@@ -29,20 +29,23 @@ impl Live {
         ends.map(Some).map_err(refused)
     }
 
-    /// The policies that permit what a request does to its destination; none if that is on another host.
-    pub(super) fn permitted_there(
+    /// Asks about the destination, unless it is on another host, and adds the policies that permit it to `permits`.
+    pub(super) fn permit_there(
         &self,
         who: &Who,
         persona: &Persona,
         at: &Circumstances<'_, '_>,
-    ) -> Result<Vec<Arc<str>>, Stop> {
+        permits: &mut Vec<Arc<str>>,
+    ) -> Result<(), Stop> {
         let destination = at.ends.and_then(|ends| ends.destination.as_ref());
         let path = destination.and_then(|destination| destination.path.as_ref());
-        let (Some(path), Target::Http(request)) = (path, &at.check.target) else {
-            return Ok(Vec::new());
-        };
-        self.ask_there(who, persona, at, request, path)
-            .map_err(|stop| at_destination(stop, path))
+        if let (Some(path), Target::Http(request)) = (path, &at.check.target) {
+            let there = self.ask_there(who, persona, at, request, path);
+            permits.extend(there.map_err(|stop| at_destination(stop, path))?);
+            permits.sort_unstable();
+            permits.dedup();
+        }
+        Ok(())
     }
 
     fn ask_there<'a>(

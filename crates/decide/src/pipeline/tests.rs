@@ -50,6 +50,7 @@ fn stage(policies: &str, settings: Settings) -> Stage {
     let sources = Sources {
         schema: vec![file("test.cedarschema", SCHEMA)],
         policies: vec![file("test.cedar", policies)],
+        ..Sources::default()
     };
     let route: RouteSettings = serde_json::from_value(serde_json::json!({
         "path": "/pages/{page}", "methods": ["GET", "POST"],

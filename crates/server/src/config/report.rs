@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use decide::policy::{GENERATED, SourceFile, Sources};
+use decide::policy::{GENERATED, Sources};
 use decide::problem::{Place, Problem, Severity};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 
@@ -41,8 +41,8 @@ impl Invalid {
                 Place::Setting(pointer) => (0, document.locate(pointer).0),
                 Place::Name(pointer) => (0, document.locate_key(pointer).0),
                 Place::Source { file, start, .. } => {
-                    let files = sources.schema.iter().chain(&sources.policies);
-                    (1 + files.take_while(|known| known.name != *file).count(), *start)
+                    let files = sources.texts();
+                    (1 + files.take_while(|(known, _)| known != file).count(), *start)
                 }
             };
             (problem.severity == Severity::Advice, file, start)
@@ -104,11 +104,8 @@ impl Invalid {
             Place::Setting(pointer) => (self.configuration(), self.document.locate(pointer)),
             Place::Name(pointer) => (self.configuration(), self.document.locate_key(pointer)),
             Place::Source { file, start, length } => {
-                let text = self
-                    .source(file)
-                    .map(|file| file.text.clone())
-                    .unwrap_or_default();
-                ((file.clone(), text), (*start, *length))
+                let text = self.source(file).unwrap_or_default();
+                ((file.clone(), text.to_owned()), (*start, *length))
             }
         };
         self.report(&problem.message, &problem.help, problem.severity, source, span)
@@ -143,12 +140,9 @@ impl Invalid {
         Report::new(diagnostic).with_source_code(NamedSource::new(name, text))
     }
 
-    fn source(&self, name: &str) -> Option<&SourceFile> {
-        self.sources
-            .schema
-            .iter()
-            .chain(&self.sources.policies)
-            .find(|file| file.name == name && name != GENERATED)
+    fn source(&self, name: &str) -> Option<&str> {
+        let mut texts = self.sources.texts().filter(|_| name != GENERATED);
+        texts.find(|(known, _)| *known == name).map(|(_, text)| text)
     }
 }
 

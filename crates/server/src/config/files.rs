@@ -1,0 +1,90 @@
+//! The files that the configuration names.
+
+use std::path::{Path, PathBuf};
+
+use decide::policy::{DataFile, SourceFile};
+use decide::problem::Problem;
+
+use super::report::Invalid;
+use super::yaml;
+
+/// How links files of a folder end.
+pub(super) const LINKS: &[&str] = &[".links.yaml", ".links.yml", ".links.json"];
+/// How entity files of a folder end.
+pub(super) const ENTITIES: &[&str] = &[".entities.yaml", ".entities.yml", ".entities.json"];
+
+/// Reads the files that `/policies/<key>` names.
+pub(super) fn read(
+    key: &str,
+    endings: &[&str],
+    paths: &[PathBuf],
+    folder: &Path,
+    problems: &mut Vec<Problem>,
+) -> Vec<SourceFile> {
+    let mut files = Vec::new();
+    for (index, path) in paths.iter().enumerate() {
+        let full = folder.join(path);
+        let pointer = format!("/policies/{key}/{index}");
+        let named = match list(&full, endings) {
+            Ok(named) => named,
+            Err(error) => {
+                problems.push(Problem::setting(
+                    pointer,
+                    format!("cannot read {}: {error}", full.display()),
+                    "paths are relative to the folder of the configuration file",
+                ));
+                continue;
+            }
+        };
+        if named.is_empty() {
+            let message = format!(
+                "there is no *{} file in {}",
+                endings.join(" or *"),
+                full.display()
+            );
+            problems.push(Problem::setting(&pointer, message, ""));
+        }
+        for file in named {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => files.push(SourceFile {
+                    name: file.display().to_string(),
+                    text,
+                }),
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", file.display());
+                    problems.push(Problem::setting(&pointer, message, ""));
+                }
+            }
+        }
+    }
+    files
+}
+
+/// Reads data files as YAML, of which JSON is a part.
+///
+/// # Errors
+/// The first syntax error, at its place.
+pub(super) fn parse(files: Vec<SourceFile>) -> Result<Vec<DataFile>, Invalid> {
+    let files = files.into_iter().map(|file| yaml::data(file.name, file.text));
+    files.collect()
+}
+
+/// The file itself, or the files of a folder with one of these endings, in the order of their names.
+fn list(path: &Path, endings: &[&str]) -> std::io::Result<Vec<PathBuf>> {
+    if !path.metadata()?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in path.read_dir()? {
+        let file = entry?.path();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if endings
+            .iter()
+            .any(|ending| name.len() > ending.len() && name.ends_with(ending))
+        {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
