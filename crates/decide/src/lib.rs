@@ -18,6 +18,7 @@ mod client_ip;
 mod destination;
 pub mod identity;
 mod identity_headers;
+pub mod lint;
 mod pipeline;
 pub mod policy;
 pub mod problem;

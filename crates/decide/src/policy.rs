@@ -232,6 +232,15 @@ impl Policies {
         self.known.values().map(|known| &*known.name)
     }
 
+    /// The name of what a policy file says: that of the template for a policy that was linked from one.
+    pub fn written(&self, name: &str) -> String {
+        let policy = self.set.policy(&PolicyId::new(name));
+        match policy.and_then(cedar_policy::Policy::template_id) {
+            Some(template) => template.to_string(),
+            None => name.to_owned(),
+        }
+    }
+
     /// The whole schema in Cedar's syntax: the user's entity types with the generated actions and context.
     pub fn schema_text(&self) -> &str {
         &self.schema_text

@@ -1,6 +1,7 @@
 //! The command line: verbs are ordinary words, exit codes mean something.
 
 mod check;
+mod lint;
 mod matrix;
 mod serve;
 mod test;
@@ -72,6 +73,8 @@ enum Verb {
     Test(test::Test),
     /// Print who may do what as a table, or compare it with the committed one
     Matrix(matrix::Matrix),
+    /// Look for what is valid and probably not meant: policies without names, without tests, twice, too wide
+    Lint(lint::Lint),
     /// Print the whole Cedar schema: your entity types with the generated actions and context
     Schema(ConfigFile),
     /// About tokens: explain one
@@ -124,6 +127,7 @@ impl Cli {
             Verb::Validate(validate) => validate.run(),
             Verb::Test(test) => test.run(),
             Verb::Matrix(matrix) => matrix.run(),
+            Verb::Lint(lint) => lint.run(),
             Verb::Token(verb) => verb.run(),
             Verb::Schema(file) => match file.load() {
                 Ok(loaded) => {

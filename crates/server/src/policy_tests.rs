@@ -29,6 +29,8 @@ const SUITES: &str = "tests";
 /// A configuration with its suites, ready to run.
 #[derive(Debug)]
 pub(crate) struct Pack {
+    /// Its configuration.
+    pub(crate) file: PathBuf,
     /// Its folder.
     pub(crate) folder: PathBuf,
     /// What is tested.
@@ -53,17 +55,22 @@ pub fn problems(loaded: &Loaded) -> Vec<String> {
     failed.collect()
 }
 
-/// The folders at or below `folder` that have a configuration, in the order of their names. Hidden folders and links to
+/// The configurations in and below `folder`, in the order of their names; or the file itself. Hidden folders and links to
 /// folders are not looked into.
 ///
 /// # Errors
 /// A folder that cannot be read.
 pub(crate) fn packs(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if folder.is_file() {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let here = folder == Path::new(".");
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        if folder.join(CONFIGURATION).is_file() {
-            found.push(folder.clone());
+        let configuration = folder.join(CONFIGURATION);
+        if configuration.is_file() {
+            found.push(configuration);
         }
         for entry in folder.read_dir()? {
             let entry = entry?;
@@ -73,20 +80,27 @@ pub(crate) fn packs(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
             }
         }
     }
+    if here {
+        // Shorter to read, and what annotations of workflows need.
+        let bare = |path: PathBuf| path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
+        found = found.into_iter().map(bare).collect();
+    }
     found.sort();
     Ok(found)
 }
 
 impl Pack {
-    /// Loads the pack in `folder`.
+    /// Loads the configuration `file` and the suites beside it.
     ///
     /// # Errors
-    /// Everything that is wrong with its configuration, or with its suites.
-    pub(crate) fn load(folder: &Path) -> Result<Self, Vec<Invalid>> {
-        let loaded = config::load(&folder.join(CONFIGURATION)).map_err(|invalid| vec![invalid])?;
-        let suites = read(&loaded, folder)?;
+    /// Everything that is wrong with the configuration, or with the suites.
+    pub(crate) fn load(file: &Path) -> Result<Self, Vec<Invalid>> {
+        let loaded = config::load(file).map_err(|invalid| vec![invalid])?;
+        let folder = folder_of(&loaded);
+        let suites = read(&loaded, &folder)?;
         Ok(Self {
-            folder: folder.to_owned(),
+            file: file.to_owned(),
+            folder,
             loaded,
             suites,
         })

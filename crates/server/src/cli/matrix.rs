@@ -70,7 +70,7 @@ impl Matrix {
                 }
             } else {
                 let gap = if index > 0 { "\n" } else { "" };
-                let heading = format!("{gap}==> {} <==\n", pack.folder.display());
+                let heading = format!("{gap}==> {} <==\n", pack.file.display());
                 say(&format!("{}{table}", if several { &heading } else { "" }));
             }
         }

@@ -3,6 +3,8 @@
 mod machines;
 mod people;
 
+pub(super) use machines::{data as github_data, property as github_property};
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -132,6 +134,7 @@ impl Test {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Suites {
     Needed,
+    Optional,
 }
 
 /// Loads all packs at or below these folders, or prints everything that is wrong with them.
@@ -154,12 +157,12 @@ pub(super) fn packs(folders: &[PathBuf], suites: Suites) -> std::result::Result<
     }
     found.dedup();
     let (mut packs, mut invalid) = (Vec::new(), Vec::new());
-    for folder in &found {
-        match Pack::load(folder) {
+    for file in &found {
+        match Pack::load(file) {
             Ok(pack) if pack.suites.is_empty() && suites == Suites::Needed => fail(format!(
-                "the pack {} has no tests: write {}",
-                folder.display(),
-                shown(folder, "tests/first.yaml")
+                "{} has no tests: write {}",
+                file.display(),
+                shown(&pack.folder, "tests/first.yaml")
             )),
             Ok(pack) => packs.push(pack),
             Err(problems) => invalid.extend(problems),

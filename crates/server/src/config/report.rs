@@ -84,6 +84,19 @@ impl Invalid {
         self.document.line(pointer)
     }
 
+    /// File, line and column (both from 1) of a problem.
+    pub(crate) fn place(&self, problem: &Problem) -> (String, usize, usize) {
+        let ((name, text), (start, _)) = self.text_of(problem);
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (name, before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+
+    /// The same texts with other problems.
+    pub(crate) fn about(self, problems: Vec<Problem>) -> Self {
+        Self { problems, ..self }
+    }
+
     /// The schema and policy files.
     pub(crate) fn sources(&self) -> &Sources {
         &self.sources
@@ -100,15 +113,20 @@ impl Invalid {
     }
 
     fn diagnostic(&self, problem: &Problem) -> Report {
-        let (source, span) = match &problem.at {
+        let (source, span) = self.text_of(problem);
+        self.report(&problem.message, &problem.help, problem.severity, source, span)
+    }
+
+    /// Name and text of the file that a problem is in, and where.
+    fn text_of(&self, problem: &Problem) -> ((String, String), (usize, usize)) {
+        match &problem.at {
             Place::Setting(pointer) => (self.configuration(), self.document.locate(pointer)),
             Place::Name(pointer) => (self.configuration(), self.document.locate_key(pointer)),
             Place::Source { file, start, length } => {
                 let text = self.source(file).unwrap_or_default();
                 ((file.clone(), text.to_owned()), (*start, *length))
             }
-        };
-        self.report(&problem.message, &problem.help, problem.severity, source, span)
+        }
     }
 
     /// Name and text of the configuration file.

@@ -23,34 +23,42 @@ pub(crate) struct Coverage {
 pub(crate) struct Uncovered {
     pub(crate) file: String,
     pub(crate) line: usize,
-    /// Such as ``the policy `workspace-read` ``.
+    /// In words.
     pub(crate) what: String,
+    /// The name, if it is a policy.
+    policy: Option<String>,
 }
 
 impl Coverage {
     /// What `ran` exercises of `pack`.
     pub(crate) fn of(pack: &Pack, ran: &[Ran]) -> Self {
         let mut policies = HashSet::new();
-        let mut methods = HashSet::new();
+        let mut asked = HashSet::new();
         for row in ran
             .iter()
             .flat_map(|suite| &suite.rows)
             .filter(|row| row.passed())
         {
-            policies.extend(row.answer.policies.iter().map(|policy| &**policy));
+            let known = pack.loaded.rules.policies();
+            policies.extend(row.answer.policies.iter().map(|policy| known.written(policy)));
             if let Some(route) = row.answer.route.as_deref() {
-                methods.insert((route, row.case.question.method.as_str()));
+                asked.insert((route, row.case.question.method.as_str()));
             }
         }
-        let mut uncovered = Vec::new();
         let advice = &pack.loaded.advice;
-        let mut all_methods = 0;
-        let routes = &pack.loaded.config.settings.routes;
-        for (index, route) in routes.iter().enumerate() {
-            let name = format!("{}{}", route.hosts.join(","), route.path);
-            all_methods += route.methods.len();
-            let missing = |method: &&str| !methods.contains(&(name.as_str(), *method));
+        let mut uncovered = Vec::new();
+        let mut methods = (0, 0);
+        let settings = &pack.loaded.config.settings.routes;
+        for (index, (route, compiled)) in settings
+            .iter()
+            .zip(pack.loaded.rules.routes().routes())
+            .enumerate()
+        {
+            let name = &*compiled.name;
+            let missing = |method: &&str| !asked.contains(&(name, *method));
             let missing: Vec<&str> = route.methods.iter().map(String::as_str).filter(missing).collect();
+            methods.0 += route.methods.len() - missing.len();
+            methods.1 += route.methods.len();
             if !missing.is_empty() {
                 uncovered.push(Uncovered {
                     file: advice.file().to_owned(),
@@ -60,36 +68,33 @@ impl Coverage {
                     } else {
                         format!("{} of the route {name}", missing.join(", "))
                     },
+                    policy: None,
                 });
             }
         }
-        let all_policies = outline(advice.sources());
-        for policy in &all_policies {
-            if !policies.contains(policy.name.as_str()) {
-                uncovered.push(Uncovered {
-                    file: policy.file.clone(),
-                    line: policy.line,
-                    what: format!("the policy `{}`", policy.name),
-                });
-            }
-        }
-        let count = |kind: fn(&Uncovered) -> bool| uncovered.iter().filter(|u| kind(u)).count();
-        let missing_policies = count(|uncovered| uncovered.what.starts_with("the policy "));
-        let exercised: HashSet<(String, &str)> = routes
+        let all = outline(advice.sources());
+        let missing: Vec<_> = all
             .iter()
-            .flat_map(|route| {
-                let name = format!("{}{}", route.hosts.join(","), route.path);
-                route
-                    .methods
-                    .iter()
-                    .map(move |method| (name.clone(), method.as_str()))
-            })
-            .filter(|(name, method)| methods.contains(&(name.as_str(), *method)))
+            .filter(|policy| !policies.contains(&policy.name))
             .collect();
+        uncovered.extend(missing.iter().map(|policy| Uncovered {
+            file: policy.file.clone(),
+            line: policy.line,
+            what: format!("the policy `{}`", policy.name),
+            policy: Some(policy.name.clone()),
+        }));
         Self {
-            policies: (all_policies.len() - missing_policies, all_policies.len()),
-            methods: (exercised.len(), all_methods),
+            policies: (all.len() - missing.len(), all.len()),
+            methods,
             uncovered,
         }
+    }
+
+    /// The names of the policies that no test exercises.
+    pub(crate) fn untested_policies(&self) -> Vec<&str> {
+        self.uncovered
+            .iter()
+            .filter_map(|uncovered| uncovered.policy.as_deref())
+            .collect()
     }
 }

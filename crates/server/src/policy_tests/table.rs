@@ -51,7 +51,8 @@ pub(crate) fn matrix(pack: &Pack) -> String {
     text
 }
 
-/// The lines that differ, `-` for the old and `+` for the new; `None` if there are none.
+/// The lines of tables that differ, `-` for the old and `+` for the new, below the heads of their columns; `None` if there
+/// are none.
 pub(crate) fn diff(old: &str, new: &str) -> Option<String> {
     if old == new {
         return None;
@@ -70,10 +71,20 @@ pub(crate) fn diff(old: &str, new: &str) -> Option<String> {
     }
     let mut text = String::new();
     let (mut i, mut j) = (0, 0);
+    // Name and columns of the table, until they are told.
+    let mut head: Vec<&str> = Vec::new();
     while i < old.len() || j < new.len() {
         if i < old.len() && j < new.len() && old[i] == new[j] {
+            if old[i].starts_with("# ") {
+                head = old[i..].iter().take(2).copied().collect();
+            }
             (i, j) = (i + 1, j + 1);
-        } else if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
+            continue;
+        }
+        for line in head.drain(..) {
+            let _ = writeln!(text, "  {line}");
+        }
+        if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
             let _ = writeln!(text, "- {}", old[i]);
             i += 1;
         } else {

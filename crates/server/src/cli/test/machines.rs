@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Result, Summary};
+use super::{Result, Summary, shown};
 use crate::policy_tests::{COMMITTED, Row};
 
 /// One document with everything.
@@ -19,7 +19,7 @@ pub(super) fn json(results: &[Result], summary: &Summary) -> String {
                     json!({ "file": suite.file, "tests": tests })
                 })
                 .collect();
-            let mut pack = json!({ "pack": result.pack.folder.display().to_string(), "suites": suites });
+            let mut pack = json!({ "pack": result.pack.file.display().to_string(), "suites": suites });
             if let Some(diff) = &result.outdated {
                 pack["matrix_diff"] = diff.as_str().into();
             }
@@ -106,7 +106,7 @@ pub(super) fn junit(results: &[Result], summary: &Summary) -> String {
             xml.push_str("  </testsuite>\n");
         }
         if let Some(diff) = &result.outdated {
-            let file = escaped(&format!("{}/{COMMITTED}", result.pack.folder.display()));
+            let file = escaped(&shown(&result.pack.folder, COMMITTED));
             let _ = write!(
                 xml,
                 "  <testsuite name=\"{file}\" tests=\"1\" failures=\"1\">\n    <testcase name=\"{COMMITTED} is up to date\" \
@@ -146,7 +146,7 @@ pub(super) fn github(results: &[Result], summary: &Summary, coverage_is_required
             }
         }
         if let Some(diff) = &result.outdated {
-            let file = format!("{}/{COMMITTED}", result.pack.folder.display());
+            let file = shown(&result.pack.folder, COMMITTED);
             annotate("error", &file, 1, "this is not what the policies do", diff);
         }
         for uncovered in result.coverage.iter().flat_map(|coverage| &coverage.uncovered) {
@@ -178,11 +178,11 @@ fn escaped(text: &str) -> String {
 }
 
 /// The message of an annotation.
-fn data(text: &str) -> String {
+pub(in crate::cli) fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A property of an annotation.
-fn property(text: &str) -> String {
+pub(in crate::cli) fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

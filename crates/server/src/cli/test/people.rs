@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Result, Summary};
+use super::{Result, Summary, shown};
 use crate::policy_tests::{COMMITTED, Row};
 
 pub(super) fn text(results: &[Result], summary: &Summary) -> String {
@@ -26,12 +26,13 @@ pub(super) fn text(results: &[Result], summary: &Summary) -> String {
             }
         }
         if let Some(diff) = &result.outdated {
-            let folder = result.pack.folder.display();
             let _ = write!(
                 text,
-                "\nFAILED {folder}/{COMMITTED} is not what the policies do (- committed, + now)\n{}  if this is wanted: \
-                 portcullis matrix {folder} --write\n",
+                "\nFAILED {} is not what the policies do (- committed, + now)\n{}  if this is wanted: portcullis matrix {} \
+                 --write\n",
+                shown(&result.pack.folder, COMMITTED),
                 indented(diff),
+                quoted(&result.pack.file.display().to_string()),
             );
         }
     }
@@ -43,7 +44,7 @@ pub(super) fn text(results: &[Result], summary: &Summary) -> String {
         let _ = writeln!(
             text,
             "\ncoverage of {}: {policies} of {all_policies} policies, {methods} of {all_methods} methods of routes",
-            result.pack.folder.display()
+            result.pack.file.display()
         );
         for uncovered in &coverage.uncovered {
             let _ = writeln!(
@@ -64,8 +65,12 @@ fn failure(text: &mut String, result: &Result, file: &str, row: &Row) {
         let _ = write!(text, ": {why}");
     }
     let _ = writeln!(text, "\n  {} as {} ({})", case.request, case.who, row.principal);
+    let labels = row
+        .differences
+        .iter()
+        .map(|difference| difference.what.chars().count());
+    let label = labels.max().unwrap_or_default().max(8);
     for difference in &row.differences {
-        let label = difference.what.chars().count().max(8);
         let _ = writeln!(
             text,
             "  {:label$}  expected  {}",
@@ -88,7 +93,7 @@ fn failure(text: &mut String, result: &Result, file: &str, row: &Row) {
         "route",
         answer.route.as_deref().unwrap_or("(none)")
     );
-    let _ = writeln!(text, "  {:8}  {}", "explain", result.explain(row));
+    let _ = writeln!(text, "  {:label$}  {}", "explain", result.explain(row));
 }
 
 impl Result {
@@ -96,8 +101,8 @@ impl Result {
     pub(super) fn explain(&self, row: &Row) -> String {
         let question = &row.case.question;
         let mut command = format!(
-            "portcullis check --config {}/portcullis.yaml {} {}",
-            self.pack.folder.display(),
+            "portcullis check --config {} {} {}",
+            quoted(&self.pack.file.display().to_string()),
             question.method,
             quoted(&question.url())
         );
