@@ -203,7 +203,8 @@ impl Live {
             path: &path,
             capability_path: what.capability_path.as_deref(),
             ends: ends.as_ref(),
-            expose: &self.rules.expose,
+            expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
+            public: what.route.is_some_and(|route| route.public),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;

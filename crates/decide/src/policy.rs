@@ -4,6 +4,7 @@ mod body;
 mod context;
 mod data;
 mod entities;
+mod entity_data;
 mod load;
 mod outline;
 mod schema;
@@ -11,6 +12,7 @@ mod uids;
 
 pub use data::{Data, DataFile, DataValue};
 pub use entities::{PrincipalEntity, ResourceEntity};
+pub use entity_data::EntityData;
 pub use load::{SourceFile, Sources};
 pub use outline::{Outline, outline};
 pub use schema::{ActionTable, GENERATED};
@@ -40,6 +42,8 @@ pub struct Policies {
     context: ContextUse,
     /// The headers that some permit sets.
     headers: Vec<Box<str>>,
+    /// What files say of entities. Principals and resources have it already.
+    entities: Arc<EntityData>,
     /// Each action with the groups it is in.
     actions: HashMap<EntityUid, Entity>,
     schema: Schema,
@@ -93,12 +97,20 @@ impl Policies {
         resource: &ResourceEntity,
         circumstances: &Circumstances<'_, '_>,
     ) -> (Judgement, Option<&'p Actor>) {
-        let mut judgement = self.ask(principal, Asker::Subject, action, resource, circumstances);
+        let ask = |asker| {
+            let judgement = self.ask(principal, asker, action, resource, circumstances);
+            if circumstances.public {
+                opened(judgement)
+            } else {
+                judgement
+            }
+        };
+        let mut judgement = ask(Asker::Subject);
         for actor in principal.actors() {
             let Judgement::Permit(mut permits) = judgement else {
                 break;
             };
-            judgement = match self.ask(principal, Asker::Actor(actor), action, resource, circumstances) {
+            judgement = match ask(Asker::Actor(actor)) {
                 Judgement::Permit(more) => {
                     permits.extend(more);
                     permits.sort_unstable();
@@ -141,7 +153,12 @@ impl Policies {
         };
         let action = self.actions.get(&action.uid);
         let others = action.into_iter().chain(actor.map(|actor| &actor.entity));
-        let entities = [entity, resource.entity()].into_iter().chain(others).cloned();
+        let beyond = self.more_entities(principal, asker, resource);
+        let entities = [entity, resource.entity()]
+            .into_iter()
+            .chain(others)
+            .chain(beyond)
+            .cloned();
         let entities = match Entities::from_entities(entities, None) {
             Ok(entities) => entities,
             Err(error) => return unknown(error.to_string()),
@@ -222,6 +239,33 @@ impl Policies {
         Ok(headers)
     }
 
+    /// What files say of entities.
+    pub(crate) fn entities(&self) -> &Arc<EntityData> {
+        &self.entities
+    }
+
+    /// The entities of files that policies can get to through attributes, besides those of the question itself.
+    fn more_entities(
+        &self,
+        principal: &PrincipalEntity,
+        asker: Asker<'_>,
+        resource: &ResourceEntity,
+    ) -> Vec<&Entity> {
+        let resource = (resource.uid(), resource.refers());
+        match asker {
+            Asker::Actor(actor) => self.entities.beyond(&[(&actor.uid, &actor.refers), resource]),
+            Asker::Subject => {
+                let subject = (principal.uid(), principal.refers());
+                match principal.actors().first() {
+                    Some(actor) => self
+                        .entities
+                        .beyond(&[subject, (&actor.uid, &actor.refers), resource]),
+                    None => self.entities.beyond(&[subject, resource]),
+                }
+            }
+        }
+    }
+
     /// How many policies there are.
     pub fn count(&self) -> usize {
         self.known.len()
@@ -249,6 +293,22 @@ impl Policies {
     /// The compiled schema.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
+    }
+}
+
+/// The built-in permit of public routes.
+const PUBLIC: &str = "portcullis.public";
+
+/// A judgement about a public route: what no policy forbids is permitted.
+fn opened(judgement: Judgement) -> Judgement {
+    match judgement {
+        Judgement::NoPermit => Judgement::Permit(vec![PUBLIC.into()]),
+        Judgement::Permit(mut permits) => {
+            permits.push(PUBLIC.into());
+            permits.sort_unstable();
+            Judgement::Permit(permits)
+        }
+        no @ (Judgement::Forbid(..) | Judgement::Unknown(..)) => no,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything that the configuration says about decisions, compiled as a whole.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use model::{Principal, Version};
 use crate::certificate::ClientCertificates;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
-use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
+use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
 use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
@@ -43,9 +43,13 @@ pub(crate) struct Persona {
 }
 
 impl Persona {
-    pub(crate) fn new(principal: &Principal, headers: &IdentityHeaders) -> Result<Self, String> {
+    pub(crate) fn new(
+        principal: &Principal,
+        headers: &IdentityHeaders,
+        entities: &EntityData,
+    ) -> Result<Self, String> {
         Ok(Self {
-            entity: PrincipalEntity::new(principal)?,
+            entity: PrincipalEntity::new(principal, entities)?,
             edits: Arc::new(headers.edits(principal)?),
         })
     }
@@ -60,7 +64,7 @@ impl Rules {
         let mut problems = identity::validate(&settings.identity);
         let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
-        let routes = routes::compile(&settings.routes, &mut problems);
+        let routes = routes::compile(&settings.routes, &settings.expose, &mut problems);
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
         let client_certificates = settings.client_certificates.as_ref().map(|certificates| {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
@@ -68,7 +72,12 @@ impl Rules {
         check_tcp(settings, &mut problems);
         for (name, attribute) in identity_headers.attributes() {
             let mut resources = settings.routes.iter().map(|route| &route.resource);
-            if !resources.any(|resource| resource.attributes.contains_key(attribute)) {
+            if !resources.any(|resource| {
+                resource
+                    .attributes
+                    .get(attribute)
+                    .is_some_and(|value| value.is_one())
+            }) {
                 problems.push(Problem::setting(
                     format!("/identity_headers/{name}/template"),
                     format!("no route gives its resource an attribute `{attribute}`, so the header would never be set"),
@@ -81,7 +90,9 @@ impl Rules {
             check_resources(settings, policies, &mut problems);
             identity_headers.grant(policies.header_names());
         }
-        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers);
+        let nothing = Arc::default();
+        let entities = policies.as_ref().map_or(&nothing, Policies::entities);
+        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers, entities);
         match (
             policies,
             anonymous,
@@ -179,36 +190,51 @@ fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Fills every route's resource with sample values and asks Cedar whether the schema lets it exist.
+/// Fills every route's resource with sample values and asks Cedar whether the schema lets it exist. Routes that differ in
+/// texts only are the same to the schema.
 fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<Problem>) {
-    let mut check = |pointer: String, sample: Result<ResourceEntity, String>| {
-        if let Err(message) = sample.and_then(|sample| sample.conforms(policies.schema())) {
-            problems.push(Problem::setting(
-                pointer,
-                format!("this resource does not fit the schema: {message}"),
-                "the schema file and the route must agree on attributes and on what an entity is `in`",
-            ));
-        }
-    };
+    let mut known: HashMap<String, Result<(), String>> = HashMap::new();
+    let mut check =
+        |pointer: String, whose: &str, shape: String, sample: &dyn Fn() -> Result<ResourceEntity, String>| {
+            let conforms = || sample().and_then(|sample| sample.conforms(policies.schema()));
+            if let Err(message) = known.entry(shape).or_insert_with(conforms) {
+                problems.push(Problem::setting(
+                    pointer,
+                    format!("the resource of {whose} does not fit the schema: {message}"),
+                    "the schema file and the route must agree on attributes and on what an entity is `in`",
+                ));
+            }
+        };
     for (index, route) in settings.routes.iter().enumerate() {
-        let attributes = route
-            .resource
-            .attributes
-            .keys()
-            .map(|name| (name.clone(), "sample".to_owned()));
-        let ancestors: Result<HashSet<_>, _> = route
-            .resource
-            .ancestors
-            .iter()
-            .map(|entity| policy::uid(&entity.kind, "sample"))
-            .collect();
-        let sample = policy::uid(&route.resource.kind, "sample")
-            .and_then(|uid| ResourceEntity::new(uid, attributes, ancestors?));
-        check(format!("/routes/{index}/resource"), sample);
+        let sample = || route.resource.sample();
+        let whose = format!("the route {}{}", route.hosts.join(","), route.path);
+        check(
+            format!("/routes/{index}/resource"),
+            &whose,
+            route.resource.shape(),
+            &sample,
+        );
     }
     for (index, tcp) in settings.tcp.iter().enumerate() {
-        let sample = policy::uid(&tcp.resource.kind, &tcp.resource.id)
-            .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()));
-        check(format!("/tcp/{index}/resource"), sample);
+        let sample = || {
+            let uid = policy::uid(&tcp.resource.kind, &tcp.resource.id)?;
+            ResourceEntity::new(uid, [], HashSet::new(), Vec::new(), &EntityData::default())
+        };
+        let shape = format!("tcp {} {}", tcp.resource.kind, tcp.resource.id);
+        check(
+            format!("/tcp/{index}/resource"),
+            "this destination",
+            shape,
+            &sample,
+        );
+    }
+    for (index, route) in settings.routes.iter().enumerate() {
+        for name in route.resource.contradicted(policies.entities()) {
+            problems.push(Problem::setting(
+                format!("/routes/{index}/resource/attributes/{name}"),
+                format!("an entity file gives this entity another `{name}`"),
+                "say it in one place: here or in the file",
+            ));
+        }
     }
 }

@@ -32,7 +32,8 @@ pub struct Settings {
     /// Whose client certificates are believed, verified by the proxy or by one in front of it. Needed with `tcp`.
     #[serde(default)]
     pub client_certificates: Option<ClientCertificateSettings>,
-    /// Parts of the request that policies may look at, as optional attributes of `context`.
+    /// Parts of the request that policies may look at, as optional attributes of `context`. A route can say otherwise in its
+    /// own `expose`.
     #[serde(default)]
     pub expose: Expose,
     /// Headers that tell the upstream who asks. On every allow each of them is set or removed, whatever the client
@@ -88,10 +89,28 @@ pub struct Expose {
     #[serde(default)]
     pub metadata: BTreeMap<String, MetadataPath>,
     /// String members of a JSON body: `context.body.name`. Once a policy looks at it, a request with another kind of
-    /// body is denied; so let the proxy send bodies only for routes that take JSON. They are absent where the proxy sent no
+    /// body is denied; so show it only on routes that take JSON (`routes[].expose`). They are absent where the proxy sent no
     /// body or cut it off; `context.body_truncated` tells the latter.
     #[serde(default)]
     pub body: Vec<String>,
+}
+
+impl Expose {
+    /// Shows what `other` shows as well.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let more = |own: &mut Vec<String>, other: &[String]| {
+            for name in other {
+                if !own.contains(name) {
+                    own.push(name.clone());
+                }
+            }
+        };
+        more(&mut self.headers, &other.headers);
+        more(&mut self.query, &other.query);
+        more(&mut self.extensions, &other.extensions);
+        more(&mut self.body, &other.body);
+        self.metadata.extend(other.metadata.clone());
+    }
 }
 
 /// Where a string is in the metadata of the proxy's filters.

@@ -74,7 +74,7 @@ pub struct Config {
 pub struct PolicyFiles {
     /// Entity types in Cedar's schema syntax. Actions and context are generated from the routes.
     pub schema: Vec<PathBuf>,
-    /// Policies and templates in Cedar's syntax.
+    /// Policies in Cedar's syntax. Templates (`?principal`, `?resource`) become policies by `links`.
     pub files: Vec<PathBuf>,
     /// Links, YAML or JSON: lists of `{template: <@id>, principal: 'User::"main/alice"', resource: 'Workspace::"ws-alice"'}`,
     /// each of which makes a policy of a template; `id` names it in decisions.

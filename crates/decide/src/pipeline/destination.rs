@@ -79,6 +79,8 @@ impl Live {
             path: &path,
             capability_path: what.capability_path.as_deref(),
             ends: None,
+            expose: &route.expose,
+            public: route.public,
             ..*at
         };
         let (judgement, actor) = self

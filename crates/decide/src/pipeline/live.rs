@@ -17,8 +17,9 @@ pub struct Live {
 impl Live {
     pub(super) fn new(rules: Arc<Rules>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
         let headers = Arc::clone(&rules.identity_headers);
+        let entities = Arc::clone(rules.policies.entities());
         let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
-            Persona::new(principal, &headers)
+            Persona::new(principal, &headers, &entities)
         })?;
         Ok(Self { rules, identity })
     }
@@ -26,7 +27,9 @@ impl Live {
     /// The same without anybody who could verify a token.
     pub(super) fn offline(rules: Arc<Rules>) -> Self {
         let headers = Arc::clone(&rules.identity_headers);
-        let identity = Identity::without_verifiers(move |principal| Persona::new(principal, &headers));
+        let entities = Arc::clone(rules.policies.entities());
+        let derive = move |principal: &_| Persona::new(principal, &headers, &entities);
+        let identity = Identity::without_verifiers(derive);
         Self { rules, identity }
     }
 

@@ -13,6 +13,7 @@ use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
 mod backstage;
+mod data;
 mod destination;
 mod login;
 mod tokens;

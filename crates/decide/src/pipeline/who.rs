@@ -120,7 +120,8 @@ impl Live {
         let Some(principal) = principal else {
             return Ok(Who::Anonymous);
         };
-        let persona = Persona::new(&principal, &self.rules.identity_headers).map_err(internal)?;
+        let entities = self.rules.policies.entities();
+        let persona = Persona::new(&principal, &self.rules.identity_headers, entities).map_err(internal)?;
         Ok(Who::Known(Box::new((principal, persona))))
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub capability_path: Option<&'c str>,
     /// Where a COPY or MOVE puts things, and from where it takes them.
     pub ends: Option<&'c Ends<'a>>,
+    /// Whether the route is open to everybody whom no policy forbids it.
+    pub public: bool,
     /// What the route shows to policies.
     pub expose: &'c Expose,
     /// Whose certificates are believed.

@@ -68,6 +68,22 @@ impl Data {
         }
     }
 
+    /// A value that stands nowhere.
+    #[cfg(test)]
+    pub(crate) fn of_json(value: &Value) -> Self {
+        let value = match value {
+            Value::Array(entries) => DataValue::List(entries.iter().map(Self::of_json).collect()),
+            Value::Object(members) => DataValue::Map(
+                members
+                    .iter()
+                    .map(|(name, value)| (name.clone(), (0, 0), Self::of_json(value)))
+                    .collect(),
+            ),
+            scalar => DataValue::Scalar(scalar.clone()),
+        };
+        Self { span: (0, 0), value }
+    }
+
     /// The same without places.
     pub(crate) fn to_json(&self) -> Value {
         match &self.value {

@@ -13,11 +13,11 @@ use cedar_policy::{Authorizer, Effect, Policy, PolicyId, PolicySet, Schema, Temp
 
 use super::context::ContextUse;
 use super::schema::{ActionTable, CORS_PREFLIGHT};
-use super::{DataFile, ForbidAnswer, Header, Known, Policies, entities};
+use super::{DataFile, ForbidAnswer, Header, Known, Policies, entities, entity_data};
 use crate::problem::Problem;
 use crate::settings::{CorsPreflight, Settings};
 use annotations::{Annotated, check_annotations};
-pub(super) use findings::Findings;
+pub(super) use findings::{Findings, error_in};
 use validate::flatten;
 
 /// A file as it was read.
@@ -105,11 +105,13 @@ pub(crate) fn load(
     let headers = header_names(&loaded);
     let links = links::read(&sources.links, &schema, &loaded, problems);
     links::validate(&links, &schema, &loaded, &wrong, sources, problems);
+    let entities = entity_data::load(&sources.entities, &schema, &loaded.set, problems);
     links::link(links, &mut loaded, sources, problems);
     let known = loaded.policies.into_iter();
     Some(Policies {
         context,
         headers,
+        entities: Arc::new(entities),
         set: loaded.set,
         known: known.map(|(id, origin)| (id, origin.known)).collect(),
         actions,

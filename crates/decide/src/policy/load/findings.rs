@@ -6,6 +6,19 @@ use crate::problem::{Problem, Severity};
 /// As many problems of one file are shown; of the others only how many they are.
 const SHOWN: usize = 20;
 
+/// Adds an error to the problems of the file with this index.
+pub(in crate::policy) fn error_in(
+    files: &mut [Findings<'_>],
+    index: usize,
+    span: (usize, usize),
+    message: impl Into<String>,
+    help: impl Into<String>,
+) {
+    if let Some(findings) = files.get_mut(index) {
+        findings.error(span, message, help);
+    }
+}
+
 /// The problems of one data file.
 pub(in crate::policy) struct Findings<'f> {
     file: &'f DataFile,

@@ -7,6 +7,7 @@ use super::validate::flatten;
 use super::{Sources, declared_types};
 use crate::policy::schema::{ActionTable, GENERATED, PRINCIPAL_TYPES};
 use crate::problem::{Problem, did_you_mean};
+use crate::routes::AttributeSettings;
 use crate::settings::Settings;
 
 /// The user's files are read as one text, so that types may refer to each other across files; then once more with what
@@ -77,6 +78,12 @@ fn check_types(settings: &Settings, schema: &Schema, problems: &mut Vec<Problem>
     };
     for (index, route) in settings.routes.iter().enumerate() {
         check(format!("/routes/{index}/resource/type"), &route.resource.kind);
+        for (name, attribute) in &route.resource.attributes {
+            if let AttributeSettings::Entity(reference) = attribute {
+                let pointer = format!("/routes/{index}/resource/attributes/{name}/entity/type");
+                check(pointer, &reference.entity.kind);
+            }
+        }
         for (i, ancestor) in route.resource.ancestors.iter().enumerate() {
             check(format!("/routes/{index}/resource/in/{i}/type"), &ancestor.kind);
         }

@@ -118,8 +118,9 @@ fn exposed(message: &str) -> Option<String> {
     let part = message
         .strip_suffix("` in `context` not found")
         .and_then(|m| m.rsplit('`').next())?;
-    matches!(part, "headers" | "query" | "extensions" | "metadata" | "body")
-        .then(|| format!("name what policies may look at in `expose.{part}` of the configuration"))
+    matches!(part, "headers" | "query" | "extensions" | "metadata" | "body").then(|| {
+        format!("name what policies may look at in `expose.{part}` of the configuration or of a route")
+    })
 }
 
 /// Message, help and first span of a diagnostic and of those related to it.
