@@ -22,7 +22,7 @@ pub use self::live::Live;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
-use crate::policy::{Circumstances, Judgement};
+use crate::policy::Circumstances;
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
@@ -210,12 +210,10 @@ impl Live {
         let policies = &self.rules.policies;
         let (mut judgement, actor) =
             policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
-        if let Judgement::Permit(permits) = &mut judgement {
-            self.permit_there(who, persona, &circumstances, permits)?;
-        }
+        let there = self.judge_destination(who, persona, &circumstances, &mut judgement);
         let missing = self.missing(&judgement, persona, what.action, &what.resource, &circumstances);
         let edits = self.edits(who, persona, &what, &judgement)?;
-        answer(judgement, who, actor, &missing, &edits, what.route)
+        there.and_then(|()| answer(judgement, who, actor, &missing, &edits, what.route))
     }
 }
 

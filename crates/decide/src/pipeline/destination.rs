@@ -12,7 +12,7 @@ use super::live::Live;
 use super::what::What;
 use super::who::Who;
 use crate::destination::Ends;
-use crate::policy::Circumstances;
+use crate::policy::{Circumstances, Judgement};
 use crate::rules::Persona;
 
 impl Live {
@@ -29,17 +29,20 @@ impl Live {
         ends.map(Some).map_err(refused)
     }
 
-    /// Asks about the destination, unless it is on another host, and adds the policies that permit it to `permits`.
-    pub(super) fn permit_there(
+    /// Asks about the destination, unless it is on another host or the first question was answered with no; the policies that
+    /// permit it are among those of the judgement then.
+    pub(super) fn judge_destination(
         &self,
         who: &Who,
         persona: &Persona,
         at: &Circumstances<'_, '_>,
-        permits: &mut Vec<Arc<str>>,
+        judgement: &mut Judgement,
     ) -> Result<(), Stop> {
         let destination = at.ends.and_then(|ends| ends.destination.as_ref());
         let path = destination.and_then(|destination| destination.path.as_ref());
-        if let (Some(path), Target::Http(request)) = (path, &at.check.target) {
+        if let (Judgement::Permit(permits), Some(path), Target::Http(request)) =
+            (judgement, path, &at.check.target)
+        {
             let there = self.ask_there(who, persona, at, request, path);
             permits.extend(there.map_err(|stop| at_destination(stop, path))?);
             permits.sort_unstable();

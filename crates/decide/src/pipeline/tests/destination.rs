@@ -18,6 +18,7 @@ const POLICIES: &str = r#"
         when { context.path == "/dav/vo/fixed" };
     @id("not-to-strangers") forbid(principal, action, resource)
         when { context has destination && !(context.destination has path) && context.destination.host != "friend.test" };
+    @id("not-for-others") forbid(principal == Actor::"main/relay", action == Action::"COPY.destination", resource);
     @id("named") permit(principal, action in [Action::"shelf.move", Action::"shelf.move.destination"], resource);
 "#;
 
@@ -370,4 +371,30 @@ fn what_a_token_lacks_is_said() {
         ),
         ("POST", "/pages/a", &[], &long, 403, "/x…"),
     ]);
+}
+
+/// Whoever acts for somebody is asked about both ends, too.
+#[test]
+fn an_actor_must_be_permitted_at_the_destination() {
+    let stage = dav();
+    for (actor, expected) in [
+        ("jobs", "permitted by copy, put-there"),
+        (
+            "relay",
+            "at the destination /dav/vo/b: forbidden by not-for-others to Actor::\"main/relay\"",
+        ),
+    ] {
+        let claims = json!({"wlcg.ver": "1.0", "client_id": "portal", "scope": "storage.read:/ storage.modify:/", "act": {"sub": actor}});
+        let headers = [
+            ("authorization", bearer(&claims)),
+            ("destination", "/dav/vo/b".to_owned()),
+        ];
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        stage.ask("COPY", "/dav/vo/a", &headers);
+        let record = stage.records.0.lock().unwrap().pop().unwrap();
+        assert!(record.contains(expected), "{actor}: {record}");
+    }
 }
