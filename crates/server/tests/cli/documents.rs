@@ -8,7 +8,8 @@ const DEFAULT: &str = "policies/default/portcullis.yaml";
 fn help_names_every_verb_and_the_exit_codes() {
     let help = run(&["--help"]).expect(0).out;
     for verb in [
-        "serve", "demo", "check", "validate", "token", "schema", "config", "version",
+        "serve", "demo", "check", "validate", "test", "matrix", "lint", "token", "schema", "config",
+        "version",
     ] {
         let described = |line: &str| {
             let rest = line.trim_start().strip_prefix(verb)?;
@@ -27,6 +28,7 @@ fn help_names_every_verb_and_the_exit_codes() {
         "2 wrong usage",
         "3 denied or refused",
         "4 invalid configuration",
+        "5 tests of policies failed",
     ] {
         assert!(help.contains(code), "{code}:\n{help}");
     }

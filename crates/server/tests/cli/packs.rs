@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::{Ran, portcullis, run};
+use crate::{Ran, portcullis, root, run};
 
 /// The name of the file with what is said, the words, and the exit code.
 const SAID: &[(&str, &[&str], i32)] = &[
@@ -133,4 +133,25 @@ fn a_table_that_was_written_is_up_to_date_until_a_policy_changes() {
         "{}",
         ran.out
     );
+}
+
+#[test]
+fn the_suite_in_the_documentation_is_one_for_the_default_policies() {
+    let page = fs::read_to_string(root().join("docs/policy-tests.md")).expect("the page");
+    let suite = page
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let pack = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("documented-pack");
+    fs::create_dir_all(pack.join("tests")).expect("a folder");
+    for entry in fs::read_dir(root().join("policies/default")).expect("the default policies") {
+        let file = entry.expect("an entry").path();
+        if file.is_file() && !file.ends_with("matrix.txt") {
+            let name = file.file_name().expect("a name");
+            fs::copy(&file, pack.join(name)).expect("a copy");
+        }
+    }
+    fs::write(pack.join("tests/documented.yaml"), suite.expect("a suite")).expect("a file");
+    let ran = run(&["test", pack.to_str().expect("UTF-8")]).expect(0);
+    assert!(ran.out.contains("9 passed, 0 failed"), "{}", ran.out);
 }
