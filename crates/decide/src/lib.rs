@@ -26,6 +26,7 @@ mod record;
 pub mod routes;
 mod rules;
 mod settings;
+pub mod shadow;
 mod status;
 mod upstream_paths;
 

@@ -6,6 +6,7 @@ mod gate;
 mod live;
 mod login;
 mod missing;
+mod shadow;
 mod what;
 mod who;
 
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
 pub use self::live::Live;
+use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
@@ -26,6 +28,7 @@ use crate::policy::Circumstances;
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
+use crate::shadow::ShadowReport;
 
 /// How long a check may wait for keys when the proxy does not say how long it waits itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Pipeline {
     live: ArcSwap<Live>,
     recorder: Box<dyn Recorder>,
+    shadows: Shadows,
 }
 
 /// What the walk found out so far, for the record.
@@ -57,10 +61,15 @@ struct Asking<'q> {
     given: Option<Given<'q>>,
 }
 
-/// Who asks a question of people's.
+/// Somebody whom nobody has to verify any more.
 #[derive(Clone, Copy)]
 enum Given<'q> {
-    Principal(&'q Principal),
+    /// Somebody who is known.
+    Principal {
+        principal: &'q Principal,
+        /// When the credential was issued, in Unix seconds.
+        issued_at: Option<f64>,
+    },
     /// Somebody whose credential is refused.
     Refused(&'q Refused),
 }
@@ -79,6 +88,7 @@ impl Pipeline {
         Ok(Self {
             live: ArcSwap::from_pointee(live),
             recorder,
+            shadows: Shadows::default(),
         })
     }
 
@@ -87,6 +97,7 @@ impl Pipeline {
         Self {
             live: ArcSwap::from_pointee(Live::offline(rules)),
             recorder,
+            shadows: Shadows::default(),
         }
     }
 
@@ -95,10 +106,19 @@ impl Pipeline {
         self.live.load_full()
     }
 
+    /// What candidate policies would answer otherwise; `None` if there are none.
+    pub fn shadow_report(&self) -> Option<ShadowReport> {
+        self.shadows.report(&self.live.load())
+    }
+
     /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
     /// who ask about their rules. Credentials in the check are not looked at.
     pub fn decide_as(&self, check: &Check<'_>, principal: &Principal, now: SystemTime) -> Decision {
-        self.decide_given(check, Given::Principal(principal), now)
+        let given = Given::Principal {
+            principal,
+            issued_at: None,
+        };
+        self.decide_given(check, given, now)
     }
 
     /// Denies `check` as if somebody had asked whose credential is refused like that.
@@ -119,23 +139,16 @@ impl Pipeline {
     /// Walks once; `Err` when something must be waited for first.
     fn walk(
         &self,
-        live: &Live,
+        live: &Arc<Live>,
         check: &Check<'_>,
         asking: &Asking<'_>,
         started: Instant,
     ) -> Result<Decision, Awaited> {
         let mut story = Story::default();
         let verdict = live.judge(check, asking, &mut story);
-        let version = live.rules.version.clone();
-        let decision = match verdict {
-            Ok((permit, policies)) => Decision::allow(permit, policies, version),
-            Err(Stop::Denied(mut denial, policies)) => {
-                denial.redirect = live.login(check, denial.status);
-                Decision::deny(*denial, policies, version)
-            }
-            Err(Stop::Wait(wanted)) => return Err(wanted),
-        };
+        let decision = decided(live, check, verdict)?;
         self.record(Some(check), &story, &decision, check.contract, started);
+        self.shadows.offer(live, check, asking.now, &story, &decision);
         Ok(decision)
     }
 
@@ -214,6 +227,23 @@ impl Live {
         let missing = self.missing(&judgement, persona, what.action, &what.resource, &circumstances);
         let edits = self.edits(who, persona, &what, &judgement)?;
         there.and_then(|()| answer(judgement, who, actor, &missing, &edits, what.route))
+    }
+}
+
+/// The decision that a walk ends with; `Err` when something must be waited for first.
+fn decided(
+    live: &Live,
+    check: &Check<'_>,
+    verdict: Result<(Permit, Vec<Arc<str>>), Stop>,
+) -> Result<Decision, Awaited> {
+    let version = live.rules.version.clone();
+    match verdict {
+        Ok((permit, policies)) => Ok(Decision::allow(permit, policies, version)),
+        Err(Stop::Denied(mut denial, policies)) => {
+            denial.redirect = live.login(check, denial.status);
+            Ok(Decision::deny(*denial, policies, version))
+        }
+        Err(Stop::Wait(wanted)) => Err(wanted),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, Re
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
 use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
+use crate::shadow::Candidate;
 use crate::upstream_paths::UpstreamPaths;
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
@@ -33,6 +34,8 @@ pub struct Rules {
     /// What policies may see where no route says otherwise.
     pub(crate) expose: crate::settings::Expose,
     pub(crate) version: Version,
+    /// Rules that are asked beside these.
+    pub(crate) candidate: Option<Candidate>,
 }
 
 /// A principal in the forms that a decision needs; made once per verified credential.
@@ -118,6 +121,7 @@ impl Rules {
                     method_override: settings.method_override,
                     expose: settings.expose.clone(),
                     version: version(settings, sources),
+                    candidate: None,
                 },
                 problems,
             )),
@@ -127,6 +131,13 @@ impl Rules {
             }
             _ => Err(problems),
         }
+    }
+
+    /// The same, with a candidate that is asked beside them and never answers.
+    #[must_use]
+    pub fn with_candidate(mut self, candidate: Candidate) -> Self {
+        self.candidate = Some(candidate);
+        self
     }
 
     /// The loaded policies.

@@ -77,6 +77,16 @@ impl<'a> Host<'a> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A copy that borrows nothing.
+    pub(crate) fn to_static(&self) -> Host<'static> {
+        Host(Cow::Owned(self.0.to_string()))
+    }
+
+    /// The same, borrowed from here.
+    pub(crate) fn borrowed(&self) -> Host<'_> {
+        Host(Cow::Borrowed(&self.0))
+    }
 }
 
 fn lower(name: &str) -> Cow<'_, str> {

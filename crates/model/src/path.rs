@@ -65,6 +65,16 @@ impl<'a> RequestPath<'a> {
         &self.0
     }
 
+    /// A copy that borrows nothing.
+    pub(crate) fn to_static(&self) -> RequestPath<'static> {
+        RequestPath(Cow::Owned(self.0.to_string()))
+    }
+
+    /// The same, borrowed from here.
+    pub(crate) fn borrowed(&self) -> RequestPath<'_> {
+        RequestPath(Cow::Borrowed(&self.0))
+    }
+
     /// The canonical segments: `"/a/b/"` gives `a`, `b`, and an empty one; `"/"` gives one empty segment.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').skip(1)

@@ -1,15 +1,16 @@
-//! The admin listener: `/livez`, `/readyz` and `grpc.health.v1`, for probes and operators, never for proxies' clients.
+//! The admin listener: `/livez`, `/readyz`, `/shadow` and `grpc.health.v1`, for probes and operators, never for proxies' clients.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Json, Router};
 use decide::Pipeline;
+use decide::shadow::ShadowReport;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -48,6 +49,17 @@ impl Readiness {
                 rules.version()
             ),
         )];
+        if let Some(report) = self.pipeline.shadow_report() {
+            conditions.push((
+                true,
+                format!(
+                    "shadow: candidate {}, {} decisions compared, {} differ",
+                    report.candidate_version,
+                    report.compared,
+                    report.newly_denied + report.newly_allowed + report.otherwise_denied
+                ),
+            ));
+        }
         for issuer in live.issuers() {
             let age = issuer.age.map_or_else(
                 || "never fetched".to_owned(),
@@ -98,6 +110,7 @@ impl Admin {
         let router = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
+            .route("/shadow", get(shadow))
             .route_service("/grpc.health.v1.Health/{method}", health)
             .with_state(readiness.clone());
         let mut tasks = JoinSet::new();
@@ -170,6 +183,17 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, body)
+}
+
+/// `GET /shadow`: what candidate policies would answer otherwise, as JSON; 404 if there are none.
+async fn shadow(
+    State(readiness): State<Readiness>,
+) -> Result<Json<ShadowReport>, (StatusCode, &'static str)> {
+    let report = readiness.pipeline.shadow_report();
+    report.map(Json).ok_or((
+        StatusCode::NOT_FOUND,
+        "no candidate policies: `shadow` is not configured\n",
+    ))
 }
 
 async fn watch_readiness(reporter: HealthReporter, readiness: Readiness) {

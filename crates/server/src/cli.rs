@@ -4,6 +4,7 @@ mod check;
 mod lint;
 mod matrix;
 mod serve;
+mod shadow;
 mod test;
 mod token;
 mod validate;
@@ -55,6 +56,7 @@ Examples:
   portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
   portcullis test policies                           the tests of policies, offline
   portcullis token inspect --config portcullis.yaml < token.txt
+  portcullis shadow report                           what candidate policies would answer otherwise
 
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
 4 invalid configuration, 5 tests of policies failed.";
@@ -80,6 +82,9 @@ enum Verb {
     /// About tokens: explain one
     #[command(subcommand)]
     Token(token::TokenVerb),
+    /// About candidate policies (`shadow`): what they would answer otherwise
+    #[command(subcommand)]
+    Shadow(shadow::ShadowVerb),
     /// About the configuration file
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -129,6 +134,7 @@ impl Cli {
             Verb::Matrix(matrix) => matrix.run(),
             Verb::Lint(lint) => lint.run(),
             Verb::Token(verb) => verb.run(),
+            Verb::Shadow(verb) => verb.run(),
             Verb::Schema(file) => match file.load() {
                 Ok(loaded) => {
                     say(loaded.rules.policies().schema_text());

@@ -15,11 +15,13 @@ use std::sync::Arc;
 
 use decide::policy::Sources;
 use decide::problem::{Place, Problem};
+use decide::shadow::{Candidate, Sample};
 use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use checked::Checked;
+use files::Named;
 use listen::check_listeners;
 pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
 pub use report::Invalid;
@@ -46,6 +48,10 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Schema and policy files.
     pub policies: PolicyFiles,
+    /// Policies to try: they are asked beside those in force and never answer. `portcullis shadow report` shows what they
+    /// would answer otherwise. Default: none
+    #[serde(default)]
+    pub shadow: Option<ShadowSettings>,
     /// Where decision records go. Default: `stdout`
     #[serde(default)]
     pub decision_log: DecisionLogSettings,
@@ -84,6 +90,48 @@ pub struct PolicyFiles {
     /// else policies ask for and neither tokens nor paths say.
     #[serde(default)]
     pub entities: Vec<PathBuf>,
+}
+
+/// Candidate policies. Whatever is not said here is as in `policies`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowSettings {
+    /// Policies in place of `policies.files`. Example: `[candidate/]`
+    pub files: Vec<PathBuf>,
+    /// Entity types in place of `policies.schema`.
+    #[serde(default)]
+    pub schema: Option<Vec<PathBuf>>,
+    /// Links in place of `policies.links`.
+    #[serde(default)]
+    pub links: Option<Vec<PathBuf>>,
+    /// Entities in place of `policies.entities`.
+    #[serde(default)]
+    pub entities: Option<Vec<PathBuf>>,
+    /// The share of decisions that they are asked about, from 0 to 1. Default: 1
+    #[serde(default)]
+    pub sample: Sample,
+}
+
+impl PolicyFiles {
+    fn named(&self) -> Named<'_> {
+        Named {
+            files: &self.files,
+            schema: Some(&self.schema),
+            links: Some(&self.links),
+            entities: Some(&self.entities),
+        }
+    }
+}
+
+impl ShadowSettings {
+    fn named(&self) -> Named<'_> {
+        Named {
+            files: &self.files,
+            schema: self.schema.as_deref(),
+            links: self.links.as_deref(),
+            entities: self.entities.as_deref(),
+        }
+    }
 }
 
 /// A sink for decision records: one JSON object a line.
@@ -184,16 +232,17 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
     let document = yaml::Document::parse(name, text)?;
     let (document, config, mut problems) = read_settings(document, folder)?;
     let before = problems.len();
-    let mut read = |key, endings, paths| files::read(key, endings, paths, folder, &mut problems);
-    let schema = read("schema", &[".cedarschema"], &config.policies.schema);
-    let policies = read("files", &[".cedar"], &config.policies.files);
-    let links = read("links", files::LINKS, &config.policies.links);
-    let entities = read("entities", files::ENTITIES, &config.policies.entities);
-    let sources = Sources {
-        schema,
-        policies,
-        links: files::parse(links)?,
-        entities: files::parse(entities)?,
+    let named = config.policies.named();
+    let sources = files::sources("/policies", &named, &Sources::default(), folder, &mut problems)?;
+    let candidate = match &config.shadow {
+        Some(shadow) => Some(files::sources(
+            "/shadow",
+            &shadow.named(),
+            &sources,
+            folder,
+            &mut problems,
+        )?),
+        None => None,
     };
     let unread = problems.split_off(before);
     if !unread.is_empty() || document.references().failed_near("/policies") {
@@ -205,7 +254,7 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
         );
         return Err(Invalid::new(document, sources, problems));
     }
-    compile(document, config, sources, problems)
+    compile(document, config, sources, candidate, problems)
 }
 
 /// The same with the sources at hand instead of in files; other relative paths begin at the current folder.
@@ -215,7 +264,7 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
     let (document, config, problems) = read_settings(document, Path::new(""))?;
-    compile(document, config, sources, problems)
+    compile(document, config, sources, None, problems)
 }
 
 /// The settings, with the unknown ones left out and reported: everything else can be looked at all the same.
@@ -268,20 +317,50 @@ fn compile(
     document: yaml::Document,
     config: Config,
     sources: Sources,
+    candidate_sources: Option<Sources>,
     mut problems: Vec<Problem>,
 ) -> Result<Loaded, Invalid> {
     check_listeners(&config.listen, &mut problems);
-    match Rules::compile(&config.settings, &sources) {
-        Ok((rules, advice)) if problems.is_empty() => Ok(Loaded {
+    let (rules, mut found) = compiled(Rules::compile(&config.settings, &sources));
+    let candidate = match config.shadow.as_ref().zip(candidate_sources.as_ref()) {
+        None => Ok(None),
+        Some((shadow, sources)) => {
+            let (rules, more) = compiled(Rules::compile(&config.settings, sources));
+            // What is wrong with the settings is wrong for both.
+            let known = std::mem::take(&mut found);
+            found.extend(more.into_iter().filter(|problem| !known.contains(problem)));
+            found.splice(0..0, known);
+            let sample = shadow.sample;
+            let candidate = rules.map(|rules| Candidate {
+                rules: Arc::new(rules),
+                sample,
+            });
+            candidate.map(Some).ok_or(())
+        }
+    };
+    let all = Sources::all([Some(sources), candidate_sources].into_iter().flatten());
+    match (rules, candidate) {
+        (Some(rules), Ok(candidate)) if problems.is_empty() => Ok(Loaded {
             config,
-            rules: Arc::new(rules),
-            advice: Invalid::new(document, sources, advice),
+            rules: Arc::new(match candidate {
+                Some(candidate) => rules.with_candidate(candidate),
+                None => rules,
+            }),
+            advice: Invalid::new(document, all, found),
         }),
-        Ok((_, found)) | Err(found) => {
+        _ => {
             let references = document.references();
             problems.extend(found.into_iter().filter(|problem| !references.explains(problem)));
-            Err(Invalid::new(document, sources, problems))
+            Err(Invalid::new(document, all, problems))
         }
+    }
+}
+
+/// The rules, if there are any, and what was found.
+fn compiled(rules: Result<(Rules, Vec<Problem>), Vec<Problem>>) -> (Option<Rules>, Vec<Problem>) {
+    match rules {
+        Ok((rules, advice)) => (Some(rules), advice),
+        Err(found) => (None, found),
     }
 }
 

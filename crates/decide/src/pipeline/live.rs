@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use model::Principal;
 use tokio::runtime::Handle;
 
+use super::shadow::Shadow;
 use crate::identity::{DEFAULT_CACHE_BYTES, Identity, IssuerStatus};
 use crate::problem::Problem;
 use crate::rules::{Persona, Rules};
@@ -12,6 +14,8 @@ use crate::rules::{Persona, Rules};
 pub struct Live {
     pub(super) rules: Arc<Rules>,
     pub(super) identity: Identity<Result<Persona, String>>,
+    /// Candidate rules that are asked beside these.
+    pub(super) shadow: Option<Box<Shadow>>,
 }
 
 impl Live {
@@ -21,16 +25,25 @@ impl Live {
         let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, move |principal| {
             Persona::new(principal, &headers, &entities)
         })?;
-        Ok(Self { rules, identity })
+        let shadow = Shadow::of(&rules).map(Box::new);
+        Ok(Self {
+            rules,
+            identity,
+            shadow,
+        })
     }
 
     /// The same without anybody who could verify a token.
     pub(super) fn offline(rules: Arc<Rules>) -> Self {
         let headers = Arc::clone(&rules.identity_headers);
         let entities = Arc::clone(rules.policies.entities());
-        let derive = move |principal: &_| Persona::new(principal, &headers, &entities);
+        let derive = move |principal: &Principal| Persona::new(principal, &headers, &entities);
         let identity = Identity::without_verifiers(derive);
-        Self { rules, identity }
+        Self {
+            rules,
+            identity,
+            shadow: None,
+        }
     }
 
     /// The rules.

@@ -17,20 +17,28 @@ use crate::rules::{Persona, Rules};
 pub(super) type Bearer = Arc<Verified<Result<Persona, String>>>;
 
 /// Who asks, in the forms the later steps need.
+#[derive(Clone)]
 pub(super) enum Who {
     Anonymous,
     Bearer(Bearer),
-    /// Somebody without a token: the peer of a connection.
-    Known(Box<(Principal, Persona)>),
+    /// Somebody without a token at hand: the peer of a connection.
+    Known(Arc<Known>),
+}
+
+pub(super) struct Known {
+    principal: Principal,
+    persona: Persona,
+    /// When the credential was issued, in Unix seconds.
+    issued_at: Option<f64>,
 }
 
 impl Live {
     pub(super) fn identify(&self, check: &Check<'_>, asking: &Asking<'_>) -> Result<Who, Stop> {
         let now = asking.now;
         match asking.given {
-            Some(Given::Principal(principal)) => {
+            Some(Given::Principal { principal, issued_at }) => {
                 let somebody = principal.kind != PrincipalKind::Anonymous;
-                return self.known(somebody.then(|| principal.clone()));
+                return self.known(somebody.then(|| principal.clone()), issued_at);
             }
             Some(Given::Refused(refused)) => return Err(self::refused(refused.to_string())),
             None => {}
@@ -88,7 +96,7 @@ impl Live {
     fn connection(&self, peer: Peer<'_>) -> Result<Who, Stop> {
         let certificates = self.rules.client_certificates.as_ref();
         match certificates.map(|certificates| certificates.of_connection(peer)) {
-            Some(Ok(principal)) => self.known(principal),
+            Some(Ok(principal)) => self.known(principal, None),
             None if peer.principal.is_empty() => Ok(Who::Anonymous),
             None => Err(unknown_peer("no `client_certificates` are configured".to_owned())),
             Some(Err(refusal)) => Err(unknown_peer(refusal.to_string())),
@@ -111,18 +119,22 @@ impl Live {
             peer.address = None;
         }
         match certificates.of_request(headers, peer) {
-            Ok(principal) => self.known(principal),
+            Ok(principal) => self.known(principal, None),
             Err(refusal) => Err(refused(refusal.to_string())),
         }
     }
 
-    fn known(&self, principal: Option<Principal>) -> Result<Who, Stop> {
+    fn known(&self, principal: Option<Principal>, issued_at: Option<f64>) -> Result<Who, Stop> {
         let Some(principal) = principal else {
             return Ok(Who::Anonymous);
         };
         let entities = self.rules.policies.entities();
         let persona = Persona::new(&principal, &self.rules.identity_headers, entities).map_err(internal)?;
-        Ok(Who::Known(Box::new((principal, persona))))
+        Ok(Who::Known(Arc::new(Known {
+            principal,
+            persona,
+            issued_at,
+        })))
     }
 }
 
@@ -137,14 +149,14 @@ impl Who {
         match self {
             Self::Anonymous => None,
             Self::Bearer(verified) => Some(verified.principal()),
-            Self::Known(known) => Some(&known.0),
+            Self::Known(known) => Some(&known.principal),
         }
     }
 
     pub(super) fn persona<'w>(&'w self, rules: &'w Rules) -> Result<&'w Persona, Stop> {
         match self {
             Self::Anonymous => Ok(&rules.anonymous),
-            Self::Known(known) => Ok(&known.1),
+            Self::Known(known) => Ok(&known.persona),
             Self::Bearer(verified) => verified
                 .derived()
                 .as_ref()
@@ -160,11 +172,17 @@ impl Who {
     }
 
     pub(super) fn token_age(&self, now: SystemTime) -> Option<i64> {
-        let Self::Bearer(verified) = self else {
-            return None;
-        };
         let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64();
-        Some((now - verified.issued_at()?) as i64)
+        Some((now - self.issued_at()?) as i64)
+    }
+
+    /// When the credential was issued, in Unix seconds.
+    pub(super) fn issued_at(&self) -> Option<f64> {
+        match self {
+            Self::Anonymous => None,
+            Self::Bearer(verified) => verified.issued_at(),
+            Self::Known(known) => known.issued_at,
+        }
     }
 }
 

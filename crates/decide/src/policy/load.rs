@@ -43,12 +43,33 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// All files of these, each once.
+    pub fn all(several: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for sources in several {
+            add_new(&mut all.schema, sources.schema, |file| &file.name);
+            add_new(&mut all.policies, sources.policies, |file| &file.name);
+            add_new(&mut all.links, sources.links, |file| &file.name);
+            add_new(&mut all.entities, sources.entities, |file| &file.name);
+        }
+        all
+    }
+
     /// Name and text of every file.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         let files = self.schema.iter().chain(&self.policies);
         let data = self.links.iter().chain(&self.entities);
         let files = files.map(|file| (file.name.as_str(), file.text.as_str()));
         files.chain(data.map(|file| (file.name.as_str(), file.text.as_str())))
+    }
+}
+
+/// Adds what has another name than all that are there.
+fn add_new<F>(to: &mut Vec<F>, from: Vec<F>, name: impl Fn(&F) -> &str) {
+    for file in from {
+        if to.iter().all(|known| name(known) != name(&file)) {
+            to.push(file);
+        }
     }
 }
 
@@ -103,10 +124,15 @@ pub(crate) fn load(
     // What is linked needs no validation of its own, and what looks at the context is the same in every link.
     let context = ContextUse::of(&loaded.set);
     let headers = header_names(&loaded);
+    let before = problems.len();
     let links = links::read(&sources.links, &schema, &loaded, problems);
+    let complete = problems.len() == before;
     links::validate(&links, &schema, &loaded, &wrong, sources, problems);
     let entities = entity_data::load(&sources.entities, &schema, &loaded.set, problems);
-    links::link(links, &mut loaded, sources, problems);
+    let used = links::link(links, &mut loaded, sources, problems);
+    if complete {
+        links::unused(&used, &loaded, sources, problems);
+    }
     let known = loaded.policies.into_iter();
     Some(Policies {
         context,

@@ -84,8 +84,8 @@ pub struct ResourceSettings {
 }
 
 /// The value of an attribute: a text, which may contain `{name}` of the path pattern, `{host}` and `{path}` (String), a number
-/// (Long), `true` or `false` (Bool), a list of texts (Set<String>), or an entity:
-/// `{entity: {type: Workspace, id: "{workspace}"}}`.
+/// (Long), `true` or `false` (Bool), a list of texts (a set of Strings), or an
+/// entity: `{entity: {type: Workspace, id: "{workspace}"}}`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AttributeSettings {

@@ -8,6 +8,7 @@ mod flood;
 mod packs;
 mod references;
 mod serving;
+mod shadow;
 mod token;
 
 use std::path::{Path, PathBuf};

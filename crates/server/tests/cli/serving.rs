@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{Ran, portcullis, root, run};
 
 /// The default policies without an issuer, on ports of the kernel's choice.
-fn config(name: &str, more: &str) -> PathBuf {
+pub(crate) fn config(name: &str, more: &str) -> PathBuf {
     let folder = root().join("policies/default");
     let default = std::fs::read_to_string(folder.join("portcullis.yaml")).expect("the default configuration");
     let (before, rest) = default.split_once("issuers:").expect("issuers");
@@ -35,7 +35,7 @@ fn config(name: &str, more: &str) -> PathBuf {
 pub(crate) struct Server {
     child: Option<Child>,
     pub(crate) envoy_grpc: String,
-    admin: String,
+    pub(crate) admin: String,
 }
 
 impl Server {
@@ -75,7 +75,7 @@ impl Server {
         server
     }
 
-    fn check(&self, method: &str, path: &str) -> Ran {
+    pub(crate) fn check(&self, method: &str, path: &str) -> Ran {
         let url = format!("https://api.example.test{path}");
         run(&["check", "--server", &self.envoy_grpc, "-o", "json", method, &url])
     }

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::status::is_denial_status;
 
 /// Annotations that mean something.
-const ANNOTATIONS: [&str; 5] = ["id", "reason", "status", "set_header", "doc"];
+const ANNOTATIONS: [&str; 6] = ["id", "reason", "status", "set_header", "doc", "lint"];
 
 /// Contradictions are shown up to this many.
 const SHOWN: usize = 20;

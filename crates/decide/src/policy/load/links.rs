@@ -337,8 +337,13 @@ fn listed_types(sources: &Sources) -> HashSet<String> {
     listed
 }
 
-/// Links all of them, and says which templates nothing links.
-pub(super) fn link(links: Vec<Link>, loaded: &mut Loaded, sources: &Sources, problems: &mut Vec<Problem>) {
+/// Links all of them; the answer is which templates were linked.
+pub(super) fn link(
+    links: Vec<Link>,
+    loaded: &mut Loaded,
+    sources: &Sources,
+    problems: &mut Vec<Problem>,
+) -> HashSet<PolicyId> {
     let mut used: HashSet<PolicyId> = HashSet::new();
     for link in links {
         let id = PolicyId::new(&link.name);
@@ -363,6 +368,16 @@ pub(super) fn link(links: Vec<Link>, loaded: &mut Loaded, sources: &Sources, pro
             used.insert(link.template);
         }
     }
+    used
+}
+
+/// Says which templates nothing links.
+pub(super) fn unused(
+    used: &HashSet<PolicyId>,
+    loaded: &Loaded,
+    sources: &Sources,
+    problems: &mut Vec<Problem>,
+) {
     for (id, origin) in &loaded.templates {
         let file = origin.file.and_then(|file| sources.policies.get(file));
         if let Some(file) = file.filter(|_| !used.contains(id)) {

@@ -1,0 +1,226 @@
+//! A check that outlives the message it came in.
+
+use std::time::Duration;
+
+use crate::{
+    Body, Check, Contract, Headers, Host, HttpRequest, Metadata, Pairs, Peer, RequestPath, Target,
+    TcpConnection,
+};
+
+/// A copy of a [`Check`], or of the parts of it that somebody still needs after the answer.
+#[derive(Debug)]
+pub struct OwnedCheck {
+    contract: Contract,
+    target: OwnedTarget,
+    peer: (Option<std::net::IpAddr>, String),
+    context_extensions: Vec<(String, String)>,
+    metadata: OwnedMetadata,
+    timeout: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum OwnedTarget {
+    Http(Box<OwnedRequest>),
+    Tcp {
+        destination_port: Option<u16>,
+        sni: String,
+    },
+}
+
+#[derive(Debug)]
+struct OwnedRequest {
+    method: String,
+    scheme: String,
+    host: Host<'static>,
+    path: RequestPath<'static>,
+    query: Option<String>,
+    headers: Vec<(String, Vec<u8>)>,
+    body: OwnedBody,
+}
+
+#[derive(Debug)]
+enum OwnedBody {
+    Absent,
+    Whole(Vec<u8>),
+    Truncated(Vec<u8>),
+}
+
+/// Values of metadata by namespace and path.
+#[derive(Debug)]
+struct OwnedMetadata(Vec<(String, Vec<Box<str>>, String)>);
+
+/// What to copy besides what every request has.
+#[derive(Debug)]
+pub struct Keep<'k> {
+    /// Headers, in lower case.
+    pub headers: &'k [String],
+    /// Whether the body is needed.
+    pub body: bool,
+    /// Namespace and path of values in the proxy's metadata.
+    pub metadata: &'k [(String, Vec<Box<str>>)],
+}
+
+impl OwnedCheck {
+    /// Copies `check`, of headers, body and metadata only what `keep` names.
+    pub fn of(check: &Check<'_>, keep: &Keep<'_>) -> Self {
+        let target = match &check.target {
+            Target::Http(request) => OwnedTarget::Http(Box::new(OwnedRequest::of(request, keep))),
+            Target::Tcp(connection) => OwnedTarget::Tcp {
+                destination_port: connection.destination_port,
+                sni: connection.sni.to_owned(),
+            },
+        };
+        let metadata = keep.metadata.iter().filter_map(|(namespace, path)| {
+            let value = check.metadata.string(namespace, path)?;
+            Some((namespace.clone(), path.clone(), value))
+        });
+        let extensions = check.context_extensions.iter();
+        Self {
+            contract: check.contract,
+            target,
+            peer: (check.peer.address, check.peer.principal.to_owned()),
+            context_extensions: extensions
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            metadata: OwnedMetadata(metadata.collect()),
+            timeout: check.timeout,
+        }
+    }
+
+    /// The check again.
+    pub fn check(&self) -> Check<'_> {
+        let target = match &self.target {
+            OwnedTarget::Http(request) => Target::Http(request.request()),
+            OwnedTarget::Tcp {
+                destination_port,
+                sni,
+            } => Target::Tcp(TcpConnection {
+                destination_port: *destination_port,
+                sni,
+            }),
+        };
+        let extensions = self.context_extensions.iter();
+        Check {
+            contract: self.contract,
+            target,
+            peer: Peer {
+                address: self.peer.0,
+                principal: &self.peer.1,
+            },
+            context_extensions: extensions
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect::<Pairs<'_>>(),
+            metadata: &self.metadata,
+            timeout: self.timeout,
+        }
+    }
+}
+
+impl OwnedRequest {
+    fn of(request: &HttpRequest<'_>, keep: &Keep<'_>) -> Self {
+        let kept = |name: &str| keep.headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        let headers = request.headers.iter().filter(|(name, _)| kept(name));
+        let body = match request.body {
+            Body::Whole(bytes) if keep.body => OwnedBody::Whole(bytes.to_vec()),
+            Body::Truncated(bytes) if keep.body => OwnedBody::Truncated(bytes.to_vec()),
+            Body::Truncated(_) => OwnedBody::Truncated(Vec::new()),
+            Body::Absent | Body::Whole(_) => OwnedBody::Absent,
+        };
+        Self {
+            method: request.method.to_owned(),
+            scheme: request.scheme.to_owned(),
+            host: request.host.to_static(),
+            path: request.path.to_static(),
+            query: request.query.map(str::to_owned),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_vec()))
+                .collect(),
+            body,
+        }
+    }
+
+    fn request(&self) -> HttpRequest<'_> {
+        let mut headers = Headers::default();
+        for (name, value) in &self.headers {
+            headers.push(name, value);
+        }
+        HttpRequest {
+            method: &self.method,
+            scheme: &self.scheme,
+            host: self.host.borrowed(),
+            path: self.path.borrowed(),
+            query: self.query.as_deref(),
+            headers,
+            body: match &self.body {
+                OwnedBody::Absent => Body::Absent,
+                OwnedBody::Whole(bytes) => Body::Whole(bytes),
+                OwnedBody::Truncated(bytes) => Body::Truncated(bytes),
+            },
+        }
+    }
+}
+
+impl Metadata for OwnedMetadata {
+    fn string(&self, namespace: &str, path: &[Box<str>]) -> Option<String> {
+        let mut values = self.0.iter();
+        values
+            .find(|(n, p, _)| n == namespace && p == path)
+            .map(|(_, _, value)| value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Decoding, NoMetadata};
+
+    #[test]
+    fn a_copy_has_what_was_asked_for_and_no_more() {
+        let (path, query) = RequestPath::parse_target(b"/a/%41?x=1", Decoding::Raw).unwrap();
+        let mut headers = Headers::default();
+        headers.push("X-Tier", b"gold");
+        headers.push("authorization", b"Bearer secret");
+        let check = Check {
+            contract: Contract::EnvoyGrpc,
+            target: Target::Http(HttpRequest {
+                method: "GET",
+                scheme: "https",
+                host: Host::parse("API.example.test:443").unwrap(),
+                path,
+                query,
+                headers,
+                body: Body::Whole(b"{}"),
+            }),
+            peer: Peer {
+                address: Some([127, 0, 0, 1].into()),
+                principal: "spiffe://td/a",
+            },
+            context_extensions: Pairs::from_slice(&[("tier", "gold")]),
+            metadata: &NoMetadata,
+            timeout: None,
+        };
+        for (keep, headers, body) in [(&[][..], 0, false), (&["x-tier".to_owned()][..], 1, true)] {
+            let owned = OwnedCheck::of(
+                &check,
+                &Keep {
+                    headers: keep,
+                    body,
+                    metadata: &[],
+                },
+            );
+            let again = owned.check();
+            let Target::Http(request) = &again.target else {
+                panic!("a request")
+            };
+            assert_eq!(
+                (request.host.as_str(), request.path.as_str()),
+                ("api.example.test", "/a/A")
+            );
+            assert_eq!((request.query, request.headers.len()), (Some("x=1"), headers));
+            assert_eq!(request.headers.single("authorization"), Ok(None));
+            assert_eq!(request.body, if body { Body::Whole(b"{}") } else { Body::Absent });
+            assert_eq!(again.peer.principal, "spiffe://td/a");
+            assert_eq!(again.context_extensions.as_slice(), [("tier", "gold")]);
+        }
+    }
+}
