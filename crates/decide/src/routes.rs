@@ -60,6 +60,8 @@ pub struct Route {
 pub struct DestinationRule {
     /// It may be on another host, or a `Source` on another host may be there instead.
     pub third_party: bool,
+    /// The names of the server, beside the one that a request is for.
+    pub hosts: Vec<Box<str>>,
     /// The second action of each of the two methods that the route lists.
     pub actions: Vec<(Box<str>, Action)>,
 }

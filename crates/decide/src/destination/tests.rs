@@ -20,7 +20,7 @@ fn read(headers: &[(&'static str, &'static str)], third_party: bool) -> Result<S
         let path = end.path.as_ref().map_or(" elsewhere", RequestPath::as_str);
         format!("{name} {}{path}", end.host.as_str())
     };
-    let ends = Ends::read(&request, third_party)?;
+    let ends = Ends::read(&request, third_party, &["alias.test".into()])?;
     let ends = [("to", ends.destination), ("from", ends.source)];
     let ends = ends
         .iter()
@@ -64,13 +64,29 @@ fn the_other_end_is_read_in_one_way_or_not_at_all() {
         (
             &[("source", "https://dav.example.test/x")],
             Err("has a `Source`"),
-            Err("own host"),
+            Err("on this server"),
         ),
-        (&[("source", "/x")], Err("has a `Source`"), Err("own host")),
+        (&[("source", "/x")], Err("has a `Source`"), Err("on this server")),
         (
             &[("source", "https://other.test/x"), ("destination", "/b")],
             Err("has a `Source`"),
             Err("a `Destination` and a `Source`"),
+        ),
+        // Another name of the same server.
+        (
+            &[("destination", "https://Alias.test/b")],
+            Ok("to alias.test/b"),
+            Ok("to alias.test/b"),
+        ),
+        (
+            &[("destination", "https://alias.test/../b")],
+            Err("cannot be read"),
+            Err("cannot be read"),
+        ),
+        (
+            &[("source", "https://alias.test/b")],
+            Err("has a `Source`"),
+            Err("on this server"),
         ),
         (&[], Err("without `Destination`"), Err("without `Destination`")),
         (

@@ -24,7 +24,7 @@ impl Live {
         let Some((rule, _)) = route.destination(request.method) else {
             return Ok(None);
         };
-        let ends = Ends::read(request, rule.third_party);
+        let ends = Ends::read(request, rule.third_party, &rule.hosts);
         let refused = |log| deny(400, Reason::Malformed, "the destination cannot be accepted", log).into();
         ends.map(Some).map_err(refused)
     }
@@ -38,12 +38,18 @@ impl Live {
         at: &Circumstances<'_, '_>,
         judgement: &mut Judgement,
     ) -> Result<(), Stop> {
-        let destination = at.ends.and_then(|ends| ends.destination.as_ref());
-        let path = destination.and_then(|destination| destination.path.as_ref());
-        if let (Judgement::Permit(permits), Some(path), Target::Http(request)) =
-            (judgement, path, &at.check.target)
+        let end = at.ends.and_then(|ends| ends.destination.as_ref());
+        let end = end.and_then(|end| Some((&end.host, end.path.as_ref()?)));
+        if let (Judgement::Permit(permits), Some((host, path)), Target::Http(request)) =
+            (judgement, end, &at.check.target)
         {
-            let there = self.ask_there(who, persona, at, request, path);
+            let request = HttpRequest {
+                host: host.clone(),
+                path: path.clone(),
+                headers: request.headers.clone(),
+                ..*request
+            };
+            let there = self.ask_there(who, persona, at, request);
             permits.extend(there.map_err(|stop| at_destination(stop, path))?);
             permits.sort_unstable();
             permits.dedup();
@@ -56,16 +62,11 @@ impl Live {
         who: &Who,
         persona: &Persona,
         at: &Circumstances<'_, 'a>,
-        request: &HttpRequest<'a>,
-        path: &RequestPath<'a>,
+        request: HttpRequest<'a>,
     ) -> Result<Vec<Arc<str>>, Stop> {
+        let method = request.method;
         let check = Check {
-            target: Target::Http(HttpRequest {
-                host: request.host.clone(),
-                path: path.clone(),
-                headers: request.headers.clone(),
-                ..*request
-            }),
+            target: Target::Http(request),
             context_extensions: at.check.context_extensions.clone(),
             ..*at.check
         };
@@ -73,7 +74,7 @@ impl Live {
         let what = self.route(&check, &path, who.kind(), &mut None)?;
         let Some((route, (_, action))) = what
             .route
-            .and_then(|route| Some((route, route.destination(request.method)?)))
+            .and_then(|route| Some((route, route.destination(method)?)))
         else {
             return Err(no_destination(&what, who.kind()));
         };

@@ -118,6 +118,11 @@ fn compile_destination(
             "this route has neither COPY nor MOVE, and no other method has a destination".to_owned(),
             "remove the line",
         ),
+        (Some(_), Some(DestinationSettings::ThirdParty)) if route.hosts.is_empty() => problem(
+            "/destination",
+            "a route for any host cannot tell other servers from its own".to_owned(),
+            "list every name of the server in `hosts`: a destination on one of them is judged, on others it is not",
+        ),
         _ => {}
     }
     let actions = route.destination_actions();
@@ -126,6 +131,7 @@ fn compile_destination(
         .collect();
     (!actions.is_empty()).then(|| DestinationRule {
         third_party: route.destination == Some(DestinationSettings::ThirdParty),
+        hosts: route.hosts.iter().map(|host| host.as_str().into()).collect(),
         actions,
     })
 }

@@ -49,14 +49,14 @@ pub struct RouteSettings {
     pub on_allow: OnAllow,
 }
 
-/// What the `Destination` of a COPY or MOVE may be (RFC 4918 section 10.3). One on the request's own host is a second
-/// question: whether `Action::"COPY.destination"` is permitted on the resource of the route that it leads to.
+/// What the `Destination` of a COPY or MOVE may be (RFC 4918 section 10.3). One on the request's own host, or on another of
+/// the route's `hosts`, is a second question: whether `Action::"COPY.destination"` is permitted on the resource of the route that it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DestinationSettings {
-    /// It is there, and on the request's own host. A request with `Source` is denied.
+    /// It is there, and on the request's own host or another of `hosts`. A request with `Source` is denied.
     Local,
-    /// The same, or on another host, or it is missing and a `Source` on another host is there instead: copies between two
+    /// The same, or on another host (so `hosts` must have every name of this server), or it is missing and a `Source` on another host is there instead: copies between two
     /// servers. Policies see which (`context.destination`, `context.source`), and nobody is asked about the other host. Only for
     /// upstreams that tell hosts apart.
     ThirdParty,

@@ -29,7 +29,7 @@ fn dav() -> Stage {
         {"path": "/dav/{vo}/{rest..}", "methods": two, "resource": resource, "destination": "local"},
         {"path": "/dav/{vo}/hidden/{rest..}", "methods": ["GET"], "resource": resource},
         {"path": "/plain/{rest..}", "methods": two, "resource": resource, "destination": "ignore"},
-        {"path": "/tpc/{rest..}", "methods": ["COPY"], "resource": resource, "destination": "third_party",
+        {"path": "/tpc/{rest..}", "hosts": ["api.example.test", "alias.test"], "methods": ["COPY"], "resource": resource, "destination": "third_party",
          "capability_path": "/{rest}", "on_deny": {"status": 404}},
         {"path": "/shelf/{rest..}", "methods": ["MOVE"], "action": "shelf.move", "resource": resource, "destination": "local"},
     ]);
@@ -179,6 +179,23 @@ fn both_ends_must_be_permitted() {
             "openid",
             403,
             "at the destination /dav/vo/a: no policy",
+        ),
+        // Another name of the server is no other server.
+        (
+            "COPY",
+            "/tpc/a",
+            &to("https://alias.test/tpc/b"),
+            "storage.read:/a",
+            404,
+            "storage.modify for /b is missing",
+        ),
+        (
+            "COPY",
+            "/tpc/a",
+            &to("https://alias.test/tpc/b"),
+            "storage.read:/a storage.modify:/b",
+            200,
+            "permitted by copy, put-there",
         ),
         // Capabilities are matched with what the destination's own route says.
         (
