@@ -31,7 +31,7 @@ mod status;
 mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
-pub use pipeline::{Live, Pipeline};
+pub use pipeline::{Live, Pipeline, Replaced};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

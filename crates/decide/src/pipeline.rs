@@ -1,6 +1,7 @@
 //! The order of the steps, from a check to a decision. Start reading at `Live::judge`.
 
 mod answer;
+mod audit;
 mod destination;
 mod gate;
 mod live;
@@ -15,11 +16,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{Check, Decide, Decision, Malformed, Permit, Principal, PrincipalKind, Reason};
+use model::{Check, Decide, Decision, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
-pub use self::live::Live;
+use self::audit::{Word, Yes};
+pub use self::live::{Live, Replaced};
 use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
@@ -38,6 +40,10 @@ pub struct Pipeline {
     live: ArcSwap<Live>,
     recorder: Box<dyn Recorder>,
     shadows: Shadows,
+    /// Where keys are fetched; nowhere if they are not.
+    fetching: Option<Handle>,
+    /// Held while rules are being replaced: one after the other.
+    replacing: tokio::sync::Mutex<()>,
 }
 
 /// What the walk found out so far, for the record.
@@ -89,6 +95,8 @@ impl Pipeline {
             live: ArcSwap::from_pointee(live),
             recorder,
             shadows: Shadows::default(),
+            fetching: Some(fetching.clone()),
+            replacing: tokio::sync::Mutex::new(()),
         })
     }
 
@@ -98,7 +106,29 @@ impl Pipeline {
             live: ArcSwap::from_pointee(Live::offline(rules)),
             recorder,
             shadows: Shadows::default(),
+            fetching: None,
+            replacing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// Answers by other rules from now on. A request that has begun ends by the rules it began with.
+    ///
+    /// Keys are kept for every issuer whose settings are the same. Those of a new issuer are fetched before, as long as
+    /// that takes no more than some seconds; after that the rules are replaced all the same, and until the keys are there
+    /// tokens of that issuer are denied. It must not hold up everything else, a new forbid for example.
+    ///
+    /// # Errors
+    /// Problems of the issuers' settings; then nothing has changed.
+    pub async fn replace(&self, rules: Arc<Rules>) -> Result<Replaced, Vec<Problem>> {
+        let _alone = self.replacing.lock().await;
+        let next = match &self.fetching {
+            Some(fetching) => self.live.load_full().successor(rules, fetching)?,
+            None => Live::offline(rules),
+        };
+        let next = Arc::new(next);
+        // Whether they have come or not is seen by whoever needs them.
+        let _ = tokio::time::timeout(PATIENCE, next.first_key_fetches()).await;
+        Ok(Replaced(self.live.swap(next)))
     }
 
     /// What is in force at this moment.
@@ -132,8 +162,9 @@ impl Pipeline {
             waited: Waited::Yes,
             given: Some(given),
         };
-        self.walk(&self.live.load(), check, &asking, Instant::now())
-            .unwrap_or_else(|_| self.waited_twice(&self.live.load()))
+        let live = self.live.load_full();
+        self.walk(&live, check, &asking, Instant::now())
+            .unwrap_or_else(|_| self.waited_twice(&live))
     }
 
     /// Walks once; `Err` when something must be waited for first.
@@ -196,7 +227,7 @@ impl Live {
         check: &Check<'_>,
         asking: &Asking<'_>,
         story: &mut Story<'r>,
-    ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
+    ) -> Result<Yes, Stop> {
         let now = asking.now;
         story.client_ip = client_ip(check, self.rules.trusted_hops);
         self.gate(check)?;
@@ -221,24 +252,23 @@ impl Live {
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
-        let (mut judgement, actor) =
-            policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
-        let there = self.judge_destination(who, persona, &circumstances, &mut judgement);
+        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
         let missing = self.missing(&judgement, persona, what.action, &what.resource, &circumstances);
         let edits = self.edits(who, persona, &what, &judgement)?;
-        there.and_then(|()| answer(judgement, who, actor, &missing, &edits, what.route))
+        let verdict = answer(judgement, who, actor, &missing, &edits, what.route);
+        let yes = self.enforce(verdict, &edits, what.route)?;
+        self.judge_destination(who, persona, &circumstances, yes)
     }
 }
 
 /// The decision that a walk ends with; `Err` when something must be waited for first.
-fn decided(
-    live: &Live,
-    check: &Check<'_>,
-    verdict: Result<(Permit, Vec<Arc<str>>), Stop>,
-) -> Result<Decision, Awaited> {
+fn decided(live: &Live, check: &Check<'_>, verdict: Result<Yes, Stop>) -> Result<Decision, Awaited> {
     let version = live.rules.version.clone();
     match verdict {
-        Ok((permit, policies)) => Ok(Decision::allow(permit, policies, version)),
+        Ok(Yes { permit, word }) => Ok(match word {
+            Word::Policies(policies) => Decision::allow(permit, policies, version),
+            Word::Audit(audited) => Decision::audit(permit, audited, version),
+        }),
         Err(Stop::Denied(mut denial, policies)) => {
             denial.redirect = live.login(check, denial.status);
             Ok(Decision::deny(*denial, policies, version))

@@ -36,6 +36,9 @@ impl Record<'_, '_> {
     /// Why, in a line for operators: the full reason of a denial, or the policies that permitted.
     pub fn why(&self) -> String {
         match self.decision.verdict() {
+            Verdict::Allow(_) if let Some(audited) = self.decision.audited() => {
+                format!("only audited, would have been denied: {}", audited.denial.log)
+            }
             Verdict::Allow(_) => format!("permitted by {}", self.decision.policies().join(", ")),
             Verdict::Deny(denial) => denial.log.clone(),
         }

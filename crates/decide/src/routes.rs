@@ -26,7 +26,7 @@ use std::sync::Arc;
 use cedar_policy::EntityUid;
 use model::RouteEdits;
 
-use crate::settings::Expose;
+use crate::settings::{Expose, Mode};
 
 /// One compiled route.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct Route {
     pub capability_path: Option<Template>,
     /// What COPY and MOVE ask about their destination, if somebody looks at it.
     pub destination: Option<DestinationRule>,
+    /// Whether denials of policies count, if that is not as for the whole server.
+    pub mode: Option<Mode>,
     /// The answer when no policy permits.
     pub on_deny: DenyAnswer,
     /// Where browsers log in.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use model::{Principal, Version};
@@ -12,9 +13,13 @@ use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, MethodOverride, Mode, Settings, TcpRouteSettings};
 use crate::shadow::Candidate;
 use crate::upstream_paths::UpstreamPaths;
+
+/// How often secrets are hashed for the version. The version is shown to everybody who operates the server, so whoever wants
+/// to guess a secret by it must pay for each guess.
+const GUESSES: NonZeroU32 = NonZeroU32::MIN.saturating_add(99_999);
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
 #[derive(Debug)]
@@ -33,6 +38,7 @@ pub struct Rules {
     pub(crate) method_override: MethodOverride,
     /// What policies may see where no route says otherwise.
     pub(crate) expose: crate::settings::Expose,
+    pub(crate) mode: Mode,
     pub(crate) version: Version,
     /// Rules that are asked beside these.
     pub(crate) candidate: Option<Candidate>,
@@ -73,6 +79,7 @@ impl Rules {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
         });
         check_tcp(settings, &mut problems);
+        advise_on_audit(settings, &mut problems);
         for (name, attribute) in identity_headers.attributes() {
             let mut resources = settings.routes.iter().map(|route| &route.resource);
             if !resources.any(|resource| {
@@ -120,6 +127,7 @@ impl Rules {
                     upstream_paths,
                     method_override: settings.method_override,
                     expose: settings.expose.clone(),
+                    mode: settings.mode,
                     version: version(settings, sources),
                     candidate: None,
                 },
@@ -161,6 +169,26 @@ impl Rules {
         self.identity.names().into_iter().chain(certificates).collect()
     }
 
+    /// What is only audited: the names of routes, or `everything`, which then are all but those that enforce. Empty if
+    /// every denial counts.
+    pub fn audited(&self) -> Vec<&str> {
+        let routes = self.routes.routes().iter();
+        let audited = routes.filter(|route| route.mode == Some(Mode::Audit));
+        match self.mode {
+            Mode::Enforce => audited.map(|route| &*route.name).collect(),
+            Mode::Audit => vec!["everything"],
+        }
+    }
+
+    /// True if these decide as `other` do, and ask the same candidate.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let candidate = |rules: &Self| {
+            let candidate = rules.candidate.as_ref()?;
+            Some((candidate.rules.version.clone(), candidate.sample))
+        };
+        self.version == other.version && candidate(self) == candidate(other)
+    }
+
     /// Which rules these are.
     pub fn version(&self) -> &Version {
         &self.version
@@ -171,7 +199,7 @@ fn serious(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
 }
 
-/// The first twelve hex digits of a SHA-256 over all that decides.
+/// The first twelve hex digits of a digest over all that decides.
 fn version(settings: &Settings, sources: &Sources) -> Version {
     let mut all = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     all.update(format!("{settings:?}\n").as_bytes());
@@ -179,16 +207,40 @@ fn version(settings: &Settings, sources: &Sources) -> Version {
         all.update(format!("{name:?} {}\n", text.len()).as_bytes());
         all.update(text.as_bytes());
     }
-    let hex = all
-        .finish()
-        .as_ref()
-        .iter()
-        .take(6)
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+    let mut bytes = all.finish().as_ref().to_vec();
+    let secrets = settings.identity.secrets();
+    if !secrets.is_empty() {
+        let mut stretched = [0; 32];
+        aws_lc_rs::pbkdf2::derive(
+            aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256,
+            GUESSES,
+            &bytes,
+            format!("{secrets:?}").as_bytes(),
+            &mut stretched,
+        );
+        bytes = stretched.to_vec();
+    }
+    let hex = bytes.iter().take(6).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
     Version(hex.into())
+}
+
+fn advise_on_audit(settings: &Settings, problems: &mut Vec<Problem>) {
+    let mut advise = |pointer: String, what: &str| {
+        let message = format!("{what} is only audited: what policies deny passes, and is recorded");
+        let help = "`mode: enforce` when the records say that nothing is denied that should pass";
+        problems.push(Problem::setting(pointer, message, help).advice());
+    };
+    if settings.mode == Mode::Audit {
+        advise("/mode".to_owned(), "the whole server");
+    }
+    for (index, route) in settings.routes.iter().enumerate() {
+        if route.mode == Some(Mode::Audit) {
+            advise(format!("/routes/{index}/mode"), "this route");
+        }
+    }
 }
 
 fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {

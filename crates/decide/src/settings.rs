@@ -47,6 +47,9 @@ pub struct Settings {
     /// (`X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`). Default: `refuse`
     #[serde(default)]
     pub method_override: MethodOverride,
+    /// Whether what policies deny is denied. Routes may say otherwise for themselves. Default: `enforce`
+    #[serde(default)]
+    pub mode: Mode,
     /// Whether a CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes for routes that
     /// exist. It carries no credentials. Default: `deny`
     #[serde(default)]
@@ -159,6 +162,18 @@ pub enum MethodOverride {
     Refuse,
     /// It is judged by its own method; for upstreams that do not look at such headers.
     Ignore,
+}
+
+/// Whether what policies deny is denied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It is.
+    #[default]
+    Enforce,
+    /// It passes, and is recorded with what would have been the answer: for trying policies on real traffic. Bad credentials,
+    /// paths and headers that are refused, and requests without a route are denied all the same.
+    Audit,
 }
 
 /// What happens to a CORS preflight.

@@ -13,6 +13,16 @@ pub struct Decision {
     verdict: Verdict,
     policies: Vec<Arc<str>>,
     version: Version,
+    audited: Option<Box<Audited>>,
+}
+
+/// What would have been the answer, had the rules been enforced.
+#[derive(Debug)]
+pub struct Audited {
+    /// The denial.
+    pub denial: Denial,
+    /// The policies that determined it.
+    pub policies: Vec<Arc<str>>,
 }
 
 /// Yes or no.
@@ -72,6 +82,8 @@ pub struct Denial {
 pub enum Reason {
     /// A permit policy matched and no forbid did.
     Permitted,
+    /// Policies say no, and are only audited.
+    Audited,
     /// No permit policy matched.
     NoPermit,
     /// A forbid policy matched.
@@ -123,6 +135,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Permitted => "permitted",
+            Self::Audited => "audited",
             Self::NoPermit => "no_permit",
             Self::Forbidden => "forbidden",
             Self::PolicyError => "policy_error",
@@ -154,6 +167,15 @@ impl Decision {
             verdict: Verdict::Allow(permit),
             policies,
             version,
+            audited: None,
+        }
+    }
+
+    /// A yes although policies say no, because they are only audited.
+    pub fn audit(permit: Permit, audited: Audited, version: Version) -> Self {
+        Self {
+            audited: Some(Box::new(audited)),
+            ..Self::allow(permit, Vec::new(), version)
         }
     }
 
@@ -164,6 +186,7 @@ impl Decision {
             verdict: Verdict::Deny(denial),
             policies,
             version,
+            audited: None,
         }
     }
 
@@ -191,9 +214,15 @@ impl Decision {
     /// The class of the reason.
     pub fn reason(&self) -> Reason {
         match &self.verdict {
+            Verdict::Allow(_) if self.audited.is_some() => Reason::Audited,
             Verdict::Allow(_) => Reason::Permitted,
             Verdict::Deny(denial) => denial.reason,
         }
+    }
+
+    /// What policies said, of an allow that is one only because they are audited.
+    pub fn audited(&self) -> Option<&Audited> {
+        self.audited.as_deref()
     }
 
     /// True for an allow.

@@ -4,7 +4,9 @@ mod checked;
 mod files;
 mod listen;
 mod paths;
+mod reads;
 mod references;
+mod reload;
 mod report;
 mod schema;
 mod yaml;
@@ -24,6 +26,9 @@ pub(crate) use checked::Checked;
 use files::Named;
 use listen::check_listeners;
 pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
+use reads::Reader;
+pub use reads::Reads;
+pub use reload::ReloadSettings;
 pub use report::Invalid;
 pub use schema::json_schema;
 
@@ -41,7 +46,7 @@ pub struct Config {
     /// Where proxies ask.
     #[serde(default)]
     pub listen: Listen,
-    /// Where operators and probes ask: `/livez`, `/readyz` and `grpc.health.v1`. Never reachable through the proxy.
+    /// Where operators and probes ask: `/livez`, `/readyz`, `/reload` and `grpc.health.v1`. Never reachable through the proxy.
     /// Default: `127.0.0.1:9192`
     #[serde(default = "default_admin")]
     #[schemars(extend("format" = schema::ADDRESS))]
@@ -68,6 +73,9 @@ pub struct Config {
     /// How long requests in flight may take to finish at shutdown, in seconds. Default: 10
     #[serde(default = "default_drain_seconds")]
     pub drain_seconds: u64,
+    /// How changes of this file, and of all files and folders that it names, come into force while the server runs.
+    #[serde(default)]
+    pub reload: ReloadSettings,
     /// What decides.
     #[serde(flatten)]
     pub settings: Settings,
@@ -210,18 +218,22 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of the file and of the policy and schema files it names, ready to be shown.
 pub fn load(path: &Path) -> Result<Loaded, Invalid> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => load_text(
-            &path.display().to_string(),
-            &text,
-            path.parent().unwrap_or(Path::new(".")),
-        ),
+    load_noting(path).0
+}
+
+/// The same, with what was read for it, whether that is a configuration or not.
+pub fn load_noting(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
+    let reader = Reader::default();
+    let name = path.display().to_string();
+    let loaded = match reader.text(path) {
+        Ok(text) => read_all(&name, &text, path.parent().unwrap_or(Path::new(".")), &reader),
         Err(error) => Err(Invalid::unreadable(
-            &path.display().to_string(),
+            &name,
             &error.to_string(),
             "name the file with --config FILE",
         )),
-    }
+    };
+    (loaded, reader.reads())
 }
 
 /// The same for a text that was read already; `name` is for messages, relative paths begin at `folder`.
@@ -229,21 +241,38 @@ pub fn load(path: &Path) -> Result<Loaded, Invalid> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invalid> {
+    read_all(name, text, folder, &Reader::default())
+}
+
+fn read_all(name: &str, text: &str, folder: &Path, reader: &Reader) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, mut problems) = read_settings(document, folder)?;
+    let (document, config, mut problems) = read_settings(document, folder, reader)?;
     let before = problems.len();
     let named = config.policies.named();
-    let sources = files::sources("/policies", &named, &Sources::default(), folder, &mut problems)?;
+    let sources = files::sources(
+        "/policies",
+        &named,
+        &Sources::default(),
+        (folder, reader),
+        &mut problems,
+    )?;
     let candidate = match &config.shadow {
         Some(shadow) => Some(files::sources(
             "/shadow",
             &shadow.named(),
             &sources,
-            folder,
+            (folder, reader),
             &mut problems,
         )?),
         None => None,
     };
+    if config.reload.run_tests {
+        // Read where they are run; here only so that a change of them is noticed.
+        let suites = reader.list(&folder.join(crate::policy_tests::SUITES), &[".yaml", ".yml"]);
+        for suite in suites.into_iter().flatten() {
+            let _ = reader.text(&suite);
+        }
+    }
     let unread = problems.split_off(before);
     if !unread.is_empty() || document.references().failed_near("/policies") {
         // What the missing file would have declared must not be reported as well.
@@ -263,7 +292,7 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
 /// As [`load`].
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, problems) = read_settings(document, Path::new(""))?;
+    let (document, config, problems) = read_settings(document, Path::new(""), &Reader::default())?;
     compile(document, config, sources, None, problems)
 }
 
@@ -271,8 +300,9 @@ pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loa
 fn read_settings(
     mut document: yaml::Document,
     folder: &Path,
+    reader: &Reader,
 ) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
-    let mut problems = document.resolve(folder, &|name| std::env::var(name));
+    let mut problems = document.resolve(folder, &|name| std::env::var(name), reader);
     let mut known = document.value().clone();
     schema::convert(&mut known, document.references().replaced());
     for problem in schema::check(&known) {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use decide::{Record, Recorder};
-use model::{Target, Verdict};
+use model::{Audited, Target, Verdict};
 use serde::Serialize;
 
 use crate::config::DecisionLogSettings;
@@ -143,6 +143,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     policies: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<AuditLine<'a>>,
     #[serde(flatten)]
     request: Option<RequestLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,6 +155,15 @@ struct Line<'a> {
     microseconds: f64,
 }
 
+/// What the answer would have been, had it not only been audited.
+#[derive(Debug, Serialize)]
+struct AuditLine<'a> {
+    verdict: &'static str,
+    reason: &'static str,
+    status: u16,
+    policies: Vec<&'a str>,
+}
+
 /// What was asked for. The query is left out: it may carry secrets.
 #[derive(Debug, Serialize)]
 struct RequestLine<'a> {
@@ -161,6 +172,17 @@ struct RequestLine<'a> {
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+}
+
+impl<'a> AuditLine<'a> {
+    fn of(audited: &'a Audited) -> Self {
+        Self {
+            verdict: "deny",
+            reason: audited.denial.reason.as_str(),
+            status: audited.denial.status,
+            policies: audited.policies.iter().map(|policy| &**policy).collect(),
+        }
+    }
 }
 
 impl<'a> Line<'a> {
@@ -203,6 +225,7 @@ impl<'a> Line<'a> {
             other_end: record.other_end,
             route: record.route,
             policies: decision.policies().iter().map(|policy| &**policy).collect(),
+            audit: decision.audited().map(AuditLine::of),
             request,
             client_ip: record.client_ip,
             key_id: record.key_id,

@@ -26,7 +26,7 @@ const CONFIGURATION: &str = "portcullis.yaml";
 /// Folders that are full of what nobody wrote.
 const BUILT: [&str; 2] = ["target", "node_modules"];
 /// The folder of its suites.
-const SUITES: &str = "tests";
+pub(crate) const SUITES: &str = "tests";
 
 /// A configuration with its suites, ready to run.
 #[derive(Debug)]

@@ -3,16 +3,15 @@
 //! It is asked like the first, of whoever asks and of everybody who acts for it, with what the route of that place makes of it
 //! as the resource, and with an action of its own: a permit for a COPY from somewhere is none for a COPY to it.
 
-use std::sync::Arc;
-
 use model::{Check, HttpRequest, PrincipalKind, Reason, RequestPath, Target};
 
 use super::answer::{Stop, answer, denial_of, deny};
+use super::audit::{Word, Yes};
 use super::live::Live;
 use super::what::What;
 use super::who::Who;
 use crate::destination::Ends;
-use crate::policy::{Circumstances, Judgement};
+use crate::policy::Circumstances;
 use crate::rules::Persona;
 
 impl Live {
@@ -29,32 +28,40 @@ impl Live {
         ends.map(Some).map_err(refused)
     }
 
-    /// Asks about the destination, unless it is on another host or the first question was answered with no; the policies that
-    /// permit it are among those of the judgement then.
+    /// Asks about the destination, unless it is on another host. What was a yes stays one only if this is one, too; each is
+    /// enforced or audited as the route that it is about says.
     pub(super) fn judge_destination(
         &self,
         who: &Who,
         persona: &Persona,
         at: &Circumstances<'_, '_>,
-        judgement: &mut Judgement,
-    ) -> Result<(), Stop> {
+        here: Yes,
+    ) -> Result<Yes, Stop> {
         let end = at.ends.and_then(|ends| ends.destination.as_ref());
         let end = end.and_then(|end| Some((&end.host, end.path.as_ref()?)));
-        if let (Judgement::Permit(permits), Some((host, path)), Target::Http(request)) =
-            (judgement, end, &at.check.target)
-        {
-            let request = HttpRequest {
-                host: host.clone(),
-                path: path.clone(),
-                headers: request.headers.clone(),
-                ..*request
-            };
-            let there = self.ask_there(who, persona, at, request);
-            permits.extend(there.map_err(|stop| at_destination(stop, path))?);
-            permits.sort_unstable();
-            permits.dedup();
-        }
-        Ok(())
+        let (Some((host, path)), Target::Http(request)) = (end, &at.check.target) else {
+            return Ok(here);
+        };
+        let request = HttpRequest {
+            host: host.clone(),
+            path: path.clone(),
+            headers: request.headers.clone(),
+            ..*request
+        };
+        let there = self.ask_there(who, persona, at, request)?;
+        let word = match (here.word, there.word) {
+            (Word::Policies(mut permits), Word::Policies(more)) => {
+                permits.extend(more);
+                permits.sort_unstable();
+                permits.dedup();
+                Word::Policies(permits)
+            }
+            (audit @ Word::Audit(_), _) | (_, audit @ Word::Audit(_)) => audit,
+        };
+        Ok(Yes {
+            permit: here.permit,
+            word,
+        })
     }
 
     fn ask_there<'a>(
@@ -63,20 +70,24 @@ impl Live {
         persona: &Persona,
         at: &Circumstances<'_, 'a>,
         request: HttpRequest<'a>,
-    ) -> Result<Vec<Arc<str>>, Stop> {
+    ) -> Result<Yes, Stop> {
         let method = request.method;
+        let named = request.path.clone();
+        let at_destination = |stop| at_destination(stop, &named);
         let check = Check {
             target: Target::Http(request),
             context_extensions: at.check.context_extensions.clone(),
             ..*at.check
         };
         let path = self.comparable(&check);
-        let what = self.route(&check, &path, who.kind(), &mut None)?;
+        let what = self
+            .route(&check, &path, who.kind(), &mut None)
+            .map_err(at_destination)?;
         let Some((route, (_, action))) = what
             .route
             .and_then(|route| Some((route, route.destination(method)?)))
         else {
-            return Err(no_destination(&what, who.kind()));
+            return Err(at_destination(no_destination(&what, who.kind())));
         };
         let there = Circumstances {
             check: &check,
@@ -87,12 +98,11 @@ impl Live {
             public: route.public,
             ..*at
         };
-        let (judgement, actor) = self
-            .rules
-            .policies
-            .judge(&persona.entity, action, &what.resource, &there);
+        let policies = &self.rules.policies;
+        let (judgement, actor) = policies.judge(&persona.entity, action, &what.resource, &there);
         let missing = self.missing(&judgement, persona, action, &what.resource, &there);
-        answer(judgement, who, actor, &missing, &persona.edits, Some(route)).map(|(_, policies)| policies)
+        let verdict = answer(judgement, who, actor, &missing, &persona.edits, Some(route));
+        self.enforce(verdict.map_err(at_destination), &persona.edits, Some(route))
     }
 }
 

@@ -235,6 +235,9 @@ fn decided_by(live: &Live, check: &Check<'_>, asking: &Asking<'_>) -> Option<Dec
 }
 
 fn why(decision: &Decision) -> String {
+    if let Some(audited) = decision.audited() {
+        return audited.denial.log.clone();
+    }
     match decision.verdict() {
         Verdict::Allow(_) => format!("permitted by {}", decision.policies().join(", ")),
         Verdict::Deny(denial) => denial.log.clone(),

@@ -12,10 +12,12 @@ use crate::policy::{SourceFile, Sources};
 use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
+mod audit;
 mod backstage;
 mod data;
 mod destination;
 mod login;
+mod replace;
 mod tokens;
 
 /// Keeps of each record: verdict, reason, policies, who, and the reason in words.
@@ -40,10 +42,10 @@ const SCHEMA: &str = "entity Group; entity User in [Group] = { subject: String, 
 struct Stage {
     pipeline: Pipeline,
     records: Records,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
-fn stage(policies: &str, settings: Settings) -> Stage {
+fn rules(policies: &str, settings: Settings) -> Rules {
     let file = |name: &str, text: &str| SourceFile {
         name: name.to_owned(),
         text: text.to_owned(),
@@ -63,17 +65,26 @@ fn stage(policies: &str, settings: Settings) -> Stage {
         actions: crate::settings::default_actions(),
         ..settings
     };
-    let (rules, _) = Rules::compile(&settings, &sources).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let compiled = Rules::compile(&settings, &sources);
+    compiled.unwrap_or_else(|problems| panic!("{problems:#?}")).0
+}
+
+fn stage(policies: &str, settings: Settings) -> Stage {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let records = Records::default();
-    let pipeline = Pipeline::start(rules, Box::new(records.clone()), runtime.handle()).unwrap();
+    let pipeline = Pipeline::start(
+        rules(policies, settings),
+        Box::new(records.clone()),
+        runtime.handle(),
+    )
+    .unwrap();
     Stage {
         pipeline,
         records,
-        _runtime: runtime,
+        runtime,
     }
 }
 

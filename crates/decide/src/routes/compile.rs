@@ -74,6 +74,7 @@ pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut 
             },
             capability_path,
             destination,
+            mode: route.mode,
             on_deny: DenyAnswer {
                 status: route.on_deny.status,
                 reason: route.on_deny.reason.as_deref().map(Arc::from),

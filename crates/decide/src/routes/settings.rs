@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::settings::Expose;
+use crate::settings::{Expose, Mode};
 
 /// One route: which requests it matches, and what they are in the words of the policies.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -41,6 +41,9 @@ pub struct RouteSettings {
     /// Where COPY and MOVE of this route may put things. Needed on a route that lists one of them.
     #[serde(default)]
     pub destination: Option<DestinationSettings>,
+    /// Whether what policies deny here is denied. Default: the `mode` of the server
+    #[serde(default)]
+    pub mode: Option<Mode>,
     /// How a denial looks to the caller when no policy says otherwise.
     #[serde(default)]
     pub on_deny: OnDeny,

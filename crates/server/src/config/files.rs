@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use decide::policy::{DataFile, SourceFile, Sources};
 use decide::problem::Problem;
 
+use super::reads::Reader;
 use super::report::Invalid;
 use super::yaml;
 
@@ -18,14 +19,14 @@ fn read(
     key: &str,
     endings: &[&str],
     paths: &[PathBuf],
-    folder: &Path,
+    (folder, reader): (&Path, &Reader),
     problems: &mut Vec<Problem>,
 ) -> Vec<SourceFile> {
     let mut files = Vec::new();
     for (index, path) in paths.iter().enumerate() {
         let full = folder.join(path);
         let pointer = format!("{key}/{index}");
-        let named = match list(&full, endings) {
+        let named = match reader.list(&full, endings) {
             Ok(named) => named,
             Err(error) => {
                 problems.push(Problem::setting(
@@ -45,7 +46,7 @@ fn read(
             problems.push(Problem::setting(&pointer, message, ""));
         }
         for file in named {
-            match std::fs::read_to_string(&file) {
+            match reader.text(&file) {
                 Ok(text) => files.push(SourceFile {
                     name: file.display().to_string(),
                     text,
@@ -68,12 +69,12 @@ pub(super) fn sources(
     at: &str,
     named: &Named<'_>,
     otherwise: &Sources,
-    folder: &Path,
+    from: (&Path, &Reader),
     problems: &mut Vec<Problem>,
 ) -> Result<Sources, Invalid> {
     let mut files = |key, endings, paths: &[PathBuf]| {
         let key = format!("{at}/{key}");
-        read(&key, endings, paths, folder, problems)
+        read(&key, endings, paths, from, problems)
     };
     Ok(Sources {
         schema: match named.schema {
@@ -107,24 +108,4 @@ pub(super) struct Named<'n> {
 fn parse(files: Vec<SourceFile>) -> Result<Vec<DataFile>, Invalid> {
     let files = files.into_iter().map(|file| yaml::data(file.name, file.text));
     files.collect()
-}
-
-/// The file itself, or the files of a folder with one of these endings, in the order of their names.
-fn list(path: &Path, endings: &[&str]) -> std::io::Result<Vec<PathBuf>> {
-    if !path.metadata()?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in path.read_dir()? {
-        let file = entry?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        if endings
-            .iter()
-            .any(|ending| name.len() > ending.len() && name.ends_with(ending))
-        {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

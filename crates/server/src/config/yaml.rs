@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::reads::Reader;
 use super::references::{self, Environment, References};
 use super::report::{Invalid, Syntax};
 
@@ -62,8 +63,13 @@ impl Document {
     }
 
     /// Replaces the references in the value; paths begin at `folder`. Says which of them have no value.
-    pub(super) fn resolve(&mut self, folder: &Path, environment: Environment<'_>) -> Vec<Problem> {
-        let resolved = references::resolve(std::mem::take(&mut self.value), folder, environment);
+    pub(super) fn resolve(
+        &mut self,
+        folder: &Path,
+        environment: Environment<'_>,
+        reader: &Reader,
+    ) -> Vec<Problem> {
+        let resolved = references::resolve(std::mem::take(&mut self.value), folder, environment, reader);
         self.value = resolved.value;
         self.references = resolved.references;
         resolved.problems

@@ -77,7 +77,7 @@ fn stage_of(restrictions: &[(&str, Value)]) -> Stage {
     Stage {
         pipeline,
         records,
-        _runtime: runtime,
+        runtime,
     }
 }
 

@@ -31,6 +31,7 @@ fn dav() -> Stage {
         {"path": "/plain/{rest..}", "methods": two, "resource": resource, "destination": "ignore"},
         {"path": "/tpc/{rest..}", "hosts": ["api.example.test", "alias.test"], "methods": ["COPY"], "resource": resource, "destination": "third_party",
          "capability_path": "/{rest}", "on_deny": {"status": 404}},
+        {"path": "/trial/{rest..}", "methods": two, "resource": resource, "destination": "local", "mode": "audit"},
         {"path": "/shelf/{rest..}", "methods": ["MOVE"], "action": "shelf.move", "resource": resource, "destination": "local"},
     ]);
     with_issuer(POLICIES, json!({"profile": "wlcg"}), routes)
@@ -270,6 +271,41 @@ fn a_destination_that_is_not_certain_is_a_denial() {
             all,
             200,
             "permitted by copy",
+        ),
+    ]);
+}
+
+/// A route whose denials do not count is no way around one whose denials do.
+#[test]
+fn each_end_is_enforced_as_its_own_route_says() {
+    let (out, inside) = ([("destination", "/dav/vo/b")], [("destination", "/trial/b")]);
+    check(&[
+        ("MOVE", "/trial/a", &inside, "openid", 200, ""),
+        (
+            "MOVE",
+            "/trial/a",
+            &out,
+            "openid",
+            403,
+            "at the destination /dav/vo/b: no policy permits",
+        ),
+        (
+            "MOVE",
+            "/trial/a",
+            &out,
+            "storage.modify:/trial",
+            403,
+            "at the destination /dav/vo/b: no policy permits",
+        ),
+        ("MOVE", "/trial/a", &out, "storage.modify:/dav", 200, ""),
+        ("MOVE", "/dav/vo/b", &inside, "storage.modify:/dav", 200, ""),
+        (
+            "MOVE",
+            "/dav/vo/b",
+            &inside,
+            "storage.modify:/trial",
+            403,
+            "no policy permits",
         ),
     ]);
 }

@@ -11,11 +11,14 @@ use super::*;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
+/// An issuer `main` that signs with a secret.
+pub(super) fn issuer() -> Value {
+    json!({"name": "main", "issuer": "house", "audiences": ["api"], "hmac_secrets": [SECRET], "profile": "oidc"})
+}
+
 /// A stage with one issuer, `main`, that signs with a secret.
 pub(super) fn with_issuer(policies: &str, changes: Value, routes: Value) -> Stage {
-    let mut issuer = json!({
-        "name": "main", "issuer": "house", "audiences": ["api"], "hmac_secrets": [SECRET], "profile": "oidc",
-    });
+    let mut issuer = issuer();
     for (name, value) in changes.as_object().unwrap() {
         issuer[name] = value.clone();
     }

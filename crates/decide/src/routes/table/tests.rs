@@ -22,6 +22,7 @@ fn route(name: &str, methods: &[&str]) -> Route {
         expose: Arc::default(),
         capability_path: None,
         destination: None,
+        mode: None,
         on_deny: DenyAnswer::default(),
         login: None,
         on_allow: Arc::default(),
