@@ -3,6 +3,7 @@
 
 mod eoepca;
 mod suites;
+mod wlcg;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

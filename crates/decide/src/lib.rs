@@ -15,6 +15,7 @@
 
 mod certificate;
 mod client_ip;
+mod destination;
 pub mod explain;
 pub mod identity;
 mod identity_headers;

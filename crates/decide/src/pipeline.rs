@@ -3,10 +3,12 @@
 mod answer;
 mod audit;
 mod complaints;
+mod destination;
 mod explain;
 mod gate;
 mod live;
 mod login;
+mod missing;
 mod notes;
 mod shadow;
 mod what;
@@ -60,6 +62,7 @@ struct Story<'r> {
     resource: Option<String>,
     errors: Vec<PolicyError>,
     notes: Notes,
+    other_end: Option<String>,
 }
 
 /// What a walk ends with: a yes, or a stop.
@@ -246,6 +249,7 @@ impl Pipeline {
             resource: story.resource.as_deref(),
             issued_at: story.who.as_ref().and_then(Who::issued_at),
             visible: live.visible(),
+            other_end: story.other_end.as_deref(),
             client_ip: story.client_ip,
             errors: &story.errors,
             took: started.elapsed(),
@@ -280,6 +284,8 @@ impl Live {
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
         story.resource = Some(what.resource.uid().to_string());
+        let ends = self.ends(check, &what)?;
+        story.other_end = ends.as_ref().map(ToString::to_string);
         let circumstances = Circumstances {
             check,
             client_ip: story.client_ip,
@@ -287,11 +293,13 @@ impl Live {
             token_age: who.token_age(now),
             path: &path,
             capability_path: what.capability_path.as_deref(),
+            ends: ends.as_ref(),
             expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
             public: what.route.is_some_and(|route| route.public),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
+        story.notes.at("policies");
         let judged = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
         story.errors = judged.errors;
         story.notes.at(notes::EXPLAINING);
@@ -300,9 +308,23 @@ impl Live {
             notes.action_groups = policies.groups_of(what.action);
         });
         story.notes.at("answer");
+        let missing = self.missing(
+            &judged.judgement,
+            persona,
+            what.action,
+            &what.resource,
+            &circumstances,
+        );
         let edits = self.edits(who, persona, &what, &judged.judgement)?;
-        let verdict = answer(judged.judgement, who, judged.actor, &edits, what.route);
-        self.enforce(verdict, &edits, what.route)
+        let verdict = answer(judged.judgement, who, judged.actor, &missing, &edits, what.route);
+        let yes = self.enforce(verdict, &edits, what.route)?;
+        self.judge_destination(
+            who,
+            persona,
+            &circumstances,
+            yes,
+            (&mut story.errors, &mut story.notes),
+        )
     }
 }
 

@@ -263,6 +263,11 @@ impl Policies {
         }
     }
 
+    /// True if some policy asks for capabilities.
+    pub(crate) fn look_at_capabilities(&self) -> bool {
+        self.context.mentions("capabilities") || self.context.mentions("capabilities_below")
+    }
+
     /// The headers that some permit sets.
     pub(crate) fn header_names(&self) -> &[Box<str>] {
         &self.headers
