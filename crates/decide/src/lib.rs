@@ -15,6 +15,7 @@
 
 mod certificate;
 mod client_ip;
+mod denials;
 pub mod identity;
 mod identity_headers;
 pub mod lint;
@@ -30,6 +31,7 @@ mod status;
 mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
+pub use denials::DenialSettings;
 pub use pipeline::{Live, Pipeline};
 pub use record::{Record, Recorder};
 pub use rules::Rules;

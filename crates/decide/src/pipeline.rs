@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{Check, Decide, Decision, Malformed, Permit, Principal, PrincipalKind, Reason};
+use model::{Check, Decide, Decision, Denial, Malformed, Permit, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
@@ -181,7 +181,7 @@ impl Pipeline {
             "the request cannot be checked right now",
             "it was waited twice".to_owned(),
         );
-        Decision::deny(denial, Vec::new(), live.rules.version.clone())
+        denied(live, None, denial, Vec::new())
     }
 }
 
@@ -224,15 +224,22 @@ fn decided(
     check: &Check<'_>,
     verdict: Result<(Permit, Vec<Arc<str>>), Stop>,
 ) -> Result<Decision, Awaited> {
-    let version = live.rules.version.clone();
     match verdict {
-        Ok((permit, policies)) => Ok(Decision::allow(permit, policies, version)),
+        Ok((permit, policies)) => Ok(Decision::allow(permit, policies, live.rules.version.clone())),
         Err(Stop::Denied(mut denial, policies)) => {
             denial.redirect = live.login(check, denial.status);
-            Ok(Decision::deny(*denial, policies, version))
+            Ok(denied(live, Some(check), *denial, policies))
         }
         Err(Stop::Wait(wanted)) => Err(wanted),
     }
+}
+
+/// A no as the caller gets to see it.
+fn denied(live: &Live, check: Option<&Check<'_>>, mut denial: Denial, policies: Vec<Arc<str>>) -> Decision {
+    let denials = &live.rules.denials;
+    denials.say(&mut denial);
+    let decision = Decision::deny(denial, policies, live.rules.version.clone());
+    denials.dress(decision, check)
 }
 
 /// Whether it was waited already.
@@ -280,7 +287,7 @@ impl Decide for Pipeline {
             _ => (400, "the request cannot be read"),
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());
-        let decision = Decision::deny(denial, Vec::new(), self.live.load().rules.version.clone());
+        let decision = denied(&self.live.load(), None, denial, Vec::new());
         self.record(
             None,
             &Story::default(),

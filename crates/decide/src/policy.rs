@@ -5,6 +5,7 @@ mod context;
 mod entities;
 mod load;
 mod outline;
+mod reason;
 mod schema;
 
 pub use entities::{PrincipalEntity, ResourceEntity};
@@ -27,6 +28,7 @@ use context::{Asker, ContextUse};
 pub(crate) use context::{Circumstances, query_parameter};
 pub(crate) use entities::uid;
 pub(crate) use load::load;
+pub(crate) use reason::{filled, shortened};
 pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};
 
 /// A validated set of policies.
@@ -56,7 +58,7 @@ struct Known {
 pub struct ForbidAnswer {
     /// `@status("404")`.
     pub status: Option<u16>,
-    /// `@reason("…")`.
+    /// `@reason("…")`, to be filled in for who asks ([`filled`]).
     pub reason: Option<Arc<str>>,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::{Principal, Version};
 
 use crate::certificate::ClientCertificates;
+use crate::denials::Denials;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
@@ -31,6 +32,7 @@ pub struct Rules {
     pub(crate) trusted_hops: u8,
     pub(crate) upstream_paths: UpstreamPaths,
     pub(crate) method_override: MethodOverride,
+    pub(crate) denials: Denials,
     pub(crate) version: Version,
     /// Rules that are asked beside these.
     pub(crate) candidate: Option<Candidate>,
@@ -60,6 +62,7 @@ impl Rules {
     pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = identity::validate(&settings.identity);
         let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
+        let denials = Denials::new(&settings.denials, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &mut problems);
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
@@ -105,6 +108,7 @@ impl Rules {
                     trusted_hops: settings.trusted_hops,
                     upstream_paths,
                     method_override: settings.method_override,
+                    denials,
                     version: version(settings, sources),
                     candidate: None,
                 },

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::certificate::ClientCertificateSettings;
+use crate::denials::DenialSettings;
 use crate::identity::IdentitySettings;
 use crate::routes::{EntitySettings, RouteSettings};
 use crate::upstream_paths::UpstreamPathSettings;
@@ -54,6 +55,9 @@ pub struct Settings {
     /// right. 0: the address of the connection. Default: 0
     #[serde(default)]
     pub trusted_hops: u8,
+    /// How denials look to the caller, where no route and no policy says it. Default: one plain line
+    #[serde(default)]
+    pub denials: DenialSettings,
 }
 
 /// One TCP destination.

@@ -13,6 +13,16 @@ pub struct Decision {
     verdict: Verdict,
     policies: Vec<Arc<str>>,
     version: Version,
+    body: Option<ErrorBody>,
+}
+
+/// The body of a denial, where it is more than the line for the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// Its media type.
+    pub content_type: String,
+    /// What is in it; gives nothing away.
+    pub text: String,
 }
 
 /// Yes or no.
@@ -154,6 +164,7 @@ impl Decision {
             verdict: Verdict::Allow(permit),
             policies,
             version,
+            body: None,
         }
     }
 
@@ -164,7 +175,20 @@ impl Decision {
             verdict: Verdict::Deny(denial),
             policies,
             version,
+            body: None,
         }
+    }
+
+    /// The same with a body of its own, if it is a denial.
+    #[must_use]
+    pub fn with_body(mut self, body: ErrorBody) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// The body of a denial, where it is more than the line for the caller.
+    pub fn body(&self) -> Option<&ErrorBody> {
+        self.body.as_ref()
     }
 
     /// The name of this decision, in the log, at the upstream and at the client.

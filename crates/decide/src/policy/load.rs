@@ -11,7 +11,7 @@ use miette::Diagnostic;
 
 use super::context::ContextUse;
 use super::schema::{ActionTable, CORS_PREFLIGHT, GENERATED, PRINCIPAL_TYPES};
-use super::{ForbidAnswer, Known, Policies, entities};
+use super::{ForbidAnswer, Known, Policies, entities, reason};
 use crate::problem::{Problem, did_you_mean};
 use crate::settings::{CorsPreflight, Settings};
 use crate::status::is_denial_status;
@@ -303,8 +303,8 @@ fn check_annotations(
                 format!("`{name}`: @status(\"{value}\") is no status that a denial can have"),
                 "use a 4xx that proxies know, such as 403 or 404".to_owned(),
             ),
-            "reason" if value.chars().any(char::is_control) => {
-                problem(format!("`{name}`: @reason must be one line"), String::new());
+            "reason" if let Err((message, help)) = reason::check(value) => {
+                problem(format!("`{name}`: {message}"), help.to_owned());
             }
             _ if !ANNOTATIONS.contains(&key) => {
                 let help = did_you_mean(key, ANNOTATIONS);
