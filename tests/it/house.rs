@@ -43,6 +43,36 @@ impl TestHouse {
         Self::begin(answer, alter, &[]).await
     }
 
+    /// A pack as it is on disk, but with this configuration (its own, with other issuers), on ports that the kernel chooses.
+    pub(crate) async fn of_pack(folder: &std::path::Path, text: &str) -> Self {
+        let mut text = text.to_owned();
+        for port in ["9191", "9192", "9193"] {
+            assert!(
+                text.contains(&format!("127.0.0.1:{port}")),
+                "the pack has no port {port}"
+            );
+            text = text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0");
+        }
+        let loaded = match config::load_text("portcullis.yaml", &text, folder) {
+            Ok(loaded) => loaded,
+            Err(invalid) => panic!("the pack is not valid:\n{invalid}"),
+        };
+        let memory = Memory::default();
+        let house = House::start(&loaded.config, loaded.rules, Box::new(memory.clone()))
+            .await
+            .expect("a house");
+        let this = Self {
+            issuer: LocalIssuer::start().await.expect("an issuer"),
+            memory,
+            config: loaded.config,
+            sources: Sources::default(),
+            text,
+            house: Some(house),
+        };
+        this.until_ready().await;
+        this
+    }
+
     async fn begin(
         answer: KeyService,
         alter: impl FnOnce(String) -> String,

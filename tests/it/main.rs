@@ -13,6 +13,7 @@ mod haproxy;
 mod house;
 mod idp;
 mod nginx;
+mod packs;
 mod proxy;
 mod served;
 mod traefik;

@@ -218,8 +218,9 @@ impl Node {
                     Self::Text(template)
                 }
                 Err(message) => {
-                    let names = NAMES.map(|name| format!("`{{{name}}}`")).join(", ");
-                    problem(pointer.to_owned(), message, format!("a text may contain {names}"));
+                    let help =
+                        "for example `{text}`, the line that the caller would get otherwise".to_owned();
+                    problem(pointer.to_owned(), message, help);
                     Self::Value(Value::Null)
                 }
             },
