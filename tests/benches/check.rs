@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use decide::{Pipeline, Record, Recorder};
+use decide::policy::{SourceFile, Sources};
+use decide::{Pipeline, Record, Recorder, Rules, Settings};
 use divan::{AllocProfiler, Bencher};
 use futures_util::FutureExt as _;
 use model::Decide;
@@ -138,4 +139,35 @@ fn anonymous(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn refused_path(bencher: Bencher<'_, '_>) {
     bench(bencher, "GET", "/public/../workspaces", Credential::None);
+}
+
+/// The lookup of a route among many, through the table of a loaded configuration.
+#[divan::bench(args = [10, 1_000, 10_000])]
+fn route(bencher: Bencher<'_, '_>, count: usize) {
+    let routes: Vec<serde_json::Value> = (0..count)
+        .map(|i| {
+            serde_json::json!({
+                "path": format!("/platform/p{i}/{{page}}/{{rest..}}"), "methods": ["GET"],
+                "resource": {"type": "PublicPage"},
+            })
+        })
+        .collect();
+    let settings: Settings =
+        serde_json::from_value(serde_json::json!({ "routes": routes })).expect("settings");
+    let default = stage::default_sources();
+    let sources = Sources {
+        policies: vec![SourceFile {
+            name: "none".to_owned(),
+            text: String::new(),
+        }],
+        ..default
+    };
+    let (rules, _) = Rules::compile(&settings, &sources).expect("rules");
+    let path = format!("/platform/p{}/a/b/c", count / 2);
+    bencher.bench(|| {
+        let found = rules
+            .routes()
+            .find("api.example.test", divan::black_box(&path), "GET");
+        assert!(matches!(found, decide::routes::Found::Route(..)));
+    });
 }

@@ -44,25 +44,29 @@ async fn verbose_readiness_lists_every_condition() {
     .await;
     let (status, text) = get(&house, "/readyz?verbose").await;
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!((status, lines.len()), (503, 4), "{text}");
+    assert_eq!((status, lines.len()), (503, 5), "{text}");
     assert!(
         lines[0].starts_with("[+] policies: 7 loaded, 6 routes, version "),
         "{text}"
     );
     assert!(
-        lines[1].starts_with("[-] issuer main: 0 keys, never fetched; last fetch failed: "),
+        lines[1].starts_with("[+] engine: sliced, 0 decisions checked"),
         "{text}"
     );
     assert!(
-        lines[1].contains("503"),
+        lines[2].starts_with("[-] issuer main: 0 keys, never fetched; last fetch failed: "),
+        "{text}"
+    );
+    assert!(
+        lines[2].contains("503"),
         "it does not say what the issuer answered: {text}"
     );
-    assert_eq!(lines[2..], ["[+] accepting", "not ready"], "{text}");
+    assert_eq!(lines[3..], ["[+] accepting", "not ready"], "{text}");
     house.issuer.set_answer(KeyService::Keys);
     house.until_ready().await;
     let (status, text) = get(&house, "/readyz?verbose=1").await;
     assert_eq!(status, 200);
-    let issuer = text.lines().nth(1).unwrap_or_default();
+    let issuer = text.lines().nth(2).unwrap_or_default();
     assert!(issuer.starts_with("[+] issuer main: 5 keys, 0 s old"), "{text}");
     assert!(text.ends_with("[+] accepting\nready\n"), "{text}");
 }

@@ -211,10 +211,39 @@ fn only_the_pipeline_grants_permits() {
         .filter(|(name, text)| text.contains(&call) && name != samples)
         .map(|(name, _)| name)
         .collect();
-    let [caller] = callers.as_slice() else {
-        panic!("permits are granted in {callers:?}");
-    };
-    assert!(caller.starts_with("crates/decide/src/pipeline"), "{caller}");
+    // When policies say yes, and when they say no and are only audited.
+    let pipeline = ["answer", "audit"].map(|name| format!("crates/decide/src/pipeline/{name}.rs"));
+    assert_eq!(callers, pipeline);
+}
+
+#[test]
+fn only_the_policy_engine_uses_cedars_inside() {
+    let name = ["cedar_policy", "_core"].concat();
+    let users: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, text)| text.contains(&name))
+        .map(|(name, _)| name)
+        .collect();
+    let engine = "crates/decide/src/policy/engine";
+    assert!(users.iter().any(|name| name.starts_with(engine)), "{users:?}");
+    for user in &users {
+        assert!(
+            user.starts_with(engine),
+            "{user} uses {name}: only {engine} may, where a test compares it with Cedar's public interface"
+        );
+    }
+    let name = name.replace('_', "-");
+    for (room, dependencies) in dependencies() {
+        assert!(
+            room == "decide" || !dependencies.any.contains(&name),
+            "{room} must not depend on {name}"
+        );
+    }
+    let manifest = read(&root().join("Cargo.toml"));
+    assert!(
+        manifest.contains(&format!("{name} = \"=")),
+        "{name} promises nothing between versions: pin it with `=`"
+    );
 }
 
 #[test]

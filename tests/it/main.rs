@@ -4,6 +4,7 @@
 
 mod admin;
 mod architecture;
+mod audit;
 mod caddy;
 mod conformance;
 mod credentials;
@@ -15,5 +16,6 @@ mod idp;
 mod nginx;
 mod packs;
 mod proxy;
+mod reload;
 mod served;
 mod traefik;

@@ -3,7 +3,7 @@
 //! The process is this very binary, which runs one test only; that test becomes the server when the environment says so.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytes::Bytes;
@@ -80,6 +80,21 @@ impl Served {
     /// Where proxies ask.
     pub(crate) fn grpc(&self) -> SocketAddr {
         self.address("envoy_grpc=").expect("it answers")
+    }
+
+    /// Where operators ask.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.address("admin=").expect("it answers")
+    }
+
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// Everything it has said so far, on standard output and standard error.

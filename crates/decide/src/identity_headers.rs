@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::settings::IdentityValue;
 
 /// Longer values are not sent; proxies refuse requests whose headers grow too long.
-const MAX_VALUE_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_VALUE_BYTES: usize = 8 * 1024;
 
 /// A name has 2 to the power of its dashes spellings.
 const MAX_DASHES: usize = 5;
@@ -31,7 +31,12 @@ const TAKEN: [&str; 9] = [
 
 /// The declared identity headers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct IdentityHeaders(Vec<(Box<str>, HeaderValue)>);
+pub(crate) struct IdentityHeaders {
+    /// What principals fill.
+    filled: Vec<(Box<str>, HeaderValue)>,
+    /// What permits set (`@set_header`).
+    granted: Vec<Box<str>>,
+}
 
 /// Whether an answer can remove headers of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,28 +53,8 @@ impl IdentityHeaders {
         let mut headers = Vec::with_capacity(declared.len());
         for (name, value) in declared {
             let pointer = format!("/identity_headers/{name}");
-            if name.is_empty()
-                || !name
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            {
-                problems.push(Problem::name(
-                    pointer,
-                    format!("`{name}` is no header name that every proxy and upstream reads alike"),
-                    "use lower-case letters, digits and `-`",
-                ));
-            } else if TAKEN.contains(&name.as_str()) || name == model::DECISION_ID_HEADER {
-                problems.push(Problem::name(
-                    pointer,
-                    format!("`{name}` carries something else"),
-                    "use a name of its own, such as `x-auth-subject`",
-                ));
-            } else if name.matches('-').count() > MAX_DASHES {
-                problems.push(Problem::setting(
-                    pointer,
-                    format!("`{name}` has more than {MAX_DASHES} dashes"),
-                    "every spelling with `_` is removed from requests, and that many dashes have too many",
-                ));
+            if let Err((message, help)) = check_name(name) {
+                problems.push(Problem::name(pointer, message, help));
             } else {
                 match HeaderValue::compile(value) {
                     Ok(value) => headers.push((name.as_str().into(), value)),
@@ -81,7 +66,15 @@ impl IdentityHeaders {
                 }
             }
         }
-        Self(headers)
+        Self {
+            filled: headers,
+            granted: Vec::new(),
+        }
+    }
+
+    /// Declares the headers that permits set: where none of them does, they are removed.
+    pub(crate) fn grant(&mut self, names: &[Box<str>]) {
+        self.granted = names.to_vec();
     }
 
     /// What to set and what to remove for `principal`. Of every name all spellings with `_` are removed too:
@@ -92,7 +85,7 @@ impl IdentityHeaders {
     pub(crate) fn edits(&self, principal: &Principal) -> Result<HeaderEdits, String> {
         let mut set = Vec::new();
         let (mut unset, mut others): (Vec<Box<str>>, Vec<Box<str>>) = (Vec::new(), Vec::new());
-        for (name, wanted) in &self.0 {
+        for (name, wanted) in &self.filled {
             match wanted.fill(principal, |_| None) {
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
                     return Err(format!(
@@ -105,19 +98,23 @@ impl IdentityHeaders {
             }
             others.extend(spellings(name));
         }
+        for name in &self.granted {
+            unset.push(name.clone());
+            others.extend(spellings(name));
+        }
         others.extend(spellings(model::DECISION_ID_HEADER));
         Ok(HeaderEdits::new(set, unset, others))
     }
 
     /// Whether some of them depend on what is asked for.
     pub(crate) fn need_resource(&self) -> bool {
-        self.0.iter().any(|(_, value)| value.needs_resource())
+        self.filled.iter().any(|(_, value)| value.needs_resource())
     }
 
     /// The claims that some of them show.
     pub(crate) fn claims(&self) -> Vec<String> {
         let mut claims: Vec<String> = self
-            .0
+            .filled
             .iter()
             .flat_map(|(_, value)| value.claims())
             .map(str::to_owned)
@@ -129,7 +126,7 @@ impl IdentityHeaders {
 
     /// The attributes of resources that some of them show, with the header's name.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.filled
             .iter()
             .flat_map(|(name, value)| value.attributes().map(move |attribute| (&**name, attribute)))
     }
@@ -149,7 +146,7 @@ impl IdentityHeaders {
             found.map(|(_, value)| value.as_str())
         };
         let mut more = Vec::new();
-        for (name, wanted) in self.0.iter().filter(|(_, value)| value.needs_resource()) {
+        for (name, wanted) in self.filled.iter().filter(|(_, value)| value.needs_resource()) {
             match wanted.fill(principal, attribute) {
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
                     return Err(format!(
@@ -185,9 +182,10 @@ impl IdentityHeaders {
             stays || name.bytes().any(other)
         };
         let declared = || {
-            self.0
+            self.filled
                 .iter()
                 .map(|(name, _)| &**name)
+                .chain(self.granted.iter().map(|name| &**name))
                 .chain([model::DECISION_ID_HEADER])
         };
         headers
@@ -196,6 +194,30 @@ impl IdentityHeaders {
             .filter(|name| odd(name))
             .find(|name| declared().any(|declared| folded_equal(name, declared)))
     }
+}
+
+/// Whether a header of this name can be kept apart from what clients send. `Err` is what is wrong and what to do.
+pub(crate) fn check_name(name: &str) -> Result<(), (String, String)> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let (message, help) = if name.is_empty() || !name.bytes().all(plain) {
+        (
+            format!("`{name}` is no header name that every proxy and upstream reads alike"),
+            "use lower-case letters, digits and `-`",
+        )
+    } else if TAKEN.contains(&name) || name == model::DECISION_ID_HEADER {
+        (
+            format!("`{name}` carries something else"),
+            "use a name of its own, such as `x-auth-subject`",
+        )
+    } else if name.matches('-').count() > MAX_DASHES {
+        (
+            format!("`{name}` has more than {MAX_DASHES} dashes"),
+            "every spelling with `_` is removed from requests, and that many dashes have too many",
+        )
+    } else {
+        return Ok(());
+    };
+    Err((message, help.to_owned()))
 }
 
 /// Every spelling of a header's name with some or all of its `-` written as `_`.

@@ -32,7 +32,7 @@ mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
 pub use denials::DenialSettings;
-pub use pipeline::{Live, Pipeline};
+pub use pipeline::{Live, Pipeline, Replaced};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

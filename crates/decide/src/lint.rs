@@ -100,7 +100,7 @@ impl Rule {
 pub fn lint(settings: &Settings, sources: &Sources, advice: &[Problem], untested: &[&str]) -> Vec<Finding> {
     let policies = outline(sources);
     let mut findings: Vec<Finding> = advice.iter().map(given).collect();
-    let shapes: Vec<Option<Shape>> = policies.iter().map(|policy| Shape::of(policy)).collect();
+    let shapes: Vec<Option<Shape>> = policies.iter().map(Shape::of).collect();
     let groups = Groups(&settings.actions);
     let mut seen: HashMap<String, &Outline> = HashMap::new();
     for (policy, shape) in policies.iter().zip(&shapes) {

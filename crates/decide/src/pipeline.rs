@@ -1,6 +1,8 @@
 //! The order of the steps, from a check to a decision. Start reading at `Live::judge`.
 
 mod answer;
+mod audit;
+mod complaints;
 mod gate;
 mod live;
 mod login;
@@ -13,16 +15,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{Check, Decide, Decision, Denial, Malformed, Permit, Principal, PrincipalKind, Reason};
+use model::{Check, Decide, Decision, Denial, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
-pub use self::live::Live;
+use self::audit::{Word, Yes};
+use self::complaints::Complaints;
+pub use self::live::{Live, Replaced};
 use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
-use crate::policy::Circumstances;
+use crate::policy::{Circumstances, PolicyError};
 use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
@@ -36,6 +40,11 @@ pub struct Pipeline {
     live: ArcSwap<Live>,
     recorder: Box<dyn Recorder>,
     shadows: Shadows,
+    /// Where keys are fetched; nowhere if they are not.
+    fetching: Option<Handle>,
+    /// Held while rules are being replaced: one after the other.
+    replacing: tokio::sync::Mutex<()>,
+    complaints: Complaints,
 }
 
 /// What the walk found out so far, for the record.
@@ -46,6 +55,7 @@ struct Story<'r> {
     route: Option<&'r str>,
     action: Option<&'r str>,
     resource: Option<String>,
+    errors: Vec<PolicyError>,
 }
 
 /// How a question is asked.
@@ -86,6 +96,9 @@ impl Pipeline {
             live: ArcSwap::from_pointee(live),
             recorder,
             shadows: Shadows::default(),
+            fetching: Some(fetching.clone()),
+            replacing: tokio::sync::Mutex::new(()),
+            complaints: Complaints::default(),
         })
     }
 
@@ -95,7 +108,30 @@ impl Pipeline {
             live: ArcSwap::from_pointee(Live::offline(rules)),
             recorder,
             shadows: Shadows::default(),
+            complaints: Complaints::default(),
+            fetching: None,
+            replacing: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// Answers by other rules from now on. A request that has begun ends by the rules it began with.
+    ///
+    /// Keys are kept for every issuer whose settings are the same. Those of a new issuer are fetched before, as long as
+    /// that takes no more than some seconds; after that the rules are replaced all the same, and until the keys are there
+    /// tokens of that issuer are denied. It must not hold up everything else, a new forbid for example.
+    ///
+    /// # Errors
+    /// Problems of the issuers' settings; then nothing has changed.
+    pub async fn replace(&self, rules: Arc<Rules>) -> Result<Replaced, Vec<Problem>> {
+        let _alone = self.replacing.lock().await;
+        let next = match &self.fetching {
+            Some(fetching) => self.live.load_full().successor(rules, fetching)?,
+            None => Live::offline(rules),
+        };
+        let next = Arc::new(next);
+        // Whether they have come or not is seen by whoever needs them.
+        let _ = tokio::time::timeout(PATIENCE, next.first_key_fetches()).await;
+        Ok(Replaced(self.live.swap(next)))
     }
 
     /// What is in force at this moment.
@@ -106,6 +142,11 @@ impl Pipeline {
     /// What candidate policies would answer otherwise; `None` if there are none.
     pub fn shadow_report(&self) -> Option<ShadowReport> {
         self.shadows.report(&self.live.load())
+    }
+
+    /// How many times a policy could not be evaluated.
+    pub fn policy_errors(&self) -> u64 {
+        self.complaints.count()
     }
 
     /// Decides about `check` as if `principal` had asked at the time `now` (nobody: [`Principal::anonymous`]): for people
@@ -129,8 +170,9 @@ impl Pipeline {
             waited: Waited::Yes,
             given: Some(given),
         };
-        self.walk(&self.live.load(), check, &asking, Instant::now())
-            .unwrap_or_else(|_| self.waited_twice(&self.live.load()))
+        let live = self.live.load_full();
+        self.walk(&live, check, &asking, Instant::now())
+            .unwrap_or_else(|_| self.waited_twice(&live))
     }
 
     /// Walks once; `Err` when something must be waited for first.
@@ -160,6 +202,7 @@ impl Pipeline {
     ) {
         let anonymous = || story.who.as_ref().map(Who::kind) == Some(PrincipalKind::Anonymous);
         let nobody = anonymous().then(Principal::anonymous);
+        self.complaints.tell(&story.errors, decision.id());
         self.recorder.offer(&Record {
             decision,
             contract,
@@ -170,6 +213,7 @@ impl Pipeline {
             action: story.action,
             resource: story.resource.as_deref(),
             client_ip: story.client_ip,
+            errors: &story.errors,
             took: started.elapsed(),
         });
     }
@@ -192,7 +236,7 @@ impl Live {
         check: &Check<'_>,
         asking: &Asking<'_>,
         story: &mut Story<'r>,
-    ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
+    ) -> Result<Yes, Stop> {
         let now = asking.now;
         story.client_ip = client_ip(check, self.rules.trusted_hops);
         self.gate(check)?;
@@ -209,23 +253,27 @@ impl Live {
             token_age: who.token_age(now),
             path: &path,
             capability_path: what.capability_path.as_deref(),
+            expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
+            public: what.route.is_some_and(|route| route.public),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
-        let (judgement, actor) = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
-        let edits = self.edits(who, persona, &what)?;
-        answer(judgement, who, actor, &edits, what.route)
+        let judged = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
+        story.errors = judged.errors;
+        let edits = self.edits(who, persona, &what, &judged.judgement)?;
+        let verdict = answer(judged.judgement, who, judged.actor, &edits, what.route);
+        self.enforce(verdict, &edits, what.route)
     }
 }
 
 /// The decision that a walk ends with; `Err` when something must be waited for first.
-fn decided(
-    live: &Live,
-    check: &Check<'_>,
-    verdict: Result<(Permit, Vec<Arc<str>>), Stop>,
-) -> Result<Decision, Awaited> {
+fn decided(live: &Live, check: &Check<'_>, verdict: Result<Yes, Stop>) -> Result<Decision, Awaited> {
+    let version = live.rules.version.clone();
     match verdict {
-        Ok((permit, policies)) => Ok(Decision::allow(permit, policies, live.rules.version.clone())),
+        Ok(Yes { permit, word }) => Ok(match word {
+            Word::Policies(policies) => Decision::allow(permit, policies, version),
+            Word::Audit(audited) => Decision::audit(permit, audited, version),
+        }),
         Err(Stop::Denied(mut denial, policies)) => {
             denial.redirect = live.login(check, denial.status);
             Ok(denied(live, Some(check), *denial, policies))

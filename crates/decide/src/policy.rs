@@ -2,28 +2,37 @@
 
 mod body;
 mod context;
+mod data;
+pub mod engine;
 mod entities;
+mod entity_data;
 mod load;
 mod outline;
 mod reason;
 mod schema;
+mod self_check;
+mod uids;
 
+pub use data::{Data, DataFile, DataValue};
 pub use entities::{PrincipalEntity, ResourceEntity};
+pub use entity_data::EntityData;
 pub use load::{SourceFile, Sources};
 pub use outline::{Outline, outline};
 pub use schema::{ActionTable, GENERATED};
+pub use self_check::{Backend, EngineSettings, SelfCheckStatus};
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cedar_policy::{
-    Authorizer, Context, Effect, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, Schema,
-};
+use cedar_policy::{Context, Effect, Entity, EntityUid, PolicyId, Schema};
 
 use model::Actor;
 
 use crate::routes::Action;
 use context::{Asker, ContextUse};
+use engine::{Answer, Engine, Question};
+use self_check::{PlainQuestion, SelfCheck};
 
 pub(crate) use context::{Circumstances, query_parameter};
 pub(crate) use entities::uid;
@@ -31,17 +40,26 @@ pub(crate) use load::load;
 pub(crate) use reason::{filled, shortened};
 pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};
 
+/// How many characters of an error of Cedar's are kept.
+const LONGEST_MESSAGE: usize = 300;
+
 /// A validated set of policies.
 #[derive(Debug)]
 pub struct Policies {
-    set: PolicySet,
-    known: HashMap<PolicyId, Known>,
+    engine: Engine,
+    /// By ordinal.
+    known: Vec<Known>,
     context: ContextUse,
+    /// The headers that some permit sets.
+    headers: Vec<Box<str>>,
+    /// What files say of entities. Principals and resources have it already.
+    entities: Arc<EntityData>,
     /// Each action with the groups it is in.
     actions: HashMap<EntityUid, Entity>,
     schema: Schema,
     schema_text: String,
-    authorizer: Authorizer,
+    backend: Backend,
+    self_check: SelfCheck,
 }
 
 /// What is kept of a policy besides Cedar's own form of it.
@@ -49,9 +67,16 @@ pub struct Policies {
 struct Known {
     name: Arc<str>,
     effect: Effect,
+    /// File and line; `None` for what is built in.
+    place: Option<(Arc<str>, usize)>,
     /// `@status` and `@reason`, on forbids.
     answer: ForbidAnswer,
+    /// `@set_header`, on permits.
+    headers: Arc<[Header]>,
 }
+
+/// A header's name, in lower case, and its value.
+pub(crate) type Header = (Box<str>, Box<str>);
 
 /// How a forbid answers the caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +100,28 @@ pub enum Judgement {
     Unknown(Vec<Arc<str>>, String),
 }
 
+/// What the policies say to all questions about a request.
+#[derive(Debug)]
+pub(crate) struct Judged<'p> {
+    /// The verdict.
+    pub judgement: Judgement,
+    /// Whom a no is about, if not the principal itself.
+    pub actor: Option<&'p Actor>,
+    /// Policies that could not be evaluated, whether or not the verdict depends on them.
+    pub errors: Vec<PolicyError>,
+}
+
+/// A policy that could not be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    /// Its name.
+    pub policy: Arc<str>,
+    /// The file it stands in, and the line it begins at.
+    pub place: Option<(Arc<str>, usize)>,
+    /// Cedar's message.
+    pub message: String,
+}
+
 impl Policies {
     /// Asks: may `principal` do `action` to `resource` under these circumstances, and may everybody who acts for it? All
     /// must be permitted; the first who is not is named.
@@ -84,23 +131,37 @@ impl Policies {
         action: &Action,
         resource: &ResourceEntity,
         circumstances: &Circumstances<'_, '_>,
-    ) -> (Judgement, Option<&'p Actor>) {
-        let mut judgement = self.ask(principal, Asker::Subject, action, resource, circumstances);
+    ) -> Judged<'p> {
+        let mut errors = Vec::new();
+        let mut ask = |asker| {
+            let judgement = self.ask(principal, asker, action, resource, circumstances, &mut errors);
+            if circumstances.public {
+                opened(judgement)
+            } else {
+                judgement
+            }
+        };
+        let mut judgement = ask(Asker::Subject);
+        let mut about = None;
         for actor in principal.actors() {
             let Judgement::Permit(mut permits) = judgement else {
                 break;
             };
-            judgement = match self.ask(principal, Asker::Actor(actor), action, resource, circumstances) {
-                Judgement::Permit(more) => {
-                    permits.extend(more);
-                    permits.sort_unstable();
-                    permits.dedup();
-                    Judgement::Permit(permits)
-                }
-                no => return (no, Some(&actor.actor)),
-            };
+            judgement = ask(Asker::Actor(actor));
+            if let Judgement::Permit(more) = &mut judgement {
+                permits.append(more);
+                permits.sort_unstable();
+                permits.dedup();
+                judgement = Judgement::Permit(permits);
+            } else {
+                about = Some(&actor.actor);
+            }
         }
-        (judgement, None)
+        Judged {
+            judgement,
+            actor: about,
+            errors,
+        }
     }
 
     fn ask(
@@ -110,72 +171,150 @@ impl Policies {
         action: &Action,
         resource: &ResourceEntity,
         circumstances: &Circumstances<'_, '_>,
+        errors: &mut Vec<PolicyError>,
     ) -> Judgement {
-        let unknown = |message: String| Judgement::Unknown(Vec::new(), message);
-        let context = match self.context.build(principal, asker, circumstances) {
-            Ok(context) => context,
-            Err(message) => return unknown(message),
-        };
+        let context = || self.context.build(principal, asker, circumstances);
+        self.with_question(principal, asker, action, resource, &context, |question| {
+            let answer = match self.backend {
+                Backend::Sliced => self.engine.answer(question),
+                Backend::Authorizer => self.ask_authorizer(question),
+            };
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(message) => return Judgement::Unknown(Vec::new(), message),
+            };
+            let judgement = self.judgement(&answer, errors);
+            match self.backend {
+                Backend::Sliced if self.self_check.is_due() => self.check(question, &answer, judgement),
+                Backend::Sliced | Backend::Authorizer => judgement,
+            }
+        })
+    }
+
+    fn with_question<T>(
+        &self,
+        principal: &PrincipalEntity,
+        asker: Asker<'_>,
+        action: &Action,
+        resource: &ResourceEntity,
+        context: &dyn Fn() -> Result<Context, String>,
+        then: impl FnOnce(&Question<'_>) -> T,
+    ) -> T {
         // Of those who act, the context of the first question refers to the first.
-        let (uid, entity, actor) = match asker {
-            Asker::Subject => (principal.uid(), principal.entity(), principal.actors().first()),
-            Asker::Actor(actor) => (&actor.uid, &actor.entity, None),
+        let (entity, place, actor) = match asker {
+            Asker::Subject => (principal.entity(), principal.place(), principal.actors().first()),
+            Asker::Actor(actor) => (&actor.entity, &actor.place, None),
         };
-        let request = match Request::new(
-            uid.clone(),
-            action.uid.clone(),
-            resource.uid().clone(),
+        let mut others = self.more_entities(principal, asker, resource);
+        others.extend(actor.map(|actor| &actor.entity));
+        then(&Question {
+            principal: entity,
+            place,
+            action: &action.uid,
+            resource: resource.entity(),
+            others: &others,
             context,
-            None,
-        ) {
-            Ok(request) => request,
-            Err(error) => return unknown(error.to_string()),
-        };
-        let action = self.actions.get(&action.uid);
-        let others = action.into_iter().chain(actor.map(|actor| &actor.entity));
-        let entities = [entity, resource.entity()].into_iter().chain(others).cloned();
-        let entities = match Entities::from_entities(entities, None) {
-            Ok(entities) => entities,
-            Err(error) => return unknown(error.to_string()),
-        };
-        let response = self.authorizer.is_authorized(&request, &self.set, &entities);
-        self.judgement(&response)
+        })
     }
 
     /// Cedar skips policies that fail; a forbid that failed may have forbidden, so it turns the answer into a denial.
-    fn judgement(&self, response: &cedar_policy::Response) -> Judgement {
-        let diagnostics = response.diagnostics();
+    fn judgement(&self, answer: &Answer, errors: &mut Vec<PolicyError>) -> Judgement {
+        let known = |ordinal: &u32| self.known.get(*ordinal as usize);
+        let names = |ordinals: &[u32]| -> Vec<Arc<str>> {
+            let policies = ordinals.iter().filter_map(known);
+            policies.map(|policy| Arc::clone(&policy.name)).collect()
+        };
         let mut failed = Vec::new();
         let mut messages = String::new();
-        for error in diagnostics.errors() {
-            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-            let known = self.known.get(error.policy_id());
-            if known.is_none_or(|policy| policy.effect == Effect::Forbid) {
-                failed.push(known.map_or_else(
-                    || error.policy_id().to_string().into(),
-                    |policy| Arc::clone(&policy.name),
-                ));
-                messages.push_str(&error.to_string());
+        for (ordinal, message) in &answer.errors {
+            let Some(policy) = known(ordinal) else {
+                continue;
+            };
+            // It may quote what the client sent.
+            let message: String = message.chars().take(LONGEST_MESSAGE).collect();
+            if policy.effect == Effect::Forbid {
+                failed.push(Arc::clone(&policy.name));
+                let _ = write!(
+                    messages,
+                    "error while evaluating policy `{}`: {message}",
+                    policy.name
+                );
+            }
+            errors.push(PolicyError {
+                policy: Arc::clone(&policy.name),
+                place: policy.place.clone(),
+                message,
+            });
+        }
+        if !answer.forbids.is_empty() {
+            let mut answers = answer
+                .forbids
+                .iter()
+                .filter_map(known)
+                .map(|policy| &policy.answer);
+            let answered = answers.find(|answer| **answer != ForbidAnswer::default());
+            Judgement::Forbid(names(&answer.forbids), answered.cloned().unwrap_or_default())
+        } else if !failed.is_empty() {
+            Judgement::Unknown(failed, messages)
+        } else if !answer.permits.is_empty() {
+            Judgement::Permit(names(&answer.permits))
+        } else {
+            Judgement::NoPermit
+        }
+    }
+
+    /// The headers that some permit sets.
+    pub(crate) fn header_names(&self) -> &[Box<str>] {
+        &self.headers
+    }
+
+    /// The headers that the permits of these names set. Needs all permits that were satisfied, not only one that was
+    /// enough.
+    ///
+    /// # Errors
+    /// The header that two of them set differently, which loading excludes.
+    pub(crate) fn headers_of(&self, permits: &[Arc<str>]) -> Result<Vec<Header>, String> {
+        let mut headers: Vec<Header> = Vec::new();
+        if self.headers.is_empty() {
+            return Ok(headers);
+        }
+        let known = permits.iter().filter_map(|name| self.of(name));
+        for (name, value) in known.flat_map(|known| known.headers.iter()) {
+            match headers.iter().find(|(set, _)| set == name) {
+                Some((_, other)) if other != value => {
+                    return Err(format!("two permits set the header {name} differently"));
+                }
+                Some(_) => {}
+                None => headers.push((name.clone(), value.clone())),
             }
         }
-        let reasons = || diagnostics.reason().filter_map(|id| self.known.get(id));
-        let mut names: Vec<Arc<str>> = reasons().map(|policy| Arc::clone(&policy.name)).collect();
-        names.sort_unstable();
-        match response.decision() {
-            cedar_policy::Decision::Allow if failed.is_empty() => Judgement::Permit(names),
-            cedar_policy::Decision::Deny if !names.is_empty() => {
-                let mut answers: Vec<&Known> = reasons()
-                    .filter(|p| p.answer != ForbidAnswer::default())
-                    .collect();
-                answers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-                let answer = answers
-                    .first()
-                    .map(|policy| policy.answer.clone())
-                    .unwrap_or_default();
-                Judgement::Forbid(names, answer)
+        Ok(headers)
+    }
+
+    /// What files say of entities.
+    pub(crate) fn entities(&self) -> &Arc<EntityData> {
+        &self.entities
+    }
+
+    /// The entities of files that policies can get to through attributes, besides those of the question itself.
+    fn more_entities(
+        &self,
+        principal: &PrincipalEntity,
+        asker: Asker<'_>,
+        resource: &ResourceEntity,
+    ) -> Vec<&Entity> {
+        let resource = (resource.uid(), resource.refers());
+        match asker {
+            Asker::Actor(actor) => self.entities.beyond(&[(&actor.uid, &actor.refers), resource]),
+            Asker::Subject => {
+                let subject = (principal.uid(), principal.refers());
+                match principal.actors().first() {
+                    Some(actor) => self
+                        .entities
+                        .beyond(&[subject, (&actor.uid, &actor.refers), resource]),
+                    None => self.entities.beyond(&[subject, resource]),
+                }
             }
-            _ if !failed.is_empty() => Judgement::Unknown(failed, messages),
-            _ => Judgement::NoPermit,
         }
     }
 
@@ -186,16 +325,34 @@ impl Policies {
 
     /// The names of all policies, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.known.values().map(|known| &*known.name)
+        self.known.iter().map(|known| &*known.name)
     }
 
     /// The name of what a policy file says: that of the template for a policy that was linked from one.
     pub fn written(&self, name: &str) -> String {
-        let policy = self.set.policy(&PolicyId::new(name));
+        let policy = self.engine.set().policy(&PolicyId::new(name));
         match policy.and_then(cedar_policy::Policy::template_id) {
             Some(template) => template.to_string(),
             None => name.to_owned(),
         }
+    }
+
+    /// What is kept of the policy with that name.
+    fn of(&self, name: &str) -> Option<&Known> {
+        let ordinal = self.engine.ordinal(&PolicyId::new(name))?;
+        self.known.get(ordinal as usize)
+    }
+
+    /// Lets the self-check ask other policies than those that were indexed.
+    #[cfg(test)]
+    pub(crate) fn misguide(&mut self, policies: &str) {
+        let parsed: cedar_policy::PolicySet = policies.parse().expect("policies");
+        let named = parsed.policies().map(|policy| {
+            let id = policy.annotation("id").expect("an @id");
+            policy.new_id(PolicyId::new(id))
+        });
+        let set = cedar_policy::PolicySet::from_policies(named);
+        self.engine.misguide(set.expect("different ids"));
     }
 
     /// The whole schema in Cedar's syntax: the user's entity types with the generated actions and context.
@@ -203,14 +360,47 @@ impl Policies {
         &self.schema_text
     }
 
-    /// What of requests policies may look at.
-    pub(crate) fn exposed(&self) -> &crate::settings::Expose {
-        self.context.exposed()
+    /// One question laid open: in the form that Cedar's public interface takes, and with the policies whose scopes match.
+    #[allow(dead_code, reason = "for whoever explains a decision")]
+    pub(crate) fn lay_open(
+        &self,
+        principal: &PrincipalEntity,
+        asker: Asker<'_>,
+        action: &Action,
+        resource: &ResourceEntity,
+        circumstances: &Circumstances<'_, '_>,
+    ) -> Result<(PlainQuestion, Vec<PolicyId>), String> {
+        let context = || self.context.build(principal, asker, circumstances);
+        self.with_question(principal, asker, action, resource, &context, |question| {
+            let candidates = self.engine.candidates(question)?.into_iter().cloned().collect();
+            Ok((self.plain(question, context()?)?, candidates))
+        })
+    }
+
+    /// How the engine's answers compared with those of Cedar's `Authorizer`.
+    pub fn self_check(&self) -> SelfCheckStatus {
+        self.self_check.status(self.backend)
     }
 
     /// The compiled schema.
     pub(crate) fn schema(&self) -> &Schema {
         &self.schema
+    }
+}
+
+/// The built-in permit of public routes.
+const PUBLIC: &str = "portcullis.public";
+
+/// A judgement about a public route: what no policy forbids is permitted.
+fn opened(judgement: Judgement) -> Judgement {
+    match judgement {
+        Judgement::NoPermit => Judgement::Permit(vec![PUBLIC.into()]),
+        Judgement::Permit(mut permits) => {
+            permits.push(PUBLIC.into());
+            permits.sort_unstable();
+            Judgement::Permit(permits)
+        }
+        no @ (Judgement::Forbid(..) | Judgement::Unknown(..)) => no,
     }
 }
 

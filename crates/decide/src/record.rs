@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use model::{Check, Contract, Decision, Principal, Verdict};
 
+use crate::policy::PolicyError;
+
 /// Everything worth keeping of one decision, borrowed. No token is in it.
 #[derive(Debug)]
 pub struct Record<'a, 'c> {
@@ -26,6 +28,8 @@ pub struct Record<'a, 'c> {
     pub resource: Option<&'a str>,
     /// The client's address.
     pub client_ip: Option<IpAddr>,
+    /// Policies that could not be evaluated, whether or not the decision depends on them.
+    pub errors: &'a [PolicyError],
     /// From the check's arrival in the pipeline to the decision.
     pub took: Duration,
 }
@@ -34,6 +38,9 @@ impl Record<'_, '_> {
     /// Why, in a line for operators: the full reason of a denial, or the policies that permitted.
     pub fn why(&self) -> String {
         match self.decision.verdict() {
+            Verdict::Allow(_) if let Some(audited) = self.decision.audited() => {
+                format!("only audited, would have been denied: {}", audited.denial.log)
+            }
             Verdict::Allow(_) => format!("permitted by {}", self.decision.policies().join(", ")),
             Verdict::Deny(denial) => denial.log.clone(),
         }

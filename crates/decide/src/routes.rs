@@ -6,20 +6,27 @@
 
 mod compile;
 mod pattern;
+mod resource;
 mod settings;
 mod table;
 mod template;
 
 pub(crate) use compile::{action, compile, percent_encode};
 pub use pattern::Pattern;
-pub use settings::{EntitySettings, OnAllow, OnDeny, ResourceSettings, RouteSettings};
+pub use resource::{Attribute, ResourceTemplate};
+pub use settings::{
+    AttributeSettings, EntityReference, EntitySettings, OnAllow, OnDeny, ResourceSettings, RouteExpose,
+    RouteSettings,
+};
 pub use table::{Found, RouteTable};
 pub use template::Template;
 
 use std::sync::Arc;
 
-use cedar_policy::{EntityTypeName, EntityUid};
+use cedar_policy::EntityUid;
 use model::RouteEdits;
+
+use crate::settings::{Expose, Mode};
 
 /// One compiled route.
 #[derive(Debug)]
@@ -32,8 +39,14 @@ pub struct Route {
     pub actions: Vec<(Box<str>, Action)>,
     /// The entity that a match becomes.
     pub resource: ResourceTemplate,
+    /// Whether everybody may pass unless a forbid says no.
+    pub public: bool,
+    /// What policies may see of its requests.
+    pub expose: Arc<Expose>,
     /// The path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<Template>,
+    /// Whether denials of policies count, if that is not as for the whole server.
+    pub mode: Option<Mode>,
     /// The answer when no policy permits.
     pub on_deny: DenyAnswer,
     /// Where browsers log in.
@@ -49,19 +62,6 @@ pub struct Action {
     pub name: Arc<str>,
     /// `Action::"<name>"`.
     pub uid: EntityUid,
-}
-
-/// The entity of a route before the captured segments are filled in.
-#[derive(Debug)]
-pub struct ResourceTemplate {
-    /// Entity type.
-    pub kind: EntityTypeName,
-    /// Entity id.
-    pub id: Template,
-    /// String attributes.
-    pub attributes: Vec<(Box<str>, Template)>,
-    /// Direct ancestors: type and id.
-    pub ancestors: Vec<(EntityTypeName, Template)>,
 }
 
 /// How a denial of a route looks from outside.

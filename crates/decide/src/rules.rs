@@ -1,7 +1,8 @@
 //! Everything that the configuration says about decisions, compiled as a whole.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use model::{Principal, Version};
@@ -10,12 +11,16 @@ use crate::certificate::ClientCertificates;
 use crate::denials::Denials;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
-use crate::policy::{self, ActionTable, Policies, PrincipalEntity, ResourceEntity, Sources};
+use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, MethodOverride, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, MethodOverride, Mode, Settings, TcpRouteSettings};
 use crate::shadow::Candidate;
 use crate::upstream_paths::UpstreamPaths;
+
+/// How often secrets are hashed for the version. The version is shown to everybody who operates the server, so whoever wants
+/// to guess a secret by it must pay for each guess.
+const GUESSES: NonZeroU32 = NonZeroU32::MIN.saturating_add(99_999);
 
 /// Compiled routes, policies and settings. Replaced whole or not at all.
 #[derive(Debug)]
@@ -33,6 +38,9 @@ pub struct Rules {
     pub(crate) upstream_paths: UpstreamPaths,
     pub(crate) method_override: MethodOverride,
     pub(crate) denials: Denials,
+    /// What policies may see where no route says otherwise.
+    pub(crate) expose: crate::settings::Expose,
+    pub(crate) mode: Mode,
     pub(crate) version: Version,
     /// Rules that are asked beside these.
     pub(crate) candidate: Option<Candidate>,
@@ -46,9 +54,13 @@ pub(crate) struct Persona {
 }
 
 impl Persona {
-    pub(crate) fn new(principal: &Principal, headers: &IdentityHeaders) -> Result<Self, String> {
+    pub(crate) fn new(
+        principal: &Principal,
+        headers: &IdentityHeaders,
+        entities: &EntityData,
+    ) -> Result<Self, String> {
         Ok(Self {
-            entity: PrincipalEntity::new(principal)?,
+            entity: PrincipalEntity::new(principal, entities)?,
             edits: Arc::new(headers.edits(principal)?),
         })
     }
@@ -61,18 +73,24 @@ impl Rules {
     /// Every problem that was found, advice included. Advice alone is returned beside the rules.
     pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = identity::validate(&settings.identity);
-        let identity_headers = Arc::new(IdentityHeaders::new(&settings.identity_headers, &mut problems));
+        let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
         let denials = Denials::new(&settings.denials, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
-        let routes = routes::compile(&settings.routes, &mut problems);
+        let routes = routes::compile(&settings.routes, &settings.expose, &mut problems);
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
         let client_certificates = settings.client_certificates.as_ref().map(|certificates| {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
         });
         check_tcp(settings, &mut problems);
+        advise_on_audit(settings, &mut problems);
         for (name, attribute) in identity_headers.attributes() {
             let mut resources = settings.routes.iter().map(|route| &route.resource);
-            if !resources.any(|resource| resource.attributes.contains_key(attribute)) {
+            if !resources.any(|resource| {
+                resource
+                    .attributes
+                    .get(attribute)
+                    .is_some_and(|value| value.is_one())
+            }) {
                 problems.push(Problem::setting(
                     format!("/identity_headers/{name}/template"),
                     format!("no route gives its resource an attribute `{attribute}`, so the header would never be set"),
@@ -83,8 +101,11 @@ impl Rules {
         let policies = policy::load(settings, &actions, sources, &mut problems);
         if let Some(policies) = &policies {
             check_resources(settings, policies, &mut problems);
+            identity_headers.grant(policies.header_names());
         }
-        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers);
+        let nothing = Arc::default();
+        let entities = policies.as_ref().map_or(&nothing, Policies::entities);
+        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers, entities);
         match (
             policies,
             anonymous,
@@ -101,7 +122,7 @@ impl Rules {
                     tcp: settings.tcp.clone(),
                     client_certificates,
                     policies,
-                    identity_headers,
+                    identity_headers: Arc::new(identity_headers),
                     anonymous,
                     cors_preflight: (settings.cors_preflight == CorsPreflight::Allow).then_some(preflight),
                     tcp_connect,
@@ -109,6 +130,8 @@ impl Rules {
                     upstream_paths,
                     method_override: settings.method_override,
                     denials,
+                    expose: settings.expose.clone(),
+                    mode: settings.mode,
                     version: version(settings, sources),
                     candidate: None,
                 },
@@ -150,6 +173,26 @@ impl Rules {
         self.identity.names().into_iter().chain(certificates).collect()
     }
 
+    /// What is only audited: the names of routes, or `everything`, which then are all but those that enforce. Empty if
+    /// every denial counts.
+    pub fn audited(&self) -> Vec<&str> {
+        let routes = self.routes.routes().iter();
+        let audited = routes.filter(|route| route.mode == Some(Mode::Audit));
+        match self.mode {
+            Mode::Enforce => audited.map(|route| &*route.name).collect(),
+            Mode::Audit => vec!["everything"],
+        }
+    }
+
+    /// True if these decide as `other` do, and ask the same candidate.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let candidate = |rules: &Self| {
+            let candidate = rules.candidate.as_ref()?;
+            Some((candidate.rules.version.clone(), candidate.sample))
+        };
+        self.version == other.version && candidate(self) == candidate(other)
+    }
+
     /// Which rules these are.
     pub fn version(&self) -> &Version {
         &self.version
@@ -160,19 +203,48 @@ fn serious(problems: &[Problem]) -> bool {
     problems.iter().any(|problem| problem.severity == Severity::Error)
 }
 
-/// The first twelve hex digits of a SHA-256 over all that decides.
+/// The first twelve hex digits of a digest over all that decides.
 fn version(settings: &Settings, sources: &Sources) -> Version {
-    let all = format!("{settings:?}\n{sources:?}");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, all.as_bytes());
-    let hex = digest
-        .as_ref()
-        .iter()
-        .take(6)
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+    let mut all = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    all.update(format!("{settings:?}\n").as_bytes());
+    for (name, text) in sources.texts() {
+        all.update(format!("{name:?} {}\n", text.len()).as_bytes());
+        all.update(text.as_bytes());
+    }
+    let mut bytes = all.finish().as_ref().to_vec();
+    let secrets = settings.identity.secrets();
+    if !secrets.is_empty() {
+        let mut stretched = [0; 32];
+        aws_lc_rs::pbkdf2::derive(
+            aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256,
+            GUESSES,
+            &bytes,
+            format!("{secrets:?}").as_bytes(),
+            &mut stretched,
+        );
+        bytes = stretched.to_vec();
+    }
+    let hex = bytes.iter().take(6).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
     Version(hex.into())
+}
+
+fn advise_on_audit(settings: &Settings, problems: &mut Vec<Problem>) {
+    let mut advise = |pointer: String, what: &str| {
+        let message = format!("{what} is only audited: what policies deny passes, and is recorded");
+        let help = "`mode: enforce` when the records say that nothing is denied that should pass";
+        problems.push(Problem::setting(pointer, message, help).advice());
+    };
+    if settings.mode == Mode::Audit {
+        advise("/mode".to_owned(), "the whole server");
+    }
+    for (index, route) in settings.routes.iter().enumerate() {
+        if route.mode == Some(Mode::Audit) {
+            advise(format!("/routes/{index}/mode"), "this route");
+        }
+    }
 }
 
 fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
@@ -185,36 +257,51 @@ fn check_tcp(settings: &Settings, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Fills every route's resource with sample values and asks Cedar whether the schema lets it exist.
+/// Fills every route's resource with sample values and asks Cedar whether the schema lets it exist. Routes that differ in
+/// texts only are the same to the schema.
 fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<Problem>) {
-    let mut check = |pointer: String, sample: Result<ResourceEntity, String>| {
-        if let Err(message) = sample.and_then(|sample| sample.conforms(policies.schema())) {
-            problems.push(Problem::setting(
-                pointer,
-                format!("this resource does not fit the schema: {message}"),
-                "the schema file and the route must agree on attributes and on what an entity is `in`",
-            ));
-        }
-    };
+    let mut known: HashMap<String, Result<(), String>> = HashMap::new();
+    let mut check =
+        |pointer: String, whose: &str, shape: String, sample: &dyn Fn() -> Result<ResourceEntity, String>| {
+            let conforms = || sample().and_then(|sample| sample.conforms(policies.schema()));
+            if let Err(message) = known.entry(shape).or_insert_with(conforms) {
+                problems.push(Problem::setting(
+                    pointer,
+                    format!("the resource of {whose} does not fit the schema: {message}"),
+                    "the schema file and the route must agree on attributes and on what an entity is `in`",
+                ));
+            }
+        };
     for (index, route) in settings.routes.iter().enumerate() {
-        let attributes = route
-            .resource
-            .attributes
-            .keys()
-            .map(|name| (name.clone(), "sample".to_owned()));
-        let ancestors: Result<HashSet<_>, _> = route
-            .resource
-            .ancestors
-            .iter()
-            .map(|entity| policy::uid(&entity.kind, "sample"))
-            .collect();
-        let sample = policy::uid(&route.resource.kind, "sample")
-            .and_then(|uid| ResourceEntity::new(uid, attributes, ancestors?));
-        check(format!("/routes/{index}/resource"), sample);
+        let sample = || route.resource.sample();
+        let whose = format!("the route {}{}", route.hosts.join(","), route.path);
+        check(
+            format!("/routes/{index}/resource"),
+            &whose,
+            route.resource.shape(),
+            &sample,
+        );
     }
     for (index, tcp) in settings.tcp.iter().enumerate() {
-        let sample = policy::uid(&tcp.resource.kind, &tcp.resource.id)
-            .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()));
-        check(format!("/tcp/{index}/resource"), sample);
+        let sample = || {
+            let uid = policy::uid(&tcp.resource.kind, &tcp.resource.id)?;
+            ResourceEntity::new(uid, [], HashSet::new(), Vec::new(), &EntityData::default())
+        };
+        let shape = format!("tcp {} {}", tcp.resource.kind, tcp.resource.id);
+        check(
+            format!("/tcp/{index}/resource"),
+            "this destination",
+            shape,
+            &sample,
+        );
+    }
+    for (index, route) in settings.routes.iter().enumerate() {
+        for name in route.resource.contradicted(policies.entities()) {
+            problems.push(Problem::setting(
+                format!("/routes/{index}/resource/attributes/{name}"),
+                format!("an entity file gives this entity another `{name}`"),
+                "say it in one place: here or in the file",
+            ));
+        }
     }
 }

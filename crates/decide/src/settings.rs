@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::certificate::ClientCertificateSettings;
 use crate::denials::DenialSettings;
 use crate::identity::IdentitySettings;
+use crate::policy::EngineSettings;
 use crate::routes::{EntitySettings, RouteSettings};
 use crate::upstream_paths::UpstreamPathSettings;
 
@@ -33,7 +34,8 @@ pub struct Settings {
     /// Whose client certificates are believed, verified by the proxy or by one in front of it. Needed with `tcp`.
     #[serde(default)]
     pub client_certificates: Option<ClientCertificateSettings>,
-    /// Parts of the request that policies may look at, as optional attributes of `context`.
+    /// Parts of the request that policies may look at, as optional attributes of `context`. A route can say otherwise in its
+    /// own `expose`.
     #[serde(default)]
     pub expose: Expose,
     /// Headers that tell the upstream who asks. On every allow each of them is set or removed, whatever the client
@@ -47,6 +49,9 @@ pub struct Settings {
     /// (`X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`). Default: `refuse`
     #[serde(default)]
     pub method_override: MethodOverride,
+    /// Whether what policies deny is denied. Routes may say otherwise for themselves. Default: `enforce`
+    #[serde(default)]
+    pub mode: Mode,
     /// Whether a CORS preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) passes for routes that
     /// exist. It carries no credentials. Default: `deny`
     #[serde(default)]
@@ -58,6 +63,9 @@ pub struct Settings {
     /// How denials look to the caller, where no route and no policy says it. Default: one plain line
     #[serde(default)]
     pub denials: DenialSettings,
+    /// How policies are evaluated: `policies.engine` and `policies.self_check_every`.
+    #[serde(skip)]
+    pub engine: EngineSettings,
 }
 
 /// One TCP destination.
@@ -92,10 +100,28 @@ pub struct Expose {
     #[serde(default)]
     pub metadata: BTreeMap<String, MetadataPath>,
     /// String members of a JSON body: `context.body.name`. Once a policy looks at it, a request with another kind of
-    /// body is denied; so let the proxy send bodies only for routes that take JSON. They are absent where the proxy sent no
+    /// body is denied; so show it only on routes that take JSON (`routes[].expose`). They are absent where the proxy sent no
     /// body or cut it off; `context.body_truncated` tells the latter.
     #[serde(default)]
     pub body: Vec<String>,
+}
+
+impl Expose {
+    /// Shows what `other` shows as well.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let more = |own: &mut Vec<String>, other: &[String]| {
+            for name in other {
+                if !own.contains(name) {
+                    own.push(name.clone());
+                }
+            }
+        };
+        more(&mut self.headers, &other.headers);
+        more(&mut self.query, &other.query);
+        more(&mut self.extensions, &other.extensions);
+        more(&mut self.body, &other.body);
+        self.metadata.extend(other.metadata.clone());
+    }
 }
 
 /// Where a string is in the metadata of the proxy's filters.
@@ -144,6 +170,18 @@ pub enum MethodOverride {
     Refuse,
     /// It is judged by its own method; for upstreams that do not look at such headers.
     Ignore,
+}
+
+/// Whether what policies deny is denied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It is.
+    #[default]
+    Enforce,
+    /// It passes, and is recorded with what would have been the answer: for trying policies on real traffic. Bad credentials,
+    /// paths and headers that are refused, and requests without a route are denied all the same.
+    Audit,
 }
 
 /// What happens to a CORS preflight.

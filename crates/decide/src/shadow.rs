@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use model::{Decision, Denial, PrincipalKind, Verdict};
+use model::{Audited, Decision, Denial, PrincipalKind, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +126,16 @@ pub(crate) struct Tally {
 }
 
 impl Answer {
+    /// What policies say, also where they are only audited.
     pub(crate) fn of(decision: &Decision) -> Self {
+        if let Some(Audited { denial, policies }) = decision.audited() {
+            return Self {
+                verdict: "deny",
+                status: Some(denial.status),
+                reason: denial.reason.as_str(),
+                policies: policies.clone(),
+            };
+        }
         let status = match decision.verdict() {
             Verdict::Allow(_) => None,
             Verdict::Deny(Denial { status, .. }) => Some(*status),

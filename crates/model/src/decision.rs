@@ -13,6 +13,7 @@ pub struct Decision {
     verdict: Verdict,
     policies: Vec<Arc<str>>,
     version: Version,
+    audited: Option<Box<Audited>>,
     body: Option<ErrorBody>,
 }
 
@@ -23,6 +24,15 @@ pub struct ErrorBody {
     pub content_type: String,
     /// What is in it; gives nothing away.
     pub text: String,
+}
+
+/// What would have been the answer, had the rules been enforced.
+#[derive(Debug)]
+pub struct Audited {
+    /// The denial.
+    pub denial: Denial,
+    /// The policies that determined it.
+    pub policies: Vec<Arc<str>>,
 }
 
 /// Yes or no.
@@ -82,6 +92,8 @@ pub struct Denial {
 pub enum Reason {
     /// A permit policy matched and no forbid did.
     Permitted,
+    /// Policies say no, and are only audited.
+    Audited,
     /// No permit policy matched.
     NoPermit,
     /// A forbid policy matched.
@@ -133,6 +145,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Permitted => "permitted",
+            Self::Audited => "audited",
             Self::NoPermit => "no_permit",
             Self::Forbidden => "forbidden",
             Self::PolicyError => "policy_error",
@@ -164,7 +177,16 @@ impl Decision {
             verdict: Verdict::Allow(permit),
             policies,
             version,
+            audited: None,
             body: None,
+        }
+    }
+
+    /// A yes although policies say no, because they are only audited.
+    pub fn audit(permit: Permit, audited: Audited, version: Version) -> Self {
+        Self {
+            audited: Some(Box::new(audited)),
+            ..Self::allow(permit, Vec::new(), version)
         }
     }
 
@@ -175,6 +197,7 @@ impl Decision {
             verdict: Verdict::Deny(denial),
             policies,
             version,
+            audited: None,
             body: None,
         }
     }
@@ -215,9 +238,15 @@ impl Decision {
     /// The class of the reason.
     pub fn reason(&self) -> Reason {
         match &self.verdict {
+            Verdict::Allow(_) if self.audited.is_some() => Reason::Audited,
             Verdict::Allow(_) => Reason::Permitted,
             Verdict::Deny(denial) => denial.reason,
         }
+    }
+
+    /// What policies said, of an allow that is one only because they are audited.
+    pub fn audited(&self) -> Option<&Audited> {
+        self.audited.as_deref()
     }
 
     /// True for an allow.

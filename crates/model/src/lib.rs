@@ -30,7 +30,9 @@ mod route_edits;
 pub use capability::{Capabilities, Operation, Operations};
 pub use check::{Body, Check, HttpRequest, Metadata, NoMetadata, Pairs, Peer, Target, TcpConnection};
 pub use decide::{Decide, Malformed};
-pub use decision::{Contract, Decision, DecisionId, Denial, ErrorBody, Permit, Reason, Verdict, Version};
+pub use decision::{
+    Audited, Contract, Decision, DecisionId, Denial, ErrorBody, Permit, Reason, Verdict, Version,
+};
 pub use headers::{HeaderEdits, Headers};
 pub use host::{Host, HostRefusal};
 pub use owned::{Keep, OwnedCheck};

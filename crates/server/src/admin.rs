@@ -1,4 +1,5 @@
-//! The admin listener: `/livez`, `/readyz`, `/shadow` and `grpc.health.v1`, for probes and operators, never for proxies' clients.
+//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/shadow` and `/reload`, for probes and operators, never for
+//! proxies' clients.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,9 +8,11 @@ use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use decide::Pipeline;
+use decide::policy::{Backend, SelfCheckStatus};
 use decide::shadow::ShadowReport;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -22,6 +25,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::listen::Stop;
+use crate::reload::{Reload, Told, Trigger};
 
 /// The service name that `grpc.health.v1` knows besides the empty one.
 pub const SERVICE: &str = "envoy.service.auth.v3.Authorization";
@@ -32,16 +36,46 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 struct Readiness {
     pipeline: Arc<Pipeline>,
+    reload: Option<Reload>,
     stop: watch::Receiver<Stop>,
 }
 
+/// A line about something that readiness depends on, or that operators should see beside it.
+struct Condition {
+    mark: Mark,
+    line: String,
+}
+
+/// How a condition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Holds,
+    /// It does not, and the server is not ready.
+    Fails,
+    /// It does not, and the server is ready all the same.
+    Refused,
+    /// It is as it was configured, and should not be forgotten.
+    Notice,
+}
+
+impl Mark {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Holds => "[+]",
+            Self::Fails | Self::Refused => "[-]",
+            Self::Notice => "[!]",
+        }
+    }
+}
+
 impl Readiness {
-    /// Each condition: whether it holds, and a line about it.
-    fn conditions(&self) -> Vec<(bool, String)> {
+    /// Each condition.
+    fn conditions(&self) -> Vec<Condition> {
         let live = self.pipeline.live();
         let rules = live.rules();
-        let mut conditions = vec![(
-            true,
+        let condition = |mark, line| Condition { mark, line };
+        let mut conditions = vec![condition(
+            Mark::Holds,
             format!(
                 "policies: {} loaded, {} routes, version {}",
                 rules.policies().count(),
@@ -50,8 +84,8 @@ impl Readiness {
             ),
         )];
         if let Some(report) = self.pipeline.shadow_report() {
-            conditions.push((
-                true,
+            conditions.push(condition(
+                Mark::Holds,
                 format!(
                     "shadow: candidate {}, {} decisions compared, {} differ",
                     report.candidate_version,
@@ -59,6 +93,18 @@ impl Readiness {
                     report.newly_denied + report.newly_allowed + report.otherwise_denied
                 ),
             ));
+        }
+        let checked = rules.policies().self_check();
+        let mark = if checked.differences > 0 {
+            Mark::Notice
+        } else {
+            Mark::Holds
+        };
+        conditions.push(condition(mark, self_check(checked)));
+        let errors = self.pipeline.policy_errors();
+        if errors > 0 {
+            let line = format!("policy errors: {errors} times a policy could not be evaluated; see the log");
+            conditions.push(condition(Mark::Notice, line));
         }
         for issuer in live.issuers() {
             let age = issuer.age.map_or_else(
@@ -74,18 +120,62 @@ impl Readiness {
                 issuer.keys,
                 failure.unwrap_or_default()
             );
-            conditions.push((issuer.ready, line));
+            let mark = match (issuer.ready, issuer.needed) {
+                (true, _) => Mark::Holds,
+                (false, true) => Mark::Fails,
+                (false, false) => Mark::Refused,
+            };
+            conditions.push(condition(mark, line));
         }
-        let draining = *self.stop.borrow() != Stop::No;
-        conditions.push((
-            !draining,
-            if draining { "shutting down" } else { "accepting" }.to_owned(),
-        ));
+        let audited = rules.audited();
+        if !audited.is_empty() {
+            let line = format!("audit mode: denials of policies pass: {}", audited.join(" "));
+            conditions.push(condition(Mark::Notice, line));
+        }
+        if let Some((told, line)) = self.reload.as_ref().map(|reload| reload.told(rules)) {
+            let mark = match told {
+                Told::Well => Mark::Holds,
+                Told::Unwatched => Mark::Notice,
+                Told::Refused => Mark::Refused,
+            };
+            conditions.push(condition(mark, line));
+        }
+        conditions.push(match *self.stop.borrow() {
+            Stop::No => condition(Mark::Holds, "accepting".to_owned()),
+            _ => condition(Mark::Fails, "shutting down".to_owned()),
+        });
         conditions
     }
 
     fn ready(&self) -> bool {
-        self.conditions().iter().all(|(holds, _)| *holds)
+        is_ready(&self.conditions())
+    }
+}
+
+fn is_ready(conditions: &[Condition]) -> bool {
+    conditions.iter().all(|condition| condition.mark != Mark::Fails)
+}
+
+/// Who asks the admin listener.
+#[derive(Clone, Copy, Debug)]
+struct Peer(SocketAddr);
+
+fn self_check(status: SelfCheckStatus) -> String {
+    let SelfCheckStatus {
+        backend,
+        every,
+        checked,
+        differences,
+    } = status;
+    match (backend, every) {
+        (Backend::Authorizer, _) => "engine: authorizer, every policy for every request".to_owned(),
+        (Backend::Sliced, 0) => "engine: sliced, no self-check".to_owned(),
+        (Backend::Sliced, _) if differences == 0 => {
+            format!("engine: sliced, {checked} decisions checked, no difference")
+        }
+        (Backend::Sliced, _) => format!(
+            "engine: sliced, {checked} decisions checked, {differences} DIFFER FROM CEDAR'S AUTHORIZER: see the log"
+        ),
     }
 }
 
@@ -100,17 +190,23 @@ impl Admin {
     pub(crate) async fn start(
         address: SocketAddr,
         pipeline: Arc<Pipeline>,
+        reload: Option<Reload>,
         stop: watch::Receiver<Stop>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let readiness = Readiness { pipeline, stop };
+        let readiness = Readiness {
+            pipeline,
+            reload,
+            stop,
+        };
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, &readiness).await;
         let router = Router::new()
             .route("/livez", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
             .route("/shadow", get(shadow))
+            .route("/reload", post(reload_now))
             .route_service("/grpc.health.v1.Health/{method}", health)
             .with_state(readiness.clone());
         let mut tasks = JoinSet::new();
@@ -140,8 +236,8 @@ async fn accept(listener: TcpListener, router: Router, mut tasks: JoinSet<()>) {
             Some(_ended) = tasks.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let service = TowerToHyperService::new(router.clone());
+            Ok((stream, peer)) => {
+                let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer))));
                 tasks.spawn(async move {
                     let mut http = auto::Builder::new(TokioExecutor::new());
                     http.http1()
@@ -163,17 +259,15 @@ async fn accept(listener: TcpListener, router: Router, mut tasks: JoinSet<()>) {
 /// `GET /readyz`: 200 or 503; with `?verbose` every condition, one a line.
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> (StatusCode, String) {
     let conditions = readiness.conditions();
-    let ready = conditions.iter().all(|(holds, _)| *holds);
+    let ready = is_ready(&conditions);
     let mut body = String::new();
     if query.is_some_and(|query| {
         query
             .split('&')
             .any(|part| part == "verbose" || part.starts_with("verbose="))
     }) {
-        for (holds, line) in conditions {
-            body.push_str(if holds { "[+] " } else { "[-] " });
-            body.push_str(&line);
-            body.push('\n');
+        for Condition { mark, line } in conditions {
+            body.extend([mark.sign(), " ", &line, "\n"]);
         }
     }
     body.push_str(if ready { "ready\n" } else { "not ready\n" });
@@ -194,6 +288,26 @@ async fn shadow(
         StatusCode::NOT_FOUND,
         "no candidate policies: `shadow` is not configured\n",
     ))
+}
+
+/// `POST /reload`, from this very host only: 200 and what became of it, or 422 if what is there now cannot be used.
+async fn reload_now(State(readiness): State<Readiness>, Extension(Peer(peer)): Extension<Peer>) -> Response {
+    if !is_here(peer) {
+        return (StatusCode::FORBIDDEN, "only from the loopback address\n").into_response();
+    }
+    let Some(reload) = &readiness.reload else {
+        return (StatusCode::NOT_FOUND, "this server has no file to reload\n").into_response();
+    };
+    match reload.outcome(Trigger::Admin).await {
+        Some(outcome) if outcome.problems.is_empty() => Json(outcome).into_response(),
+        Some(outcome) => (StatusCode::UNPROCESSABLE_ENTITY, Json(outcome)).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response(),
+    }
+}
+
+/// True for the loopback address, also where it is written as an IPv6 address.
+fn is_here(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
 }
 
 async fn watch_readiness(reporter: HealthReporter, readiness: Readiness) {
@@ -218,4 +332,26 @@ async fn report(reporter: &HealthReporter, readiness: &Readiness) {
     };
     reporter.set_service_status(SERVICE, status).await;
     reporter.set_service_status("", status).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_host_may_reload() {
+        for (peer, here) in [
+            ("127.0.0.1:5000", true),
+            ("127.8.9.1:5000", true),
+            ("[::1]:5000", true),
+            ("[::ffff:127.0.0.1]:5000", true),
+            ("10.0.0.7:5000", false),
+            ("192.168.1.2:9192", false),
+            ("0.0.0.0:1", false),
+            ("[::ffff:10.0.0.7]:5000", false),
+            ("[fe80::1]:5000", false),
+        ] {
+            assert_eq!(is_here(peer.parse().expect("an address")), here, "{peer}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config;
 use crate::demo;
+use crate::reload::Origin;
 
 /// Exit codes: 0 done (or allowed), 1 failed, 2 wrong usage, 3 denied (or refused), 4 invalid configuration, 5 tests of
 /// policies failed.
@@ -63,7 +64,7 @@ Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Answer proxies until stopped (SIGTERM or Ctrl-C finish what is in flight first)
+    /// Answer proxies until stopped (SIGTERM or Ctrl-C finish what is in flight first; SIGHUP reloads)
     Serve(serve::Serve),
     /// Show it: a local issuer, a real Envoy, an echo upstream, and a table of answers
     Demo(demo::Demo),
@@ -113,6 +114,19 @@ impl ConfigFile {
             eprint_invalid(&invalid);
             exit::invalid()
         })
+    }
+
+    /// The same, with where it came from.
+    fn load_noting(&self) -> Result<(config::Loaded, Origin), ExitCode> {
+        let (loaded, reads) = config::load_noting(&self.config);
+        let file = self.config.clone();
+        match loaded {
+            Ok(loaded) => Ok((loaded, Origin { file, reads })),
+            Err(invalid) => {
+                eprint_invalid(&invalid);
+                Err(exit::invalid())
+            }
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
 mod checked;
+mod files;
 mod listen;
 mod paths;
+mod reads;
 mod references;
+mod reload;
 mod report;
 mod schema;
 mod yaml;
@@ -12,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use decide::policy::{SourceFile, Sources};
+use decide::policy::{Backend, EngineSettings, Sources};
 use decide::problem::{Place, Problem};
 use decide::shadow::{Candidate, Sample};
 use decide::{Rules, Settings};
@@ -20,8 +23,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use checked::Checked;
+use files::Named;
 use listen::check_listeners;
 pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
+use reads::Reader;
+pub use reads::Reads;
+pub use reload::ReloadSettings;
 pub use report::Invalid;
 pub use schema::json_schema;
 
@@ -39,7 +46,7 @@ pub struct Config {
     /// Where proxies ask.
     #[serde(default)]
     pub listen: Listen,
-    /// Where operators and probes ask: `/livez`, `/readyz` and `grpc.health.v1`. Never reachable through the proxy.
+    /// Where operators and probes ask: `/livez`, `/readyz`, `/reload` and `grpc.health.v1`. Never reachable through the proxy.
     /// Default: `127.0.0.1:9192`
     #[serde(default = "default_admin")]
     #[schemars(extend("format" = schema::ADDRESS))]
@@ -66,20 +73,39 @@ pub struct Config {
     /// How long requests in flight may take to finish at shutdown, in seconds. Default: 10
     #[serde(default = "default_drain_seconds")]
     pub drain_seconds: u64,
+    /// How changes of this file, and of all files and folders that it names, come into force while the server runs.
+    #[serde(default)]
+    pub reload: ReloadSettings,
     /// What decides.
     #[serde(flatten)]
     pub settings: Settings,
 }
 
-/// Files with entity types and policies. Paths are relative to the configuration file; a folder stands for all
-/// `*.cedarschema` or `*.cedar` files in it.
+/// Files with entity types, policies and data. Paths are relative to the configuration file; a folder stands for all
+/// files of the kind in it: `*.cedarschema`, `*.cedar`, `*.links.yaml`, `*.entities.yaml` (or `.yml`, or `.json`).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyFiles {
     /// Entity types in Cedar's schema syntax. Actions and context are generated from the routes.
     pub schema: Vec<PathBuf>,
-    /// Policies in Cedar's syntax.
+    /// Policies in Cedar's syntax. Templates (`?principal`, `?resource`) become policies by `links`.
     pub files: Vec<PathBuf>,
+    /// Links, YAML or JSON: lists of `{template: <@id>, principal: 'User::"main/alice"', resource: 'Workspace::"ws-alice"'}`,
+    /// each of which makes a policy of a template; `id` names it in decisions.
+    #[serde(default)]
+    pub links: Vec<PathBuf>,
+    /// Entities in Cedar's JSON form (`uid`, `attrs`, `parents`, `tags`), YAML or JSON: groups of groups, owners, and whatever
+    /// else policies ask for and neither tokens nor paths say.
+    #[serde(default)]
+    pub entities: Vec<PathBuf>,
+    /// How policies are evaluated. Default: `sliced`
+    #[serde(default)]
+    pub engine: Backend,
+    /// One in how many decisions of the engine `sliced` is asked again of Cedar's `Authorizer`, over all policies; 0 for none.
+    /// A difference is a bug: it is logged as an error, shown in `/readyz?verbose`, and the answer is no. With more than
+    /// 1000 policies the answer does not wait for the check. Default: 10000
+    #[serde(default = "default_self_check_every")]
+    pub self_check_every: u64,
 }
 
 /// Candidate policies. Whatever is not said here is as in `policies`.
@@ -91,9 +117,37 @@ pub struct ShadowSettings {
     /// Entity types in place of `policies.schema`.
     #[serde(default)]
     pub schema: Option<Vec<PathBuf>>,
+    /// Links in place of `policies.links`.
+    #[serde(default)]
+    pub links: Option<Vec<PathBuf>>,
+    /// Entities in place of `policies.entities`.
+    #[serde(default)]
+    pub entities: Option<Vec<PathBuf>>,
     /// The share of decisions that they are asked about, from 0 to 1. Default: 1
     #[serde(default)]
     pub sample: Sample,
+}
+
+impl PolicyFiles {
+    fn named(&self) -> Named<'_> {
+        Named {
+            files: &self.files,
+            schema: Some(&self.schema),
+            links: Some(&self.links),
+            entities: Some(&self.entities),
+        }
+    }
+}
+
+impl ShadowSettings {
+    fn named(&self) -> Named<'_> {
+        Named {
+            files: &self.files,
+            schema: self.schema.as_deref(),
+            links: self.links.as_deref(),
+            entities: self.entities.as_deref(),
+        }
+    }
 }
 
 /// A sink for decision records: one JSON object a line.
@@ -128,6 +182,10 @@ pub struct Limits {
 
 fn default_admin() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9192))
+}
+
+fn default_self_check_every() -> u64 {
+    EngineSettings::default().self_check_every
 }
 
 fn default_drain_seconds() -> u64 {
@@ -172,18 +230,22 @@ pub struct Loaded {
 /// # Errors
 /// Every problem of the file and of the policy and schema files it names, ready to be shown.
 pub fn load(path: &Path) -> Result<Loaded, Invalid> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => load_text(
-            &path.display().to_string(),
-            &text,
-            path.parent().unwrap_or(Path::new(".")),
-        ),
+    load_noting(path).0
+}
+
+/// The same, with what was read for it, whether that is a configuration or not.
+pub fn load_noting(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
+    let reader = Reader::default();
+    let name = path.display().to_string();
+    let loaded = match reader.text(path) {
+        Ok(text) => read_all(&name, &text, path.parent().unwrap_or(Path::new(".")), &reader),
         Err(error) => Err(Invalid::unreadable(
-            &path.display().to_string(),
+            &name,
             &error.to_string(),
             "name the file with --config FILE",
         )),
-    }
+    };
+    (loaded, reader.reads())
 }
 
 /// The same for a text that was read already; `name` is for messages, relative paths begin at `folder`.
@@ -191,20 +253,38 @@ pub fn load(path: &Path) -> Result<Loaded, Invalid> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invalid> {
+    read_all(name, text, folder, &Reader::default())
+}
+
+fn read_all(name: &str, text: &str, folder: &Path, reader: &Reader) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, mut problems) = read_settings(document, folder)?;
+    let (document, config, mut problems) = read_settings(document, folder, reader)?;
     let before = problems.len();
-    let mut read = |key, extension, paths| read_files(key, extension, paths, folder, &mut problems);
-    let schema = read("/policies/schema", "cedarschema", &config.policies.schema);
-    let policies = read("/policies/files", "cedar", &config.policies.files);
-    let candidate = config.shadow.as_ref().map(|shadow| Sources {
-        schema: match &shadow.schema {
-            Some(paths) => read("/shadow/schema", "cedarschema", paths),
-            None => schema.clone(),
-        },
-        policies: read("/shadow/files", "cedar", &shadow.files),
-    });
-    let sources = Sources { schema, policies };
+    let named = config.policies.named();
+    let sources = files::sources(
+        "/policies",
+        &named,
+        &Sources::default(),
+        (folder, reader),
+        &mut problems,
+    )?;
+    let candidate = match &config.shadow {
+        Some(shadow) => Some(files::sources(
+            "/shadow",
+            &shadow.named(),
+            &sources,
+            (folder, reader),
+            &mut problems,
+        )?),
+        None => None,
+    };
+    if config.reload.run_tests {
+        // Read where they are run; here only so that a change of them is noticed.
+        let suites = reader.list(&folder.join(crate::policy_tests::SUITES), &[".yaml", ".yml"]);
+        for suite in suites.into_iter().flatten() {
+            let _ = reader.text(&suite);
+        }
+    }
     let unread = problems.split_off(before);
     if !unread.is_empty() || document.references().failed_near("/policies") {
         // What the missing file would have declared must not be reported as well.
@@ -224,7 +304,7 @@ pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invali
 /// As [`load`].
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, problems) = read_settings(document, Path::new(""))?;
+    let (document, config, problems) = read_settings(document, Path::new(""), &Reader::default())?;
     compile(document, config, sources, None, problems)
 }
 
@@ -232,8 +312,9 @@ pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loa
 fn read_settings(
     mut document: yaml::Document,
     folder: &Path,
+    reader: &Reader,
 ) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
-    let mut problems = document.resolve(folder, &|name| std::env::var(name));
+    let mut problems = document.resolve(folder, &|name| std::env::var(name), reader);
     let mut known = document.value().clone();
     schema::convert(&mut known, document.references().replaced());
     for problem in schema::check(&known) {
@@ -276,33 +357,26 @@ fn remove(value: &mut serde_json::Value, pointer: &str) {
 
 fn compile(
     document: yaml::Document,
-    config: Config,
+    mut config: Config,
     sources: Sources,
-    candidate: Option<Sources>,
+    candidate_sources: Option<Sources>,
     mut problems: Vec<Problem>,
 ) -> Result<Loaded, Invalid> {
-    check_listeners(&config.listen, &mut problems);
-    let rules = Rules::compile(&config.settings, &sources);
-    let shadow = config.shadow.as_ref().zip(candidate.as_ref());
-    let shadow = shadow.map(|(shadow, sources)| (shadow.sample, Rules::compile(&config.settings, sources)));
-    let all = Sources::all([Some(sources), candidate].into_iter().flatten());
-    let (mut found, rules) = match rules {
-        Ok((rules, advice)) => (advice, Some(rules)),
-        Err(found) => (found, None),
+    config.settings.engine = EngineSettings {
+        backend: config.policies.engine,
+        self_check_every: config.policies.self_check_every,
     };
-    let candidate = match shadow {
+    check_listeners(&config.listen, &mut problems);
+    let (rules, mut found) = compiled(Rules::compile(&config.settings, &sources));
+    let candidate = match config.shadow.as_ref().zip(candidate_sources.as_ref()) {
         None => Ok(None),
-        Some((sample, compiled)) => {
-            let (more, rules) = match compiled {
-                Ok((rules, advice)) => (advice, Some(rules)),
-                Err(found) => (found, None),
-            };
+        Some((shadow, sources)) => {
+            let (rules, more) = compiled(Rules::compile(&config.settings, sources));
             // What is wrong with the settings is wrong for both.
-            let more: Vec<Problem> = more
-                .into_iter()
-                .filter(|problem| !found.contains(problem))
-                .collect();
-            found.extend(more);
+            let known = std::mem::take(&mut found);
+            found.extend(more.into_iter().filter(|problem| !known.contains(problem)));
+            found.splice(0..0, known);
+            let sample = shadow.sample;
             let candidate = rules.map(|rules| Candidate {
                 rules: Arc::new(rules),
                 sample,
@@ -310,6 +384,7 @@ fn compile(
             candidate.map(Some).ok_or(())
         }
     };
+    let all = Sources::all([Some(sources), candidate_sources].into_iter().flatten());
     match (rules, candidate) {
         (Some(rules), Ok(candidate)) if problems.is_empty() => Ok(Loaded {
             config,
@@ -327,62 +402,12 @@ fn compile(
     }
 }
 
-fn read_files(
-    key: &str,
-    extension: &str,
-    paths: &[PathBuf],
-    folder: &Path,
-    problems: &mut Vec<Problem>,
-) -> Vec<SourceFile> {
-    let mut files = Vec::new();
-    for (index, path) in paths.iter().enumerate() {
-        let full = folder.join(path);
-        let pointer = format!("{key}/{index}");
-        let named = match list(&full, extension) {
-            Ok(named) => named,
-            Err(error) => {
-                problems.push(Problem::setting(
-                    pointer,
-                    format!("cannot read {}: {error}", full.display()),
-                    "paths are relative to the folder of the configuration file",
-                ));
-                continue;
-            }
-        };
-        if named.is_empty() {
-            let message = format!("there is no *.{extension} file in {}", full.display());
-            problems.push(Problem::setting(&pointer, message, ""));
-        }
-        for file in named {
-            match std::fs::read_to_string(&file) {
-                Ok(text) => files.push(SourceFile {
-                    name: file.display().to_string(),
-                    text,
-                }),
-                Err(error) => {
-                    let message = format!("cannot read {}: {error}", file.display());
-                    problems.push(Problem::setting(&pointer, message, ""));
-                }
-            }
-        }
+/// The rules, if there are any, and what was found.
+fn compiled(rules: Result<(Rules, Vec<Problem>), Vec<Problem>>) -> (Option<Rules>, Vec<Problem>) {
+    match rules {
+        Ok((rules, advice)) => (Some(rules), advice),
+        Err(found) => (None, found),
     }
-    files
-}
-
-/// The file itself, or the files of a folder with this extension, in the order of their names.
-fn list(path: &Path, extension: &str) -> std::io::Result<Vec<PathBuf>> {
-    if !path.metadata()?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in path.read_dir()? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|found| found == extension) {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

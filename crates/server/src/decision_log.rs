@@ -7,8 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use decide::policy::PolicyError;
 use decide::{Record, Recorder};
-use model::{Target, Verdict};
+use model::{Audited, Target, Verdict};
 use serde::Serialize;
 
 use crate::config::DecisionLogSettings;
@@ -141,6 +142,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     policies: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<AuditLine<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ErrorLine<'a>>,
     #[serde(flatten)]
     request: Option<RequestLine<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +156,26 @@ struct Line<'a> {
     microseconds: f64,
 }
 
+/// What the answer would have been, had it not only been audited.
+#[derive(Debug, Serialize)]
+struct AuditLine<'a> {
+    verdict: &'static str,
+    reason: &'static str,
+    status: u16,
+    policies: Vec<&'a str>,
+}
+
+/// A policy that could not be evaluated.
+#[derive(Debug, Serialize)]
+struct ErrorLine<'a> {
+    policy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    message: &'a str,
+}
+
 /// What was asked for. The query is left out: it may carry secrets.
 #[derive(Debug, Serialize)]
 struct RequestLine<'a> {
@@ -159,6 +184,17 @@ struct RequestLine<'a> {
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+}
+
+impl<'a> AuditLine<'a> {
+    fn of(audited: &'a Audited) -> Self {
+        Self {
+            verdict: "deny",
+            reason: audited.denial.reason.as_str(),
+            status: audited.denial.status,
+            policies: audited.policies.iter().map(|policy| &**policy).collect(),
+        }
+    }
 }
 
 impl<'a> Line<'a> {
@@ -200,11 +236,25 @@ impl<'a> Line<'a> {
             resource: record.resource,
             route: record.route,
             policies: decision.policies().iter().map(|policy| &**policy).collect(),
+            audit: decision.audited().map(AuditLine::of),
+            errors: record.errors.iter().map(ErrorLine::of).collect(),
             request,
             client_ip: record.client_ip,
             key_id: record.key_id,
             version: &decision.version().0,
             microseconds: (record.took.as_nanos() as f64 / 100.0).round() / 10.0,
+        }
+    }
+}
+
+impl<'a> ErrorLine<'a> {
+    fn of(error: &'a PolicyError) -> Self {
+        let place = error.place.as_ref();
+        Self {
+            policy: &error.policy,
+            file: place.map(|(file, _)| &**file),
+            line: place.map(|(_, line)| *line),
+            message: &error.message,
         }
     }
 }

@@ -12,8 +12,9 @@ use decide::{Pipeline, Recorder, Rules};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::listen::{Language, Listener, Stop};
+use crate::reload::{Origin, Reload, Trigger, warn_of_audit};
 
 /// A running server.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct House {
     listener: Listener,
     http: Vec<Listener>,
     admin: Admin,
+    reload: Option<Reload>,
     stop: watch::Sender<Stop>,
     grace: Duration,
     drain: Duration,
@@ -39,6 +41,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no thread for reloading.
+    #[error("no thread: {0}")]
+    Thread(io::Error),
     /// The rules do not fit together.
     #[error("the issuers cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Issuers(Vec<Problem>),
@@ -55,6 +60,28 @@ impl House {
         rules: Arc<Rules>,
         recorder: Box<dyn Recorder>,
     ) -> Result<Self, StartError> {
+        Self::start_with(config, rules, recorder, None).await
+    }
+
+    /// The same, and puts changes of the files that all this came from in force.
+    ///
+    /// # Errors
+    /// As [`House::start`].
+    pub async fn start_reloading(
+        loaded: Loaded,
+        origin: Origin,
+        recorder: Box<dyn Recorder>,
+    ) -> Result<Self, StartError> {
+        Self::start_with(&loaded.config, loaded.rules, recorder, Some(origin)).await
+    }
+
+    async fn start_with(
+        config: &Config,
+        rules: Arc<Rules>,
+        recorder: Box<dyn Recorder>,
+        origin: Option<Origin>,
+    ) -> Result<Self, StartError> {
+        warn_of_audit(&rules);
         let pipeline = Arc::new(
             Pipeline::start(rules, recorder, &tokio::runtime::Handle::current())
                 .map_err(StartError::Issuers)?,
@@ -67,9 +94,19 @@ impl House {
                 source,
             }
         };
-        let admin = Admin::start(config.admin, Arc::clone(&pipeline), stopped.clone())
-            .await
-            .map_err(failed(config.admin, "admin"))?;
+        let reload = origin.map(|origin| {
+            Reload::start(origin, config, Arc::downgrade(&pipeline), stopped.clone())
+                .map_err(StartError::Thread)
+        });
+        let reload = reload.transpose()?;
+        let admin = Admin::start(
+            config.admin,
+            Arc::clone(&pipeline),
+            reload.clone(),
+            stopped.clone(),
+        )
+        .await
+        .map_err(failed(config.admin, "admin"))?;
         let threads = config
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
@@ -100,6 +137,7 @@ impl House {
             listener,
             http,
             admin,
+            reload,
             stop,
             grace: Duration::from_secs(config.grace_seconds),
             drain: Duration::from_secs(config.drain_seconds),
@@ -121,10 +159,20 @@ impl House {
         self.admin.address()
     }
 
+    /// Looks at the files now, as after SIGHUP, and puts changes in force.
+    pub fn reload(&self) {
+        if let Some(reload) = &self.reload {
+            reload.ask(Trigger::Hangup);
+        }
+    }
+
     /// Says "not ready", goes on for the grace period, takes no new connections, lets what is in flight finish, and
     /// ends. Nothing of the rules and of the recorder is in use afterwards.
     pub async fn stop(self) {
         self.stop.send_replace(Stop::Leaving);
+        if let Some(reload) = &self.reload {
+            reload.stop();
+        }
         tokio::time::sleep(self.grace).await;
         self.stop.send_replace(Stop::Drain(self.drain));
         self.listener.finished().await;

@@ -11,3 +11,4 @@ pub mod demo;
 pub mod house;
 mod listen;
 pub mod policy_tests;
+pub mod reload;

@@ -23,8 +23,10 @@ use read::Reader;
 
 /// The name of the configuration of a pack.
 const CONFIGURATION: &str = "portcullis.yaml";
+/// Folders that are full of what nobody wrote.
+const BUILT: [&str; 2] = ["target", "node_modules"];
 /// The folder of its suites.
-const SUITES: &str = "tests";
+pub(crate) const SUITES: &str = "tests";
 
 /// A configuration with its suites, ready to run.
 #[derive(Debug)]
@@ -55,8 +57,8 @@ pub fn problems(loaded: &Loaded) -> Vec<String> {
     failed.collect()
 }
 
-/// The configurations in and below `folder`, in the order of their names; or the file itself. Hidden folders and links to
-/// folders are not looked into.
+/// The configurations in and below `folder`, in the order of their names; or the file itself. Hidden folders, those of what
+/// is built, and links to folders are not looked into.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -74,8 +76,10 @@ pub(crate) fn packs(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         }
         for entry in folder.read_dir()? {
             let entry = entry?;
-            let hidden = entry.file_name().to_string_lossy().starts_with('.');
-            if entry.file_type()?.is_dir() && !hidden {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let passed_over = name.starts_with('.') || BUILT.contains(&&*name);
+            if entry.file_type()?.is_dir() && !passed_over {
                 folders.push(entry.path());
             }
         }

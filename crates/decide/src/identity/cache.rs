@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use super::Verified;
 
 /// Longest life of an entry, by the monotonic clock.
-const MAX_AGE: Duration = Duration::from_secs(300);
+pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
 /// What an entry takes beside what it copies from the token: the structures, and what the caller derives.
 const ENTRY_BYTES: usize = 2048;
 /// What a text takes beside its characters.
@@ -54,8 +54,14 @@ impl Digest {
     }
 }
 
-/// The verified tokens with their sizes.
+/// The verified tokens with their sizes. Clones share them.
 pub(super) struct TokenCache<D>(Cache<Digest, Entry<D>>);
+
+impl<D> Clone for TokenCache<D> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 struct Entry<D> {
     verified: Arc<Verified<D>>,

@@ -25,7 +25,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(4);
 
 /// Where the keys of one issuer are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
     /// The issuer, exactly as configured.
     pub(super) issuer: String,
@@ -34,7 +34,7 @@ pub(super) struct Source {
 }
 
 /// Where keys are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// Where the issuer's discovery document says.
     Discovery,

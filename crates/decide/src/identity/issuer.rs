@@ -1,12 +1,12 @@
 //! One issuer as a verifier: is this token mine, and if so, is it good?
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use model::{Principal, PrincipalKind};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
-use tokio::runtime::Handle;
 
 use super::actor::{self, ClientActs};
 use super::algorithm::Algorithm;
@@ -14,6 +14,7 @@ use super::awaited::Awaited;
 use super::claims::{Claims, Demands, MAX_ENTRIES, Registered, fault, has_expired, unix_seconds};
 use super::credentials::Place;
 use super::fetch::{self, Source};
+use super::fetching::Fetching;
 use super::jwks::KeySet;
 use super::jws::{self, Jws};
 use super::keys::IssuerKeys;
@@ -54,7 +55,7 @@ pub(super) struct Issuer {
     /// Short name.
     pub(super) name: String,
     /// Its keys.
-    pub(super) keys: IssuerKeys,
+    pub(super) keys: Arc<IssuerKeys>,
     /// Where its tokens may be.
     pub(super) places: Vec<Place>,
     url: String,
@@ -114,7 +115,7 @@ enum RoleTrust {
 
 impl Issuer {
     /// An issuer by its (validated) settings; fetching begins at once.
-    pub(super) fn new(settings: &IssuerSettings, fetching: &Handle) -> Self {
+    pub(super) fn new(settings: &IssuerSettings, fetching: &Fetching<'_>) -> Self {
         let place = match (settings.jwks_uris(), &settings.jwks_file) {
             (Some(urls), _) => fetch::Place::Urls(urls),
             (None, Some(path)) => fetch::Place::File(path.clone()),
@@ -125,15 +126,19 @@ impl Issuer {
                 issuer: settings.issuer.clone(),
                 place,
             };
-            IssuerKeys::start(&settings.name, source, settings.pace(), fetching)
+            fetching.keys(&settings.name, source, settings.pace())
         } else {
             let secrets = settings.hmac_secrets.iter().map(|s| s.expose_secret().as_bytes());
-            IssuerKeys::fixed(&settings.name, KeySet::shared(secrets, &settings.algorithms()))
+            Arc::new(IssuerKeys::fixed(
+                &settings.name,
+                KeySet::shared(secrets, &settings.algorithms()),
+            ))
         };
         Self::with_keys(settings, keys)
     }
 
-    pub(super) fn with_keys(settings: &IssuerSettings, keys: IssuerKeys) -> Self {
+    pub(super) fn with_keys(settings: &IssuerSettings, keys: impl Into<Arc<IssuerKeys>>) -> Self {
+        let keys = keys.into();
         let any = match settings.profile {
             Profile::Keycloak | Profile::Oidc | Profile::Backstage => None,
             Profile::Wlcg => Some(wlcg::ANY_AUDIENCE),

@@ -17,7 +17,7 @@ use super::fetch::{self, FetchFailure, Source};
 use super::jwks::{JwksRefusal, KeySet, Skipped};
 
 /// How often keys are fetched and for how long they last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
     /// From one fetch to the next when all is well.
     pub(super) refresh: Duration,
@@ -48,6 +48,18 @@ pub(super) struct IssuerKeys {
     pace: Pace,
     /// None for keys that never change.
     task: Option<AbortHandle>,
+    /// Whose they are and where they come from; `None` for keys out of the configuration.
+    origin: Option<(String, Source)>,
+    since: Since,
+}
+
+/// Since when keys are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Since the server started.
+    Start,
+    /// Since a change of the settings, while the server was answering.
+    Change,
 }
 
 #[derive(Debug)]
@@ -103,8 +115,9 @@ impl KeysWanted {
 
 impl IssuerKeys {
     /// Starts fetching at once, on the runtime `fetching`.
-    pub(super) fn start(name: &str, source: Source, pace: Pace, fetching: &Handle) -> Self {
+    pub(super) fn start(name: &str, source: Source, pace: Pace, since: Since, fetching: &Handle) -> Self {
         let (shared, wanted) = Shared::new(Phase::Fetching);
+        let origin = Some((name.to_owned(), source.clone()));
         let task = Task {
             name: name.to_owned(),
             source,
@@ -117,6 +130,8 @@ impl IssuerKeys {
             wanted,
             pace,
             task: Some(fetching.spawn(task.run()).abort_handle()),
+            origin,
+            since,
         }
     }
 
@@ -135,7 +150,20 @@ impl IssuerKeys {
                 patience: Duration::ZERO,
             },
             task: None,
+            origin: None,
+            since: Since::Start,
         }
+    }
+
+    /// True if they are fetched for that name, from there and at that pace.
+    pub(super) fn are_from(&self, name: &str, source: &Source, pace: Pace) -> bool {
+        let same = |(whose, from): &(String, Source)| whose == name && from == source;
+        self.pace == pace && self.origin.as_ref().is_some_and(same)
+    }
+
+    /// False for keys that were asked for while the server was answering, and have not come yet.
+    pub(super) fn were_ever_needed(&self) -> bool {
+        self.since == Since::Start || self.load().is_some()
     }
 
     /// The keys, unless there are none or they are too old.

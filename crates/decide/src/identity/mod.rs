@@ -21,6 +21,8 @@ mod credentials;
 mod ed25519;
 mod entitlement;
 mod fetch;
+mod fetching;
+mod fingerprint;
 mod inspect;
 mod introspection;
 mod issuer;
@@ -43,13 +45,14 @@ mod wlcg;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use model::{Headers, Principal};
 use tokio::runtime::Handle;
 
 use self::cache::{Digest, TokenCache};
 use self::credentials::{Place, Presented};
+use self::fetching::Fetching;
 use self::issuer::Proven;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
@@ -74,11 +77,15 @@ pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// All verifiers, their keys, and the tokens verified lately. `D` is what the caller derives once per verified token.
 pub struct Identity<D> {
-    verifiers: Vec<Verifier>,
+    verifiers: Arc<[Verifier]>,
     /// Every place in which some verifier's credentials may be.
     places: Vec<Place>,
     verified: TokenCache<D>,
     derive: Box<dyn Fn(&Principal) -> D + Send + Sync>,
+    /// Tells what was derived by this identity from what one before it derived.
+    generation: u64,
+    /// Of the settings that the verifiers were made with.
+    fingerprint: Option<Digest>,
 }
 
 /// Who is asking.
@@ -97,9 +104,13 @@ pub enum Identified<D> {
 /// A verified token: the proof, and what was derived from it.
 #[derive(Debug)]
 pub struct Verified<D> {
-    proven: Proven,
+    proven: Arc<Proven>,
     verifier: usize,
     derived: D,
+    /// The generation of the identity that derived it.
+    generation: u64,
+    /// When it was verified.
+    at: Instant,
 }
 
 /// How an issuer's keys are.
@@ -109,6 +120,9 @@ pub struct IssuerStatus {
     pub name: String,
     /// True if there are keys and they are not too old: its tokens can be verified.
     pub ready: bool,
+    /// False for an issuer that was added while the server was answering and whose keys have not come yet: everybody else is
+    /// served without it.
+    pub needed: bool,
     /// How long ago the keys were fetched, usable or not.
     pub age: Option<Duration>,
     /// How many keys can be used.
@@ -129,12 +143,44 @@ impl<D: Send + Sync + 'static> Identity<D> {
         fetching: &Handle,
         derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
     ) -> Result<Self, Vec<Problem>> {
-        let problems = validate(settings);
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
-            return Err(problems);
+        check(settings)?;
+        let verifiers = Verifier::all(settings, &Fetching::anew(fetching));
+        Ok(Self {
+            fingerprint: Some(settings.fingerprint()),
+            ..Self::with_verifiers(verifiers, cache_bytes, derive)
+        })
+    }
+
+    /// The identity that comes after this one. Keys, and answers about opaque tokens, are kept where their settings are the
+    /// same; what is new begins to be fetched. If all settings are the same, tokens stay verified, and only what is derived
+    /// from them is derived again.
+    ///
+    /// # Errors
+    /// As [`Identity::new`].
+    pub fn successor(
+        &self,
+        settings: &IdentitySettings,
+        cache_bytes: u64,
+        fetching: &Handle,
+        derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
+    ) -> Result<Self, Vec<Problem>> {
+        check(settings)?;
+        let fingerprint = Some(settings.fingerprint());
+        if self.fingerprint == fingerprint {
+            return Ok(Self {
+                verifiers: Arc::clone(&self.verifiers),
+                places: self.places.clone(),
+                verified: self.verified.clone(),
+                derive: Box::new(derive),
+                generation: self.generation + 1,
+                fingerprint,
+            });
         }
-        let verifiers = Verifier::all(settings, fetching);
-        Ok(Self::with_verifiers(verifiers, cache_bytes, derive))
+        let verifiers = Verifier::all(settings, &Fetching::after(&self.verifiers, fetching));
+        Ok(Self {
+            fingerprint,
+            ..Self::with_verifiers(verifiers, cache_bytes, derive)
+        })
     }
 
     /// Nobody's identity: for questions that people ask, where nothing is fetched and no token is verified.
@@ -154,10 +200,12 @@ impl<D: Send + Sync + 'static> Identity<D> {
             }
         }
         Self {
-            verifiers,
+            verifiers: verifiers.into(),
             places,
             verified: TokenCache::new(cache_bytes),
             derive: Box::new(derive),
+            generation: 0,
+            fingerprint: None,
         }
     }
 
@@ -221,9 +269,35 @@ impl<D: Send + Sync + 'static> Identity<D> {
             .get(&digest)
             .filter(|verified| self.still_holds(verified, presented.place, now));
         match cached {
-            Some(verified) => Look::Final(Identified::Verified(verified)),
+            Some(verified) if verified.generation == self.generation => {
+                Look::Final(Identified::Verified(verified))
+            }
+            // It was verified with the same settings, and what was derived from it was derived by other rules.
+            Some(verified) => {
+                let proven = Arc::clone(&verified.proven);
+                let again = self.keep(presented, digest, (proven, verified.verifier, verified.at));
+                Look::Final(Identified::Verified(again))
+            }
             None => self.verify(presented, digest, now, waited),
         }
+    }
+
+    /// Derives what is to be derived from what was proven to a verifier at some time, and keeps it all.
+    fn keep(
+        &self,
+        presented: &Presented<'_, '_>,
+        digest: Digest,
+        (proven, verifier, at): (Arc<Proven>, usize, Instant),
+    ) -> Arc<Verified<D>> {
+        let verified = Arc::new(Verified {
+            derived: (self.derive)(&proven.principal),
+            proven,
+            verifier,
+            generation: self.generation,
+            at,
+        });
+        self.verified.put(digest, &presented.token, &verified);
+        verified
     }
 
     /// Asks every verifier; the first that knows the token decides.
@@ -258,14 +332,8 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     return Look::NotYet(Refused { reason, issuer }, wanted);
                 }
                 Answer::Verified(proven) => {
-                    let derived = (self.derive)(&proven.principal);
-                    let verified = Arc::new(Verified {
-                        proven: *proven,
-                        verifier: index,
-                        derived,
-                    });
-                    self.verified.put(digest, &presented.token, &verified);
-                    return Look::Final(Identified::Verified(verified));
+                    let proven = (Arc::new(*proven), index, Instant::now());
+                    return Look::Final(Identified::Verified(self.keep(presented, digest, proven)));
                 }
             }
         }
@@ -291,8 +359,11 @@ impl<D: Send + Sync + 'static> Identity<D> {
     }
 
     /// True while a verdict from the cache still counts: in no other place than before, never beyond `exp`, never after a
-    /// change of keys.
+    /// change of keys, and never for long, however often something was derived anew.
     fn still_holds(&self, verified: &Verified<D>, place: Option<&Place>, now: SystemTime) -> bool {
+        if verified.at.elapsed() >= cache::MAX_AGE {
+            return false;
+        }
         let now = claims::unix_seconds(now);
         self.verifiers
             .get(verified.verifier)
@@ -357,11 +428,22 @@ impl<D> Look<D> {
     }
 }
 
+/// # Errors
+/// All problems, if one of them is an error.
+fn check(settings: &IdentitySettings) -> Result<(), Vec<Problem>> {
+    let problems = validate(settings);
+    match problems.iter().any(|problem| problem.severity == Severity::Error) {
+        true => Err(problems),
+        false => Ok(()),
+    }
+}
+
 fn status(name: String, keys: &IssuerKeys) -> IssuerStatus {
     let current = keys.current();
     IssuerStatus {
         name,
         ready: current.as_ref().is_some_and(|current| current.keys.len() > 0),
+        needed: keys.were_ever_needed(),
         age: keys.age(),
         keys: current.map_or(0, |current| current.keys.len()),
         last_failure: keys.last_failure().map(|failure| failure.to_string()),

@@ -49,7 +49,7 @@ fn of(settings: Value) -> Ours {
     let issuers = settings.issuers.iter().map(|issuer| match issuer.name.as_str() {
         "a" => published(issuer, &jwks_a()),
         "b" => published(issuer, &jwks_b()),
-        _ => Verifier::Issuer(Box::new(Issuer::new(issuer, runtime().handle()))),
+        _ => Verifier::Issuer(Box::new(Issuer::new(issuer, &Fetching::anew(runtime().handle())))),
     });
     let verifiers = statics.chain(issuers).collect();
     Identity::with_verifiers(verifiers, DEFAULT_CACHE_BYTES, |who| who.id.clone())

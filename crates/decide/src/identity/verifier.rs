@@ -3,16 +3,17 @@
 //! Each answers that a credential is not theirs, that it is good, or that it is theirs and bad; the last two end the walk.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::runtime::Handle;
 
 use super::awaited::Awaited;
 use super::backstage::{self, BackstageSettings, External};
 use super::cache::Digest;
 use super::credentials::{Place, Presented};
+use super::fetching::Fetching;
 use super::introspection::{self, IntrospectionSettings, Introspector};
 use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
@@ -102,7 +103,7 @@ pub(super) enum Verifier {
     /// A caller from outside of Backstage.
     External(Box<External>),
     /// An endpoint that knows opaque tokens.
-    Introspection(Box<Introspector>),
+    Introspection(Arc<Introspector>),
 }
 
 impl Question<'_> {
@@ -121,7 +122,7 @@ impl Question<'_> {
 
 impl Verifier {
     /// Everybody, in the order in which they are asked; fetching of keys begins at once.
-    pub(super) fn all(settings: &IdentitySettings, fetching: &Handle) -> Vec<Self> {
+    pub(super) fn all(settings: &IdentitySettings, fetching: &Fetching<'_>) -> Vec<Self> {
         let statics = settings.static_tokens.iter().map(|settings| {
             let (tokens, proofs) = StaticTokens::new(settings);
             Self::Static(tokens, proofs)
@@ -143,7 +144,7 @@ impl Verifier {
         let endpoints = settings
             .introspection
             .iter()
-            .map(|settings| Self::Introspection(Box::new(Introspector::start(settings, fetching))));
+            .map(|settings| Self::Introspection(fetching.endpoint(settings)));
         statics.chain(issuers).chain(externals).chain(endpoints).collect()
     }
 
@@ -202,9 +203,19 @@ impl Verifier {
 
     /// The keys that it fetches, if it does, and how reports name them.
     pub(super) fn keys(&self) -> Option<(String, &IssuerKeys)> {
+        let keys = self.shared_keys()?;
+        let name = match self {
+            Self::External(entry) => entry.label(),
+            _ => self.name().unwrap_or_default().to_owned(),
+        };
+        Some((name, keys))
+    }
+
+    /// The same, to be shared with verifiers to come.
+    pub(super) fn shared_keys(&self) -> Option<&Arc<IssuerKeys>> {
         match self {
-            Self::Issuer(issuer) => Some((issuer.name.clone(), &issuer.keys)),
-            Self::External(entry) => entry.keys().map(|keys| (entry.label(), keys)),
+            Self::Issuer(issuer) => Some(&issuer.keys),
+            Self::External(entry) => entry.keys(),
             Self::Static(..) | Self::Introspection(_) => None,
         }
     }

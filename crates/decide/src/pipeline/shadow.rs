@@ -53,7 +53,10 @@ impl Shadow {
     pub(super) fn of(rules: &Rules) -> Option<Self> {
         let Candidate { rules, sample } = rules.candidate.as_ref()?;
         let live = Live::offline(Arc::clone(rules));
-        let expose = live.rules.policies().exposed();
+        let mut expose = live.rules.expose.clone();
+        for route in live.rules.routes.routes() {
+            expose.add(&route.expose);
+        }
         let metadata = expose.metadata.values();
         Some(Self {
             sample: *sample,
@@ -226,6 +229,9 @@ fn decided_by(live: &Live, check: &Check<'_>, asking: &Asking<'_>) -> Option<Dec
 }
 
 fn why(decision: &Decision) -> String {
+    if let Some(audited) = decision.audited() {
+        return audited.denial.log.clone();
+    }
     match decision.verdict() {
         Verdict::Allow(_) => format!("permitted by {}", decision.policies().join(", ")),
         Verdict::Deny(denial) => denial.log.clone(),

@@ -8,15 +8,19 @@ use model::{
 };
 
 use super::*;
-use crate::policy::{SourceFile, Sources};
+use crate::policy::{Backend, EngineSettings, SourceFile, Sources};
 use crate::routes::RouteSettings;
 use crate::settings::Settings;
 
+mod audit;
 mod backstage;
+mod data;
+mod evaluation;
 mod login;
+mod replace;
 mod tokens;
 
-/// Keeps of each record: verdict, reason, policies, who, and the reason in words.
+/// Keeps of each record: verdict, reason, policies, who, the reason in words, and what failed.
 #[derive(Clone, Default)]
 struct Records(Arc<Mutex<Vec<String>>>);
 
@@ -25,7 +29,12 @@ impl Recorder for Records {
         let who = record
             .principal
             .map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        let line = format!("{} {} {}", record.decision.reason(), who, record.why());
+        let mut line = format!("{} {} {}", record.decision.reason(), who, record.why());
+        for error in record.errors {
+            let place = error.place.as_ref();
+            let place = place.map(|(file, line)| format!("{file}:{line}"));
+            line += &format!("; {place:?} {}: {}", error.policy, error.message);
+        }
         self.0.lock().unwrap().push(line);
     }
 }
@@ -38,10 +47,14 @@ const SCHEMA: &str = "entity Group; entity User in [Group] = { subject: String, 
 struct Stage {
     pipeline: Pipeline,
     records: Records,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 fn stage(policies: &str, settings: Settings) -> Stage {
+    start(rules(policies, settings))
+}
+
+fn rules(policies: &str, settings: Settings) -> Rules {
     let file = |name: &str, text: &str| SourceFile {
         name: name.to_owned(),
         text: text.to_owned(),
@@ -49,6 +62,7 @@ fn stage(policies: &str, settings: Settings) -> Stage {
     let sources = Sources {
         schema: vec![file("test.cedarschema", SCHEMA)],
         policies: vec![file("test.cedar", policies)],
+        ..Sources::default()
     };
     let route: RouteSettings = serde_json::from_value(serde_json::json!({
         "path": "/pages/{page}", "methods": ["GET", "POST"],
@@ -60,7 +74,11 @@ fn stage(policies: &str, settings: Settings) -> Stage {
         actions: crate::settings::default_actions(),
         ..settings
     };
-    let (rules, _) = Rules::compile(&settings, &sources).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let compiled = Rules::compile(&settings, &sources);
+    compiled.unwrap_or_else(|problems| panic!("{problems:#?}")).0
+}
+
+fn start(rules: Rules) -> Stage {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -70,7 +88,7 @@ fn stage(policies: &str, settings: Settings) -> Stage {
     Stage {
         pipeline,
         records,
-        _runtime: runtime,
+        runtime,
     }
 }
 
@@ -132,6 +150,16 @@ fn told(decision: &Decision) -> (u16, Reason, String) {
     }
 }
 
+fn evaluated(backend: Backend, self_check_every: u64) -> Settings {
+    Settings {
+        engine: EngineSettings {
+            backend,
+            self_check_every,
+        },
+        ..Settings::default()
+    }
+}
+
 const PERMIT_ALL: &str = "@id(\"all\") permit(principal, action, resource);";
 /// Overflows for every page but "one": not a type error, so the validator lets it pass.
 const OVERFLOW: &str = "when { (if resource.name == \"one\" then 1 else 9223372036854775807) + 1 > 0 }";
@@ -183,14 +211,16 @@ fn policies_decide_and_doubt_is_a_denial() {
             (200, Reason::Permitted, ""),
         ),
     ] {
-        let stage = stage(&policies, Settings::default());
-        let decision = stage.ask("GET", &format!("/pages/{page}"), &[]);
-        let (status, reason, caller) = told(&decision);
-        assert_eq!(
-            (status, reason, caller.as_str()),
-            expected,
-            "{policies} for {page}"
-        );
+        for backend in [Backend::Sliced, Backend::Authorizer] {
+            let stage = stage(&policies, evaluated(backend, 0));
+            let decision = stage.ask("GET", &format!("/pages/{page}"), &[]);
+            let (status, reason, caller) = told(&decision);
+            assert_eq!(
+                (status, reason, caller.as_str()),
+                expected,
+                "{policies} for {page}, {backend:?}"
+            );
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use model::{Check, HttpRequest, PrincipalKind, Reason, Target, TcpConnection};
 
 use super::answer::{Stop, denial_of, internal};
@@ -85,27 +84,11 @@ impl Live {
             }
         };
         let template = &route.resource;
-        let uid = |kind: &EntityTypeName, id: &str| {
-            EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
-        };
-        let ancestors: HashSet<EntityUid> = template
-            .ancestors
-            .iter()
-            .map(|(kind, id)| uid(kind, &id.fill(value)))
-            .collect();
-        let attributes = template
-            .attributes
-            .iter()
-            .map(|(name, text)| (name.to_string(), text.fill(value).into_owned()));
-        let resource = ResourceEntity::new(
-            uid(&template.kind, &template.id.fill(value)),
-            attributes,
-            ancestors,
-        );
+        let resource = template.fill(value, rules.policies.entities());
         let capability_path = route.capability_path.as_ref();
         let shown = rules.identity_headers.need_resource();
         let shown = template.attributes.iter().filter(|_| shown);
-        let shown = shown.map(|(name, text)| (&**name, text.fill(value).into_owned()));
+        let shown = shown.filter_map(|(name, attribute)| Some((&**name, attribute.shown(value)?)));
         Ok(What {
             attributes: shown.collect(),
             capability_path: capability_path.map(|template| template.fill(value).into_owned()),
@@ -125,7 +108,15 @@ impl Live {
             return Err(denial_of(&DenyAnswer::default(), who, Reason::NoRoute, log).into());
         };
         let resource = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id)
-            .and_then(|uid| ResourceEntity::new(uid, [], HashSet::new()))
+            .and_then(|uid| {
+                ResourceEntity::new(
+                    uid,
+                    [],
+                    HashSet::new(),
+                    Vec::new(),
+                    self.rules.policies.entities(),
+                )
+            })
             .map_err(internal)?;
         Ok(What {
             attributes: Vec::new(),

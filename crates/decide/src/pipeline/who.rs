@@ -10,6 +10,7 @@ use super::live::Live;
 use super::what::What;
 use super::{Asking, Given, Waited};
 use crate::identity::{Identified, Verified};
+use crate::policy::Judgement;
 use crate::rules::{Persona, Rules};
 
 /// The verified bearer with what the pipeline derived from it.
@@ -72,17 +73,23 @@ impl Live {
         who: &Who,
         persona: &Persona,
         what: &What<'_>,
+        judgement: &Judgement,
     ) -> Result<Arc<HeaderEdits>, Stop> {
         let headers = &self.rules.identity_headers;
-        if what.attributes.is_empty() || !headers.need_resource() {
-            return Ok(Arc::clone(&persona.edits));
+        let mut edits = Arc::clone(&persona.edits);
+        if !what.attributes.is_empty() && headers.need_resource() {
+            let nobody = Principal::anonymous();
+            let principal = who.principal().unwrap_or(&nobody);
+            let filled = headers.with_resource(&edits, principal, &what.attributes);
+            edits = filled.map(Arc::new).map_err(internal)?;
         }
-        let nobody = Principal::anonymous();
-        let principal = who.principal().unwrap_or(&nobody);
-        headers
-            .with_resource(&persona.edits, principal, &what.attributes)
-            .map(Arc::new)
-            .map_err(internal)
+        if let Judgement::Permit(permits) = judgement {
+            let more = self.rules.policies.headers_of(permits).map_err(internal)?;
+            if !more.is_empty() {
+                edits = Arc::new(edits.with(more));
+            }
+        }
+        Ok(edits)
     }
 
     /// Who asks for a TCP connection.
@@ -121,7 +128,8 @@ impl Live {
         let Some(principal) = principal else {
             return Ok(Who::Anonymous);
         };
-        let persona = Persona::new(&principal, &self.rules.identity_headers).map_err(internal)?;
+        let entities = self.rules.policies.entities();
+        let persona = Persona::new(&principal, &self.rules.identity_headers, entities).map_err(internal)?;
         Ok(Who::Known(Arc::new(Known {
             principal,
             persona,

@@ -28,13 +28,17 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub path: &'c str,
     /// The canonical path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<&'c str>,
+    /// Whether the route is open to everybody whom no policy forbids it.
+    pub public: bool,
+    /// What the route shows to policies.
+    pub expose: &'c Expose,
     /// Whose certificates are believed.
     pub client_certificates: Option<&'c ClientCertificates>,
 }
 
 /// Whom a question is about.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Asker<'q> {
+pub(crate) enum Asker<'q> {
     /// The principal itself.
     Subject,
     /// Somebody who acts for it.
@@ -45,7 +49,6 @@ pub(super) enum Asker<'q> {
 #[derive(Debug)]
 pub(super) struct ContextUse {
     mentioned: Mentioned,
-    expose: Expose,
 }
 
 /// The value of a member; `Ok(None)` when it is absent. What is there and cannot be read is an error, never absent: a
@@ -64,24 +67,20 @@ enum Mentioned {
 }
 
 impl ContextUse {
-    /// Finds out what `policies` mention.
-    pub(super) fn of(policies: &PolicySet, expose: &Expose) -> Self {
+    /// Finds out what `policies` and templates mention. What is linked mentions nothing else than its template.
+    pub(super) fn of(policies: &PolicySet) -> Self {
         let mut members = Some(BTreeSet::new());
-        for policy in policies.policies() {
-            match policy.to_json() {
+        let statics = policies.policies().filter(|policy| policy.is_static());
+        let all = statics.map(cedar_policy::Policy::to_json);
+        for json in all.chain(policies.templates().map(cedar_policy::Template::to_json)) {
+            match json {
                 Ok(json) => mentions(&json, &mut members),
                 Err(_) => members = None,
             }
         }
         Self {
             mentioned: members.map_or(Mentioned::Everything, Mentioned::Members),
-            expose: expose.clone(),
         }
-    }
-
-    /// What of requests policies may look at.
-    pub(super) fn exposed(&self) -> &Expose {
-        &self.expose
     }
 
     /// Builds the context.
@@ -122,7 +121,7 @@ impl ContextUse {
         match &at.check.target {
             Target::Http(request) => {
                 credential(principal, asker, at, &mut add);
-                self.http(request, at, &mut add);
+                Self::http(request, at, &mut add);
             }
             Target::Tcp(connection) => {
                 add("destination_port", &mut || {
@@ -140,8 +139,8 @@ impl ContextUse {
         }
     }
 
-    fn http(&self, request: &HttpRequest<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
-        let expose = &self.expose;
+    fn http(request: &HttpRequest<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
+        let expose = at.expose;
         add("method", &mut || Ok(Some(string(request.method))));
         add("scheme", &mut || Ok(Some(string(request.scheme))));
         add("host", &mut || Ok(Some(string(request.host.as_str()))));
@@ -187,6 +186,7 @@ impl ContextUse {
         });
         add("body", &mut || {
             let found = match request.body {
+                _ if expose.body.is_empty() => Vec::new(),
                 Body::Absent | Body::Whole(b"") | Body::Truncated(_) => Vec::new(),
                 Body::Whole(bytes) => body::members(bytes, &expose.body)?,
             };
@@ -352,11 +352,7 @@ mod tests {
             let expected = expected.map_or(Mentioned::Everything, |names: &[&str]| {
                 Mentioned::Members(names.iter().map(|n| (*n).to_owned()).collect())
             });
-            assert_eq!(
-                ContextUse::of(&set, &Expose::default()).mentioned,
-                expected,
-                "{policy}"
-            );
+            assert_eq!(ContextUse::of(&set).mentioned, expected, "{policy}");
         }
     }
 

@@ -5,14 +5,20 @@ use std::collections::{HashMap, HashSet};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 use model::{Actor, Principal, PrincipalKind};
 
+use super::engine::Place;
+use super::entity_data::{EntityData, Kept};
+
 /// A principal's entity, made once per verified credential.
 #[derive(Clone, Debug)]
 pub struct PrincipalEntity {
     uid: EntityUid,
     entity: Entity,
+    place: Place,
     actors: Vec<ActorEntity>,
     /// What the context says of the credential.
     principal: Principal,
+    /// Entities of files that its attributes name.
+    refers: Vec<EntityUid>,
 }
 
 /// The entity of somebody who acts for a principal: the principal of the second question.
@@ -20,17 +26,19 @@ pub struct PrincipalEntity {
 pub(crate) struct ActorEntity {
     pub(super) uid: EntityUid,
     pub(super) entity: Entity,
+    pub(super) refers: Vec<EntityUid>,
+    pub(super) place: Place,
     /// Who it is.
     pub(crate) actor: Actor,
 }
 
 impl PrincipalEntity {
     /// The entity of `principal`: attributes `subject`, `issuer`, `name`, `client`; groups as parents; the roles of
-    /// each client as a tag of the client's name.
+    /// each client as a tag of the client's name. `data` adds parents and attributes, and everything that the groups are in.
     ///
     /// # Errors
     /// Cedar's message, when it cannot be an entity.
-    pub fn new(principal: &Principal) -> Result<Self, String> {
+    pub fn new(principal: &Principal, data: &EntityData) -> Result<Self, String> {
         let uid = uid(principal.kind.as_str(), &principal.id)?;
         let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
         let mut attributes = HashMap::new();
@@ -43,24 +51,35 @@ impl PrincipalEntity {
                 }
             }
         }
+        let kept = data.get(&uid);
+        attributes.extend(kept.into_iter().flat_map(Kept::attributes));
         let groups = principal
             .groups
             .iter()
             .map(|group| self::uid("Group", &format!("{}/{group}", principal.issuer)))
             .collect::<Result<HashSet<_>, _>>()?;
+        let mut groups = data.close(groups);
+        groups.extend(kept.into_iter().flat_map(|kept| kept.ancestors().iter().cloned()));
         let tags = principal.roles.iter().map(|(client, roles)| {
             let roles = RestrictedExpression::new_set(roles.iter().map(|role| string(role)));
             (client.clone(), roles)
         });
         let entity = Entity::new_with_tags(uid.clone(), attributes, groups, tags)
             .map_err(|error| error.to_string())?;
-        let actors = principal.actors.iter().map(ActorEntity::new);
+        let actors = principal.actors.iter().map(|actor| ActorEntity::new(actor, data));
         Ok(Self {
             uid,
             entity,
+            place: Place::default(),
             actors: actors.collect::<Result<_, _>>()?,
             principal: principal.clone(),
+            refers: refers(kept),
         })
+    }
+
+    /// Entities of files that its attributes name.
+    pub(super) fn refers(&self) -> &[EntityUid] {
+        &self.refers
     }
 
     /// Those who act for the principal; each must be allowed, too.
@@ -68,12 +87,16 @@ impl PrincipalEntity {
         &self.actors
     }
 
+    pub(super) fn entity(&self) -> &Entity {
+        &self.entity
+    }
+
     pub(crate) fn uid(&self) -> &EntityUid {
         &self.uid
     }
 
-    pub(super) fn entity(&self) -> &Entity {
-        &self.entity
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn issuer(&self) -> Option<&str> {
@@ -116,21 +139,30 @@ impl PrincipalEntity {
 }
 
 impl ActorEntity {
-    fn new(actor: &Actor) -> Result<Self, String> {
+    fn new(actor: &Actor, data: &EntityData) -> Result<Self, String> {
         let uid = uid(Actor::TYPE, &actor.id)?;
+        let kept = data.get(&uid);
         let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let attributes = HashMap::from([
+        let mut attributes = HashMap::from([
             ("issuer".to_owned(), string(&actor.issuer)),
             ("client".to_owned(), string(&actor.client)),
         ]);
+        attributes.extend(kept.into_iter().flat_map(Kept::attributes));
+        let ancestors = kept.into_iter().flat_map(|kept| kept.ancestors().iter().cloned());
         let entity =
-            Entity::new(uid.clone(), attributes, HashSet::new()).map_err(|error| error.to_string())?;
+            Entity::new(uid.clone(), attributes, ancestors.collect()).map_err(|error| error.to_string())?;
         Ok(Self {
             uid,
             entity,
+            refers: refers(kept),
+            place: Place::default(),
             actor: actor.clone(),
         })
     }
+}
+
+fn refers(kept: Option<&Kept>) -> Vec<EntityUid> {
+    kept.map_or_else(Vec::new, |kept| kept.refers().to_vec())
 }
 
 fn strings<'s>(texts: impl Iterator<Item = &'s str>) -> RestrictedExpression {
@@ -142,24 +174,47 @@ fn strings<'s>(texts: impl Iterator<Item = &'s str>) -> RestrictedExpression {
 pub struct ResourceEntity {
     uid: EntityUid,
     entity: Entity,
+    /// Entities of files that its attributes name.
+    refers: Vec<EntityUid>,
 }
 
 impl ResourceEntity {
-    /// An entity with string attributes and direct ancestors.
+    /// An entity with attributes and direct ancestors. `data` adds to both, and tags; where the route and a file give the
+    /// same attribute, the route's counts.
     ///
     /// # Errors
     /// Cedar's message, when it cannot be an entity.
     pub fn new(
         uid: EntityUid,
-        attributes: impl IntoIterator<Item = (String, String)>,
+        attributes: impl IntoIterator<Item = (String, RestrictedExpression)>,
         ancestors: HashSet<EntityUid>,
+        named: Vec<EntityUid>,
+        data: &EntityData,
     ) -> Result<Self, String> {
-        let attributes = attributes
-            .into_iter()
-            .map(|(name, value)| (name, RestrictedExpression::new_string(value)))
-            .collect();
-        let entity = Entity::new(uid.clone(), attributes, ancestors).map_err(|error| error.to_string())?;
-        Ok(Self { uid, entity })
+        let mut refers = named;
+        let mut attributes: HashMap<_, _> = attributes.into_iter().collect();
+        let mut ancestors = data.close(ancestors);
+        let kept = data.get(&uid);
+        if let Some(kept) = kept {
+            refers.extend_from_slice(kept.refers());
+            if attributes.is_empty() && ancestors.is_empty() {
+                let entity = kept.entity().clone();
+                return Ok(Self { uid, entity, refers });
+            }
+            for (name, value) in kept.attributes() {
+                attributes.entry(name).or_insert(value);
+            }
+            ancestors.extend(kept.ancestors().iter().cloned());
+        }
+        let tags = kept.into_iter().flat_map(Kept::tags);
+        let entity = Entity::new_with_tags(uid.clone(), attributes, ancestors, tags)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { uid, entity, refers })
+    }
+
+    /// Entities of files that its attributes name.
+    pub(super) fn refers(&self) -> &[EntityUid] {
+        &self.refers
     }
 
     pub(crate) fn uid(&self) -> &EntityUid {
@@ -184,6 +239,7 @@ impl ResourceEntity {
 /// # Errors
 /// One message per type.
 pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)> {
+    let data = EntityData::default();
     let mut problems = Vec::new();
     for kind in PrincipalKind::ALL {
         let mut least = Principal::anonymous();
@@ -200,14 +256,15 @@ pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)>
             most.roles = vec![("client".to_owned(), vec!["role".to_owned()])];
         }
         for sample in [least, most] {
-            let checked = PrincipalEntity::new(&sample).and_then(|sample| conforms(&sample.entity, schema));
+            let checked =
+                PrincipalEntity::new(&sample, &data).and_then(|sample| conforms(&sample.entity, schema));
             if let Err(message) = checked {
                 problems.push((kind.as_str(), message));
                 break;
             }
         }
     }
-    let actor = ActorEntity::new(&Actor::new("issuer", "client"));
+    let actor = ActorEntity::new(&Actor::new("issuer", "client"), &data);
     if let Err(message) = actor.and_then(|actor| conforms(&actor.entity, schema)) {
         problems.push((Actor::TYPE, message));
     }
@@ -217,16 +274,18 @@ pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)>
 fn conforms(entity: &Entity, schema: &Schema) -> Result<(), String> {
     Entities::from_entities([entity.clone()], Some(schema))
         .map(|_| ())
-        .map_err(|error| {
-            // Cedar's outermost message says only that something does not conform.
-            let mut cause = std::error::Error::source(&error);
-            let mut message = cause.map_or_else(|| error.to_string(), ToString::to_string);
-            while let Some(inner) = cause.and_then(|cause| cause.source()) {
-                message = format!("{message}: {inner}");
-                cause = Some(inner);
-            }
-            message
-        })
+        .map_err(|error| cause_of(&error))
+}
+
+/// What Cedar finds wrong with an entity: its outermost message says only that something does not conform.
+pub(super) fn cause_of(error: &dyn std::error::Error) -> String {
+    let mut cause = error.source();
+    let mut message = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    while let Some(inner) = cause.and_then(|cause| cause.source()) {
+        message = format!("{message}: {inner}");
+        cause = Some(inner);
+    }
+    message
 }
 
 pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {

@@ -1,20 +1,26 @@
-//! Schema and policy files -> [`Policies`], with every problem found on the way.
+//! Schema, policy and data files -> [`Policies`], with every problem found on the way.
 
-use std::collections::{HashMap, HashSet};
+mod annotations;
+mod findings;
+mod links;
+mod types;
+mod validate;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{
-    Authorizer, Effect, EntityTypeName, Policy, PolicyId, PolicySet, Schema, SchemaFragment, ValidationMode,
-    ValidationWarning, Validator,
-};
-use miette::Diagnostic;
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, Template};
 
 use super::context::ContextUse;
-use super::schema::{ActionTable, CORS_PREFLIGHT, GENERATED, PRINCIPAL_TYPES};
-use super::{ForbidAnswer, Known, Policies, entities, reason};
-use crate::problem::{Problem, did_you_mean};
+use super::engine::Engine;
+use super::schema::{ActionTable, CORS_PREFLIGHT};
+use super::self_check::SelfCheck;
+use super::{DataFile, ForbidAnswer, Header, Known, Policies, entities, entity_data};
+use crate::problem::Problem;
 use crate::settings::{CorsPreflight, Settings};
-use crate::status::is_denial_status;
+use annotations::{Annotated, check_annotations};
+pub(super) use findings::{Findings, error_in};
+use validate::flatten;
 
 /// A file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +31,17 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// Schema and policy files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Everything that policies are made of, as it was read.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sources {
     /// `*.cedarschema`: entity types.
     pub schema: Vec<SourceFile>,
-    /// `*.cedar`: policies.
+    /// `*.cedar`: policies and templates.
     pub policies: Vec<SourceFile>,
+    /// Which templates are linked with whom.
+    pub links: Vec<DataFile>,
+    /// What is known of entities besides what tokens and routes say.
+    pub entities: Vec<DataFile>,
 }
 
 impl Sources {
@@ -39,22 +49,50 @@ impl Sources {
     pub fn all(several: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
         for sources in several {
-            let add = |to: &mut Vec<SourceFile>, from: Vec<SourceFile>| {
-                for file in from {
-                    if !to.contains(&file) {
-                        to.push(file);
-                    }
-                }
-            };
-            add(&mut all.schema, sources.schema);
-            add(&mut all.policies, sources.policies);
+            add_new(&mut all.schema, sources.schema, |file| &file.name);
+            add_new(&mut all.policies, sources.policies, |file| &file.name);
+            add_new(&mut all.links, sources.links, |file| &file.name);
+            add_new(&mut all.entities, sources.entities, |file| &file.name);
         }
         all
     }
+
+    /// Name and text of every file.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let files = self.schema.iter().chain(&self.policies);
+        let data = self.links.iter().chain(&self.entities);
+        let files = files.map(|file| (file.name.as_str(), file.text.as_str()));
+        files.chain(data.map(|file| (file.name.as_str(), file.text.as_str())))
+    }
 }
 
-/// Annotations that mean something.
-const ANNOTATIONS: [&str; 4] = ["id", "reason", "status", "doc"];
+/// Adds what has another name than all that are there.
+fn add_new<F>(to: &mut Vec<F>, from: Vec<F>, name: impl Fn(&F) -> &str) {
+    for file in from {
+        if to.iter().all(|known| name(known) != name(&file)) {
+            to.push(file);
+        }
+    }
+}
+
+/// Names that begin like this belong to built-in permits.
+const BUILT_IN: &str = "portcullis.";
+
+/// What was found in the policy files.
+#[derive(Default)]
+struct Loaded {
+    set: PolicySet,
+    policies: HashMap<PolicyId, Origin>,
+    templates: HashMap<PolicyId, Origin>,
+}
+
+/// A policy or template and where it is written.
+struct Origin {
+    known: Known,
+    /// Index of the policy file; none for what is built in.
+    file: Option<usize>,
+    span: (usize, usize),
+}
 
 /// Loads everything, or says everything that is wrong with it.
 pub(crate) fn load(
@@ -63,8 +101,8 @@ pub(crate) fn load(
     sources: &Sources,
     problems: &mut Vec<Problem>,
 ) -> Option<Policies> {
-    let schema = load_schema(settings, actions, sources, problems);
-    let (set, known) = load_policies(settings, sources, problems);
+    let schema = types::load_schema(settings, actions, sources, problems);
+    let mut loaded = load_policies(settings, sources, problems);
     let (schema, schema_text) = schema?;
     for (kind, message) in entities::principals_conform(&schema) {
         problems.push(Problem::setting(
@@ -73,120 +111,90 @@ pub(crate) fn load(
             "compare with the types in policies/default/schema.cedarschema: identity fills these attributes",
         ));
     }
-    let actions = match schema.action_entities() {
-        Ok(entities) => entities
-            .iter()
-            .map(|action| (action.uid(), action.clone()))
-            .collect(),
+    let action_entities = match schema.action_entities() {
+        Ok(entities) => entities,
         Err(error) => {
             problems.push(Problem::setting("/actions", error.to_string(), ""));
             return None;
         }
     };
-    problems.extend(validate(&schema, &set, &known, sources));
+    let wrong = validate::validate(&schema, &loaded, sources, problems);
+    annotations::check_conflicts(&schema, &loaded, sources, problems);
+    // What is linked needs no validation of its own, and what looks at the context is the same in every link.
+    let context = ContextUse::of(&loaded.set);
+    let headers = header_names(&loaded);
+    let before = problems.len();
+    let links = links::read(&sources.links, &schema, &loaded, problems);
+    let complete = problems.len() == before;
+    links::validate(&links, &schema, &loaded, &wrong, sources, problems);
+    let entities = entity_data::load(&sources.entities, &schema, &loaded.set, problems);
+    let used = links::link(links, &mut loaded, sources, problems);
+    if complete {
+        links::unused(&used, &loaded, sources, problems);
+    }
+    let engine = Engine::new(loaded.set, &action_entities);
+    let known: Option<Vec<Known>> = engine
+        .ids()
+        .map(|id| loaded.policies.remove(id).map(|origin| origin.known))
+        .collect();
     Some(Policies {
-        context: ContextUse::of(&set, &settings.expose),
-        set,
-        known: known.into_iter().map(|(id, (known, _))| (id, known)).collect(),
-        actions,
+        engine,
+        known: known?,
+        context,
+        headers,
+        entities: Arc::new(entities),
+        actions: action_entities
+            .iter()
+            .map(|action| (action.uid(), action.clone()))
+            .collect(),
         schema,
         schema_text,
-        authorizer: Authorizer::new(),
+        backend: settings.engine.backend,
+        self_check: SelfCheck::new(settings.engine.self_check_every),
     })
 }
 
-/// The user's files are read as one text, so that types may refer to each other across files; then once more with what
-/// the routes add.
-fn load_schema(
-    settings: &Settings,
-    actions: &ActionTable,
-    sources: &Sources,
-    problems: &mut Vec<Problem>,
-) -> Option<(Schema, String)> {
-    let declared: String = sources
-        .schema
-        .iter()
-        .map(|file| format!("{}\n", file.text))
-        .collect();
-    let types = read_schema(&declared, sources, problems)?;
-    let before = problems.len();
-    check_types(settings, &types, problems);
-    if problems.len() > before {
-        return None;
-    }
-    let text = declared + &actions.schema_text(settings);
-    Some((read_schema(&text, sources, problems)?, text))
+/// The headers that some permit sets.
+fn header_names(loaded: &Loaded) -> Vec<Box<str>> {
+    let origins = loaded.policies.values().chain(loaded.templates.values());
+    let headers = origins.flat_map(|origin| origin.known.headers.iter());
+    let mut names: Vec<Box<str>> = headers.map(|(name, _)| name.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
-fn read_schema(text: &str, sources: &Sources, problems: &mut Vec<Problem>) -> Option<Schema> {
-    let mut report = |error: &dyn Diagnostic| {
-        for (message, help, (offset, length)) in flatten(error) {
-            let (mut file, mut start) = (GENERATED, offset);
-            for source in &sources.schema {
-                if start <= source.text.len() {
-                    file = &source.name;
-                    break;
-                }
-                start -= source.text.len() + 1;
-            }
-            problems.push(Problem::source(file, (start, length), message, help));
-        }
-    };
-    let fragment = match SchemaFragment::from_cedarschema_str(text) {
-        Ok((fragment, _warnings)) => fragment,
-        Err(error) => {
-            report(&error);
-            return None;
-        }
-    };
-    Schema::from_schema_fragments([fragment])
-        .map_err(|error| report(&error))
-        .ok()
+/// A policy or a template: they are written the same way.
+enum Written<'p> {
+    Policy(&'p Policy),
+    Template(&'p Template),
 }
 
-/// Every entity type that the configuration names must be declared.
-fn check_types(settings: &Settings, schema: &Schema, problems: &mut Vec<Problem>) {
-    let mut declared: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
-    declared.sort_unstable();
-    let mut check = |pointer: String, kind: &str| {
-        // What is no name at all is reported where routes are compiled.
-        let named = kind.parse::<EntityTypeName>().is_ok();
-        if named && !declared.iter().any(|known| known == kind) {
-            let help = match did_you_mean(kind, declared.iter().map(String::as_str)) {
-                help if help.is_empty() => {
-                    format!("declared are {}; or add `entity {kind};`", declared.join(", "))
-                }
-                help => help,
-            };
-            let message = format!("no schema file declares the entity type `{kind}`");
-            problems.push(Problem::setting(pointer, message, help));
-        }
-    };
-    for (index, route) in settings.routes.iter().enumerate() {
-        check(format!("/routes/{index}/resource/type"), &route.resource.kind);
-        for (i, ancestor) in route.resource.ancestors.iter().enumerate() {
-            check(format!("/routes/{index}/resource/in/{i}/type"), &ancestor.kind);
+impl Written<'_> {
+    fn number(&self) -> usize {
+        number(match self {
+            Self::Policy(policy) => policy.id(),
+            Self::Template(template) => template.id(),
+        })
+    }
+
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Policy(policy) => policy.to_cedar(),
+            Self::Template(template) => Some(template.to_cedar()),
         }
     }
-    for (index, tcp) in settings.tcp.iter().enumerate() {
-        check(format!("/tcp/{index}/resource/type"), &tcp.resource.kind);
-    }
-    for kind in PRINCIPAL_TYPES {
-        if !declared.iter().any(|known| known == kind) {
-            problems.push(Problem::setting(
-                "/policies/schema",
-                format!("no schema file declares the principal type `{kind}`"),
-                "policies/default/schema.cedarschema has the types of all principals",
-            ));
+
+    fn annotated(&self) -> Annotated<'_> {
+        match self {
+            Self::Policy(policy) => Annotated::new(policy.effect(), policy.annotations()),
+            Self::Template(template) => Annotated::new(template.effect(), template.annotations()),
         }
     }
 }
 
-type Loaded = HashMap<PolicyId, (Known, Option<usize>)>;
-
-fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Problem>) -> (PolicySet, Loaded) {
-    let mut set = PolicySet::new();
-    let mut known = Loaded::new();
+fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Problem>) -> Loaded {
+    let mut loaded = Loaded::default();
     for (index, file) in sources.policies.iter().enumerate() {
         let parsed: PolicySet = match file.text.parse() {
             Ok(parsed) => parsed,
@@ -200,240 +208,139 @@ fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Prob
                 continue;
             }
         };
-        for template in parsed.templates() {
-            let name = template
-                .annotation("id")
-                .unwrap_or_else(|| template.id().as_ref());
-            let place = ["?principal", "?resource"]
-                .iter()
-                .find_map(|slot| Some((file.text.find(slot)?, slot.len())));
-            problems.push(Problem::source(
-                &file.name,
-                place.unwrap_or((0, 0)),
-                format!("`{name}` is a template, and nothing links templates"),
-                "write a policy without `?principal` and `?resource`",
-            ));
-        }
-        let mut policies: Vec<&Policy> = parsed.policies().collect();
-        policies.sort_by_key(|policy| number(policy.id()));
-        for policy in policies {
-            let name: Arc<str> = match policy.annotation("id") {
+        let templates = parsed.templates().map(Written::Template);
+        let mut all: Vec<Written<'_>> = parsed.policies().map(Written::Policy).chain(templates).collect();
+        all.sort_by_cached_key(Written::number);
+        let mut from = 0;
+        let (file_name, mut lines) = (Arc::<str>::from(file.name.as_str()), Lines::of(&file.text));
+        for written in &all {
+            let annotated = written.annotated();
+            let name: Arc<str> = match annotated.get("id") {
                 Some(id) if !id.is_empty() => id.into(),
-                _ => format!("{}#{}", file.name, number(policy.id())).into(),
+                _ => format!("{}#{}", file.name, written.number()).into(),
             };
-            let span = policy
-                .to_cedar()
-                .and_then(|text| file.text.find(&text).map(|at| (at, text.len())));
-            check_annotations(policy, &name, file, span.unwrap_or((0, 0)), problems);
-            add(&mut set, &mut known, policy, &name, Some(index), |message| {
-                problems.push(Problem::source(
-                    &file.name,
-                    span.unwrap_or((0, 0)),
-                    message,
+            let rest = file.text.get(from..).unwrap_or_default();
+            let found = written
+                .text()
+                .and_then(|text| Some((from + rest.find(&text)?, text.len())));
+            let span = found.unwrap_or((0, 0));
+            from = span.0 + span.1;
+            let mut problem = |message: String, help: &str| {
+                problems.push(Problem::source(&file.name, span, message, help));
+            };
+            if name.starts_with(BUILT_IN) {
+                let message =
+                    format!("`{name}`: names that begin with `{BUILT_IN}` are those of built-in permits");
+                problem(message, "give it another @id");
+            }
+            let headers = check_annotations(&annotated, &name, settings, &mut problem);
+            let known = Known {
+                name: Arc::clone(&name),
+                effect: annotated.effect,
+                place: Some((Arc::clone(&file_name), lines.at(span.0))),
+                answer: ForbidAnswer {
+                    status: annotated.get("status").and_then(|status| status.parse().ok()),
+                    reason: annotated.get("reason").map(Arc::from),
+                },
+                headers,
+            };
+            let origin = Origin {
+                known,
+                file: Some(index),
+                span,
+            };
+            if !loaded.add(written, origin) {
+                problem(
+                    format!("two policies have the @id `{name}`"),
                     "give it another @id",
-                ));
-            });
+                );
+            }
         }
     }
     if settings.cors_preflight == CorsPreflight::Allow && !settings.routes.is_empty() {
         let text = format!("permit(principal, action == Action::\"{CORS_PREFLIGHT}\", resource);");
         if let Ok(policy) = Policy::parse(None, text) {
-            add(
-                &mut set,
-                &mut known,
-                &policy,
-                "portcullis.cors-preflight",
-                None,
-                |message| {
-                    problems.push(Problem::setting(
-                        "/cors_preflight",
-                        message,
-                        "that @id is taken by the built-in policy",
-                    ));
-                },
-            );
-        }
-    }
-    (set, known)
-}
-
-fn add(
-    set: &mut PolicySet,
-    known: &mut Loaded,
-    policy: &Policy,
-    name: &str,
-    file: Option<usize>,
-    problem: impl FnOnce(String),
-) {
-    let id = PolicyId::new(name);
-    let answer = ForbidAnswer {
-        status: policy.annotation("status").and_then(|status| status.parse().ok()),
-        reason: policy.annotation("reason").map(Arc::from),
-    };
-    match set.add(policy.new_id(id.clone())) {
-        Ok(()) => {
-            let kept = Known {
-                name: name.into(),
-                effect: policy.effect(),
-                answer,
+            let known = Known {
+                name: "portcullis.cors-preflight".into(),
+                effect: Effect::Permit,
+                place: None,
+                answer: ForbidAnswer::default(),
+                headers: no_headers(),
             };
-            known.insert(id, (kept, file));
-        }
-        Err(_) => problem(format!("two policies have the @id `{name}`")),
-    }
-}
-
-fn check_annotations(
-    policy: &Policy,
-    name: &str,
-    file: &SourceFile,
-    span: (usize, usize),
-    problems: &mut Vec<Problem>,
-) {
-    let mut problem = |message: String, help: String| {
-        problems.push(Problem::source(&file.name, span, message, help));
-    };
-    for (key, value) in policy.annotations() {
-        match key {
-            "status" | "reason" if policy.effect() == Effect::Permit => problem(
-                format!("`{name}` is a permit: @{key} is for forbids"),
-                "a request that nothing permits is answered by the route's `on_deny`".to_owned(),
-            ),
-            "status" if !value.parse().is_ok_and(is_denial_status) => problem(
-                format!("`{name}`: @status(\"{value}\") is no status that a denial can have"),
-                "use a 4xx that proxies know, such as 403 or 404".to_owned(),
-            ),
-            "reason" if let Err((message, help)) = reason::check(value) => {
-                problem(format!("`{name}`: {message}"), help.to_owned());
-            }
-            _ if !ANNOTATIONS.contains(&key) => {
-                let help = did_you_mean(key, ANNOTATIONS);
-                if !help.is_empty() {
-                    problem(format!("`{name}`: nothing reads @{key}"), help);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn validate(schema: &Schema, set: &PolicySet, known: &Loaded, sources: &Sources) -> Vec<Problem> {
-    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let mut found: Vec<Problem> = Vec::new();
-    let place = |id: &PolicyId, span, message: String, help: String| {
-        let policy = known.get(id);
-        match policy.and_then(|(_, file)| sources.policies.get((*file)?)) {
-            Some(file) => Problem::source(&file.name, span, message, help),
-            None => Problem::setting("/policies", message, help),
-        }
-    };
-    let mut wrong: HashSet<&PolicyId> = HashSet::new();
-    for error in result.validation_errors() {
-        wrong.insert(error.policy_id());
-        for (message, help, span) in flatten(error) {
-            // Cedar says the same again for every action that a policy is for.
-            let message = match message.split_once(" in context for Action::") {
-                Some((what, _action)) => format!("{what} in `context` not found"),
-                None => message,
+            let origin = Origin {
+                known,
+                file: None,
+                span: (0, 0),
             };
-            let help = exposed(&message)
-                .or_else(|| known_names(&message, schema))
-                .unwrap_or(help);
-            found.push(place(error.policy_id(), span, message, help));
+            loaded.add(&Written::Policy(&policy), origin);
         }
     }
-    let mut dead: HashSet<&PolicyId> = HashSet::new();
-    // What is wrong with a policy is said already; that it cannot apply then is no news.
-    for warning in result
-        .validation_warnings()
-        .filter(|w| !wrong.contains(w.policy_id()))
-    {
-        let id = warning.policy_id();
-        let policy = known.get(id).map(|(known, _)| known);
-        let name = policy.map_or_else(|| id.to_string(), |known| known.name.to_string());
-        let never_applies = matches!(
-            warning,
-            ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_)
-        );
-        for (message, help, span) in flatten(warning) {
-            if !never_applies {
-                found.push(place(id, span, message, help).advice());
-            } else if !dead.insert(id) {
-                // Cedar warns of the scope and of the whole policy.
-            } else if policy.is_none_or(|known| known.effect == Effect::Forbid) {
-                found.push(place(
-                    id,
-                    span,
-                    format!(
-                        "the forbid `{name}` can never apply: no request of any route meets its conditions"
-                    ),
-                    "a forbid that never applies is an open door: mend it or delete it".to_owned(),
-                ));
-            } else {
-                let message = format!(
-                    "the permit `{name}` can never apply: no request of any route meets its conditions"
-                );
-                found.push(place(id, span, message, "mend it or delete it".to_owned()).advice());
+    loaded
+}
+
+impl Loaded {
+    /// False if the name is taken.
+    fn add(&mut self, written: &Written<'_>, origin: Origin) -> bool {
+        let id = PolicyId::new(&origin.known.name);
+        if self.policies.contains_key(&id) || self.templates.contains_key(&id) {
+            return false;
+        }
+        match written {
+            Written::Policy(policy) => {
+                let added = self.set.add(policy.new_id(id.clone())).is_ok();
+                self.policies.insert(id, origin);
+                added
+            }
+            Written::Template(template) => {
+                let added = self.set.add_template(template.new_id(id.clone())).is_ok();
+                self.templates.insert(id, origin);
+                added
             }
         }
     }
-    let mut seen = HashSet::new();
-    found.retain(|problem| seen.insert((problem.to_string(), problem.help.clone())));
-    found
+
+    fn origin(&self, id: &PolicyId) -> Option<&Origin> {
+        self.policies.get(id).or_else(|| self.templates.get(id))
+    }
 }
 
-/// What there is instead of an unknown type or action. Cedar suggests something too, but not always the same, and be it
-/// ever so far off.
-fn known_names(message: &str, schema: &Schema) -> Option<String> {
-    let unknown = |what: &str| Some(message.split_once(what)?.1.trim_end_matches('`'));
-    let (word, mut names): (_, Vec<String>) = if let Some(word) = unknown("unrecognized entity type `") {
-        (word, schema.entity_types().map(ToString::to_string).collect())
-    } else {
-        let word = unknown("unrecognized action `")?;
-        (word, schema.actions().map(ToString::to_string).collect())
-    };
-    names.sort_unstable();
-    Some(match did_you_mean(word, names.iter().map(String::as_str)) {
-        help if help.is_empty() => format!("known are {}", names.join(", ")),
-        help => help,
-    })
+/// Counts lines on the way through a text, from one place to the next.
+struct Lines<'t> {
+    text: &'t str,
+    byte: usize,
+    line: usize,
 }
 
-/// What to do about a part of `context` that is there only if the configuration says so.
-fn exposed(message: &str) -> Option<String> {
-    let part = message
-        .strip_suffix("` in `context` not found")
-        .and_then(|m| m.rsplit('`').next())?;
-    matches!(part, "headers" | "query" | "extensions" | "metadata" | "body")
-        .then(|| format!("name what policies may look at in `expose.{part}` of the configuration"))
-}
-
-/// Message, help and first span of a diagnostic and of those related to it.
-fn flatten(diagnostic: &dyn Diagnostic) -> Vec<(String, String, (usize, usize))> {
-    let label = diagnostic.labels().and_then(|mut labels| labels.next());
-    let span = label
-        .as_ref()
-        .map_or((0, 0), |label| (label.offset(), label.len()));
-    let mut message = diagnostic.to_string();
-    let mut source = std::error::Error::source(diagnostic);
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !message.contains(&inner_text) {
-            message = format!("{message}: {inner_text}");
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            byte: 0,
+            line: 1,
         }
-        source = inner.source();
     }
-    // Of a syntax error the label says what was expected.
-    let help = match (diagnostic.help(), label.as_ref().and_then(|label| label.label())) {
-        (Some(help), _) => help.to_string(),
-        (None, Some(label)) => label.to_owned(),
-        (None, None) => String::new(),
-    };
-    let mut all = vec![(message, help, span)];
-    for related in diagnostic.related().into_iter().flatten() {
-        all.extend(flatten(related));
+
+    /// The line that a byte is in, from 1.
+    fn at(&mut self, byte: usize) -> usize {
+        if byte < self.byte {
+            (self.byte, self.line) = (0, 1);
+        }
+        let passed = self.text.get(self.byte..byte).unwrap_or_default();
+        self.line += passed.matches('\n').count();
+        self.byte = byte;
+        self.line
     }
-    all
+}
+
+fn no_headers() -> Arc<[Header]> {
+    Arc::from([])
+}
+
+/// The schema's entity types, in order.
+fn declared_types(schema: &Schema) -> Vec<String> {
+    let mut declared: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
+    declared.sort_unstable();
+    declared
 }
 
 /// Cedar names the policies of a file `policy0`, `policy1`, …

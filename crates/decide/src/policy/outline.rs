@@ -23,6 +23,8 @@ pub struct Outline {
     annotations: Vec<(String, String)>,
     /// Cedar's JSON form without annotations; null for what has none.
     pub(crate) form: Value,
+    /// The how many-th of its file, from 0.
+    number: usize,
 }
 
 /// The policies and templates of all files that can be read, in their order. What is built in is not among them.
@@ -42,57 +44,63 @@ fn of_file(file: &SourceFile) -> Vec<Outline> {
     let Ok(parsed) = file.text.parse::<PolicySet>() else {
         return Vec::new();
     };
-    let owned = |annotations: &mut dyn Iterator<Item = (&str, &str)>| {
-        annotations
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
-    };
-    let policies = parsed.policies().map(|policy| {
-        let annotations = owned(&mut policy.annotations());
-        let form = policy.to_json().unwrap_or_default();
-        let text = policy.to_cedar().unwrap_or_default();
-        (policy.id(), policy.effect(), annotations, form, text)
+    let policies = parsed.policies().map(|policy| Outline {
+        effect: policy.effect(),
+        annotations: owned(policy.annotations()),
+        form: bare(policy.to_json().unwrap_or_default()),
+        ..Outline::unplaced(file, policy.id(), policy.to_cedar().unwrap_or_default())
     });
-    let templates = parsed.templates().map(|template| {
-        let annotations = owned(&mut template.annotations());
-        let form = template.to_json().unwrap_or_default();
-        (
-            template.id(),
-            template.effect(),
-            annotations,
-            form,
-            template.to_cedar(),
-        )
+    let templates = parsed.templates().map(|template| Outline {
+        effect: template.effect(),
+        annotations: owned(template.annotations()),
+        form: bare(template.to_json().unwrap_or_default()),
+        ..Outline::unplaced(file, template.id(), template.to_cedar())
     });
-    let mut written: Vec<(&PolicyId, Effect, Vec<(String, String)>, Value, String)> =
-        policies.chain(templates).collect();
-    written.sort_by_key(|(id, ..)| number(id));
+    let mut outlines: Vec<Outline> = policies.chain(templates).collect();
+    outlines.sort_by_key(|outline| outline.number);
     // Two of them may be the same, word for word.
     let mut from = 0;
-    let mut outlines = Vec::new();
-    for (id, effect, annotations, mut form, text) in written {
-        if let Some(members) = form.as_object_mut() {
-            members.remove("annotations");
-        }
+    for outline in &mut outlines {
         let behind = file.text.get(from..).unwrap_or_default();
-        let start = from + behind.find(&text).unwrap_or_default();
-        from = start + text.len();
+        let start = from + behind.find(&outline.text).unwrap_or_default();
+        from = start + outline.text.len();
         let before = file.text.get(..start).unwrap_or_default();
-        let mut outline = Outline {
-            name: String::new(),
-            file: file.name.clone(),
-            line: before.matches('\n').count() + 1,
-            span: (start, text.len()),
-            text,
-            effect,
-            annotations,
-            form,
-        };
-        outline.name = match outline.annotation("id") {
-            Some(name) if !name.is_empty() => name.to_owned(),
-            _ => format!("{}#{}", file.name, number(id)),
-        };
-        outlines.push(outline);
+        outline.line = before.matches('\n').count() + 1;
+        outline.span = (start, outline.text.len());
+        if let Some(name) = outline.annotation("id").filter(|name| !name.is_empty()) {
+            outline.name = name.to_owned();
+        }
     }
     outlines
+}
+
+impl Outline {
+    /// What is known of it before its place is.
+    fn unplaced(file: &SourceFile, id: &PolicyId, text: String) -> Self {
+        Self {
+            name: format!("{}#{}", file.name, number(id)),
+            file: file.name.clone(),
+            line: 0,
+            span: (0, 0),
+            text,
+            effect: Effect::Forbid,
+            annotations: Vec::new(),
+            form: Value::Null,
+            number: number(id),
+        }
+    }
+}
+
+fn owned<'a>(annotations: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    annotations
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The JSON form without annotations.
+fn bare(mut form: Value) -> Value {
+    if let Some(members) = form.as_object_mut() {
+        members.remove("annotations");
+    }
+    form
 }

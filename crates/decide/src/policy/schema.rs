@@ -3,14 +3,15 @@
 //! Cedar cannot extend a declared type or action from another fragment, and what a request can be is said by the routes
 //! already; so nobody has to write it twice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use cedar_policy::EntityTypeName;
 use model::Actor;
 
 use crate::problem::{Problem, did_you_mean};
-use crate::settings::{CorsPreflight, Settings};
+use crate::routes::RouteSettings;
+use crate::settings::{CorsPreflight, Expose, Settings};
 
 /// The name of the generated part in messages.
 pub const GENERATED: &str = "<generated from routes>";
@@ -31,10 +32,29 @@ const METHODS: [&str; 9] = [
 #[derive(Clone, Debug, Default)]
 pub struct ActionTable {
     /// Actions of HTTP requests.
-    http: BTreeMap<String, BTreeSet<String>>,
+    http: BTreeMap<String, HttpAction>,
     /// Resource types of `tcp.connect`.
     tcp: BTreeSet<String>,
     groups: BTreeMap<String, Vec<String>>,
+    /// Each member with the groups that have it.
+    parents: HashMap<String, Vec<String>>,
+}
+
+/// What the routes of an action say.
+#[derive(Clone, Debug, Default)]
+struct HttpAction {
+    /// The resource types it applies to.
+    kinds: BTreeSet<String>,
+    /// Everything that some of its routes shows to policies.
+    expose: Expose,
+}
+
+impl HttpAction {
+    fn add(&mut self, route: &RouteSettings, global: &Expose) {
+        self.kinds.extend(type_name(&route.resource.kind));
+        let own = route.expose.as_ref().map(|own| own.over(global));
+        self.expose.add(own.as_ref().unwrap_or(global));
+    }
 }
 
 impl ActionTable {
@@ -48,8 +68,8 @@ impl ActionTable {
             };
             for name in names {
                 if is_action_name(name) {
-                    let kinds = table.http.entry(name.clone()).or_default();
-                    kinds.extend(type_name(&route.resource.kind));
+                    let action = table.http.entry(name.clone()).or_default();
+                    action.add(route, &settings.expose);
                 } else {
                     problems.push(Problem::setting(
                         format!(
@@ -66,8 +86,8 @@ impl ActionTable {
                 }
             }
             if settings.cors_preflight == CorsPreflight::Allow {
-                let kinds = table.http.entry(CORS_PREFLIGHT.to_owned()).or_default();
-                kinds.extend(type_name(&route.resource.kind));
+                let action = table.http.entry(CORS_PREFLIGHT.to_owned()).or_default();
+                action.add(route, &settings.expose);
             }
         }
         table.tcp = settings
@@ -122,6 +142,12 @@ impl ActionTable {
                 ));
             }
         }
+        for member in members {
+            self.parents
+                .entry(member.clone())
+                .or_default()
+                .push(group.to_owned());
+        }
         self.groups.insert(group.to_owned(), members.to_vec());
     }
 
@@ -129,20 +155,29 @@ impl ActionTable {
     pub fn schema_text(&self, settings: &Settings) -> String {
         let mut text = String::from("\n// ---- generated from the routes; not to be edited ----\n");
         let principals = PRINCIPAL_TYPES.join(", ");
-        if !self.http.is_empty() {
-            let _ = writeln!(text, "type RequestContext = {{\n{}}};", request_context(settings));
+        let contexts = self.contexts(settings);
+        for (context, name) in &contexts {
+            let _ = writeln!(text, "type {name} = {{\n{context}}};");
         }
         for group in self.groups.keys() {
             let _ = writeln!(text, "action {}{};", quoted(group), self.parents(group));
         }
-        for (name, kinds) in &self.http {
-            let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+        let contexts: HashMap<&str, &str> = contexts
+            .iter()
+            .map(|(c, name)| (c.as_str(), name.as_str()))
+            .collect();
+        let parts = Parts::of(&self.http, settings);
+        for (name, action) in &self.http {
+            let kinds: Vec<&str> = action.kinds.iter().map(String::as_str).collect();
+            let context = request_context(&action.expose, &parts);
+            let context = contexts.get(context.as_str());
             let _ = writeln!(
                 text,
-                "action {}{} appliesTo {{ principal: [{principals}], resource: [{}], context: RequestContext }};",
+                "action {}{} appliesTo {{ principal: [{principals}], resource: [{}], context: {} }};",
                 quoted(name),
                 self.parents(name),
-                kinds.join(", ")
+                kinds.join(", "),
+                context.copied().unwrap_or_default(),
             );
         }
         if !self.tcp.is_empty() {
@@ -160,13 +195,33 @@ impl ActionTable {
         text
     }
 
+    /// The different types of `context` and their names: one unless some routes show more than others.
+    fn contexts(&self, settings: &Settings) -> Vec<(String, String)> {
+        let parts = Parts::of(&self.http, settings);
+        let mut contexts: Vec<(String, String)> = Vec::new();
+        let mut known = HashSet::new();
+        for action in self.http.values() {
+            let context = request_context(&action.expose, &parts);
+            if known.insert(context.clone()) {
+                let name = match contexts.len() {
+                    0 => "RequestContext".to_owned(),
+                    others => format!("RequestContext{}", others + 1),
+                };
+                contexts.push((context, name));
+            }
+        }
+        contexts
+    }
+
     fn parents(&self, member: &str) -> String {
-        let parents: Vec<String> = self
-            .groups
-            .iter()
-            .filter(|(_, members)| members.iter().any(|m| m == member))
-            .map(|(group, _)| quoted(group))
+        let mut parents: Vec<String> = self
+            .parents
+            .get(member)
+            .into_iter()
+            .flatten()
+            .map(|g| quoted(g))
             .collect();
+        parents.dedup();
         if parents.is_empty() {
             String::new()
         } else {
@@ -175,8 +230,41 @@ impl ActionTable {
     }
 }
 
+/// The parts of `context` that are there because some route shows something of them: an action whose routes show nothing of
+/// it has an empty part, so that a policy for all actions can ask.
+struct Parts([bool; 5]);
+
+impl Parts {
+    fn of(actions: &BTreeMap<String, HttpAction>, settings: &Settings) -> Self {
+        let shown = |expose: &Expose| exposed(expose).map(|(_, members)| !members.is_empty());
+        let all = actions
+            .values()
+            .map(|action| shown(&action.expose))
+            .chain([shown(&settings.expose)]);
+        Self(all.fold([false; 5], |all, some| {
+            let mut both = all;
+            both.iter_mut().zip(some).for_each(|(both, some)| *both |= some);
+            both
+        }))
+    }
+}
+
+/// The parts of a request that are shown only if the configuration says so, and their members.
+fn exposed(expose: &Expose) -> [(&'static str, Vec<&str>); 5] {
+    fn names(list: &[String]) -> Vec<&str> {
+        list.iter().map(String::as_str).collect()
+    }
+    [
+        ("headers", names(&expose.headers)),
+        ("query", names(&expose.query)),
+        ("extensions", names(&expose.extensions)),
+        ("metadata", expose.metadata.keys().map(String::as_str).collect()),
+        ("body", names(&expose.body)),
+    ]
+}
+
 /// The members of `context`; [`super::context`] fills what policies mention.
-fn request_context(settings: &Settings) -> String {
+fn request_context(expose: &Expose, parts: &Parts) -> String {
     let mut text = String::from(
         "  method: String,\n  scheme: String,\n  host: String,\n  path: String,\n  client_ip?: ipaddr,\n  \
          time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  audiences: Set<String>,\n  \
@@ -184,22 +272,16 @@ fn request_context(settings: &Settings) -> String {
          subject?: { \"type\": String, id: String, issuer: String, subject: String, name?: String },\n  token_age?: Long,\n  body_truncated: Bool,\n  \
          peer?: String,\n",
     );
-    let expose = &settings.expose;
-    let metadata: Vec<String> = expose.metadata.keys().cloned().collect();
-    for (name, members) in [
-        ("headers", &expose.headers),
-        ("query", &expose.query),
-        ("extensions", &expose.extensions),
-        ("metadata", &metadata),
-        ("body", &expose.body),
-    ] {
-        if !members.is_empty() {
-            let members: Vec<String> = members
-                .iter()
-                .map(|m| format!("{}?: String", quoted(m)))
-                .collect();
-            let _ = writeln!(text, "  {name}: {{ {} }},", members.join(", "));
-        }
+    for ((name, members), _) in exposed(expose)
+        .into_iter()
+        .zip(parts.0)
+        .filter(|(_, there)| *there)
+    {
+        let members: Vec<String> = members
+            .iter()
+            .map(|m| format!("{}?: String", quoted(m)))
+            .collect();
+        let _ = writeln!(text, "  {name}: {{ {} }},", members.join(", "));
     }
     text
 }

@@ -3,20 +3,20 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cedar_policy::EntityTypeName;
 use model::RouteEdits;
 
 use super::{
-    Action, DenyAnswer, OnAllow, OnDeny, Pattern, ResourceTemplate, Route, RouteSettings, RouteTable,
-    Template,
+    Action, DenyAnswer, OnAllow, OnDeny, Pattern, Route, RouteSettings, RouteTable, Template, resource,
 };
 use crate::policy;
 use crate::problem::Problem;
+use crate::settings::Expose;
 use crate::status::is_denial_status;
 
 /// Compiles all routes.
-pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> RouteTable {
+pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut Vec<Problem>) -> RouteTable {
     let mut table = RouteTable::default();
+    let expose = Arc::new(expose.clone());
     for (index, route) in routes.iter().enumerate() {
         let before = problems.len();
         let mut problem = |part: &str, message: String, help: &str| {
@@ -52,7 +52,7 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
         check_on_deny(&route.on_deny, &mut problem);
         let login = compile_login(&route.on_deny, &mut problem);
         let on_allow = compile_on_allow(&route.on_allow, &mut problem);
-        let Some(resource) = compile_resource(route, &pattern, &mut problem) else {
+        let Some(resource) = resource::compile(route, &pattern, &mut problem) else {
             continue;
         };
         let capability_path = compile_capability_path(route, &pattern, &mut problem);
@@ -65,7 +65,13 @@ pub(crate) fn compile(routes: &[RouteSettings], problems: &mut Vec<Problem>) -> 
             captures: pattern.names().map(Into::into).collect(),
             actions: actions.collect(),
             resource,
+            public: route.public,
+            expose: match &route.expose {
+                Some(own) => Arc::new(own.over(&expose)),
+                None => Arc::clone(&expose),
+            },
             capability_path,
+            mode: route.mode,
             on_deny: DenyAnswer {
                 status: route.on_deny.status,
                 reason: route.on_deny.reason.as_deref().map(Arc::from),
@@ -105,67 +111,6 @@ fn compile_capability_path(
         Err(message) => problem("/capability_path", message, help),
     }
     None
-}
-
-fn compile_resource(
-    route: &RouteSettings,
-    pattern: &Pattern,
-    problem: &mut impl FnMut(&str, String, &str),
-) -> Option<ResourceTemplate> {
-    let names: Vec<&str> = pattern.names().chain(["host", "path"]).collect();
-    let mut template = |part: String, text: &str| match Template::parse(text, &names) {
-        Ok(template) => Some(template),
-        Err(message) => {
-            problem(
-                &part,
-                message,
-                "a text may contain `{name}` of the path pattern, `{host}` and `{path}`",
-            );
-            None
-        }
-    };
-    let resource = &route.resource;
-    let id = template(
-        "/resource/id".to_owned(),
-        resource.id.as_deref().unwrap_or("{host}{path}"),
-    );
-    let attributes: Option<Vec<_>> = resource
-        .attributes
-        .iter()
-        .map(|(name, text)| {
-            Some((
-                name.as_str().into(),
-                template(format!("/resource/attributes/{name}"), text)?,
-            ))
-        })
-        .collect();
-    let ancestors: Vec<_> = resource
-        .ancestors
-        .iter()
-        .enumerate()
-        .filter_map(|(i, entity)| Some((i, entity, template(format!("/resource/in/{i}/id"), &entity.id)?)))
-        .collect();
-    let mut kind = |part: String, name: &str| match name.parse::<EntityTypeName>() {
-        Ok(kind) => Some(kind),
-        Err(_) => {
-            problem(
-                &part,
-                format!("`{name}` is no entity type name"),
-                "for example `Workspace`",
-            );
-            None
-        }
-    };
-    let kinds: Option<Vec<_>> = ancestors
-        .into_iter()
-        .map(|(i, entity, id)| Some((kind(format!("/resource/in/{i}/type"), &entity.kind)?, id)))
-        .collect();
-    Some(ResourceTemplate {
-        kind: kind("/resource/type".to_owned(), &resource.kind)?,
-        id: id?,
-        attributes: attributes?,
-        ancestors: kinds?,
-    })
 }
 
 fn check_on_deny(on_deny: &OnDeny, problem: &mut impl FnMut(&str, String, &str)) {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::settings::{Expose, Mode};
+
 /// One route: which requests it matches, and what they are in the words of the policies.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,10 +25,22 @@ pub struct RouteSettings {
     pub action: Option<String>,
     /// The entity that a matching request asks for.
     pub resource: ResourceSettings,
+    /// `true`: EVERYBODY may pass, with or without a credential, as if a permit for all had been written (decisions name it
+    /// `portcullis.public`). Forbids still apply, a credential that is refused is still refused, and identity headers are
+    /// set or removed as always. Default: `false`
+    #[serde(default)]
+    pub public: bool,
+    /// What policies may see of requests of this route, instead of what the global `expose` says; parts that are not named
+    /// here stay as they are there. Example: `{body: [name]}`
+    #[serde(default)]
+    pub expose: Option<RouteExpose>,
     /// The path that capabilities in tokens (profiles `wlcg` and `scitokens`) are matched with, for `context.capabilities`.
     /// Default: `{path}`. Example for a storage below `/webdav`: `/{rest}`
     #[serde(default)]
     pub capability_path: Option<String>,
+    /// Whether what policies deny here is denied. Default: the `mode` of the server
+    #[serde(default)]
+    pub mode: Option<Mode>,
     /// How a denial looks to the caller when no policy says otherwise.
     #[serde(default)]
     pub on_deny: OnDeny,
@@ -46,12 +60,71 @@ pub struct ResourceSettings {
     /// Entity id. Default: `{host}{path}`
     #[serde(default)]
     pub id: Option<String>,
-    /// Attributes of type String; the schema declares them. Example: `workspace: "{workspace}"`
+    /// Attributes; the schema declares them. Example: `workspace: "{workspace}"`
     #[serde(default)]
-    pub attributes: BTreeMap<String, String>,
+    pub attributes: BTreeMap<String, AttributeSettings>,
     /// The entities that this one is `in`.
     #[serde(default, rename = "in")]
     pub ancestors: Vec<EntitySettings>,
+}
+
+/// The value of an attribute: a text, which may contain `{name}` of the path pattern, `{host}` and `{path}` (String), a number
+/// (Long), `true` or `false` (Bool), a list of texts (a set of Strings), or an
+/// entity: `{entity: {type: Workspace, id: "{workspace}"}}`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AttributeSettings {
+    /// A String.
+    Text(String),
+    /// A Bool.
+    Boolean(bool),
+    /// A Long.
+    Number(i64),
+    /// A set of Strings.
+    Texts(Vec<String>),
+    /// A reference to an entity.
+    Entity(EntityReference),
+}
+
+/// An attribute that names an entity.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntityReference {
+    /// The entity.
+    pub entity: EntitySettings,
+}
+
+/// What policies may see of a route's requests. An empty list shows nothing of a part.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteExpose {
+    /// Request headers, in lower case: `context.headers`.
+    #[serde(default)]
+    pub headers: Option<Vec<String>>,
+    /// Query parameters: `context.query`.
+    #[serde(default)]
+    pub query: Option<Vec<String>>,
+    /// Context extensions: `context.extensions`.
+    #[serde(default)]
+    pub extensions: Option<Vec<String>>,
+    /// String members of a JSON body: `context.body`. Only on routes that show some, a body that cannot be read makes the
+    /// answer a denial.
+    #[serde(default)]
+    pub body: Option<Vec<String>>,
+}
+
+impl RouteExpose {
+    /// This over what holds for all routes.
+    pub(crate) fn over(&self, global: &Expose) -> Expose {
+        let part = |own: &Option<Vec<String>>, global: &Vec<String>| own.as_ref().unwrap_or(global).clone();
+        Expose {
+            headers: part(&self.headers, &global.headers),
+            query: part(&self.query, &global.query),
+            extensions: part(&self.extensions, &global.extensions),
+            metadata: global.metadata.clone(),
+            body: part(&self.body, &global.body),
+        }
+    }
 }
 
 /// A reference to an entity.

@@ -46,20 +46,15 @@ impl RouteTable {
     /// # Errors
     /// The name of the route that matches the same requests with one of the same methods.
     pub fn insert(&mut self, pattern: &Pattern, hosts: &[String], route: Route) -> Result<(), String> {
-        let mut lists: Vec<&mut Vec<usize>> = Vec::new();
-        if hosts.is_empty() {
-            lists.push(self.any_host.at(&pattern.segments));
-        }
-        for host in hosts {
-            self.hosts.entry(host.as_str().into()).or_default();
-        }
-        for (host, tree) in &mut self.hosts {
-            if hosts.iter().any(|h| **h == **host) {
-                lists.push(tree.at(&pattern.segments));
-            }
-        }
-        for list in &lists {
-            let others = list.iter().filter_map(|index| self.routes.get(*index));
+        let mut hosts: Vec<Option<&str>> = match hosts {
+            [] => vec![None],
+            hosts => hosts.iter().map(|host| Some(host.as_str())).collect(),
+        };
+        hosts.sort_unstable();
+        hosts.dedup();
+        for host in &hosts {
+            let place = Self::tree(&mut self.hosts, &mut self.any_host, *host).at(&pattern.segments);
+            let others = place.iter().filter_map(|index| self.routes.get(*index));
             for (other, method) in others.flat_map(|other| other.actions.iter().map(move |(m, _)| (other, m)))
             {
                 if route.actions.iter().any(|(m, _)| m == method) {
@@ -67,11 +62,23 @@ impl RouteTable {
                 }
             }
         }
-        for list in lists {
-            list.push(self.routes.len());
+        for host in hosts {
+            let place = Self::tree(&mut self.hosts, &mut self.any_host, host).at(&pattern.segments);
+            place.push(self.routes.len());
         }
         self.routes.push(route);
         Ok(())
+    }
+
+    fn tree<'t>(
+        hosts: &'t mut HashMap<Box<str>, Node>,
+        any: &'t mut Node,
+        host: Option<&str>,
+    ) -> &'t mut Node {
+        match host {
+            Some(host) => hosts.entry(host.into()).or_default(),
+            None => any,
+        }
     }
 
     /// The route for a request: the most specific path wins, whatever its methods are. A path that has a route of its

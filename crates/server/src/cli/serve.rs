@@ -11,6 +11,7 @@ use super::{ConfigFile, eprint_invalid, exit, runtime};
 use crate::config::Loaded;
 use crate::decision_log::DecisionLog;
 use crate::house::House;
+use crate::reload::Origin;
 
 /// Answer proxies until stopped.
 #[derive(Debug, clap::Args)]
@@ -32,8 +33,8 @@ enum LogFormat {
 
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
-        let loaded = match self.file.load() {
-            Ok(loaded) => loaded,
+        let (loaded, origin) = match self.file.load_noting() {
+            Ok(both) => both,
             Err(code) => return code,
         };
         eprint_invalid(&loaded.advice);
@@ -45,7 +46,7 @@ impl Serve {
                 return exit::FAILURE;
             }
         };
-        match runtime.block_on(serve(loaded)) {
+        match runtime.block_on(serve(loaded, origin)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!("{error}");
@@ -56,6 +57,11 @@ impl Serve {
 
     fn start_log(&self) {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        // It would log every event of a watched folder, and where the log is in that folder, each line is an event.
+        let filter = match "notify=warn".parse() {
+            Ok(quiet) => filter.add_directive(quiet),
+            Err(_) => filter,
+        };
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(std::io::stderr().is_terminal())
@@ -67,16 +73,17 @@ impl Serve {
     }
 }
 
-async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(loaded: Loaded, origin: Origin) -> Result<(), Box<dyn std::error::Error>> {
     let (log, writer) = DecisionLog::start(&loaded.config.decision_log)
         .map_err(|error| format!("cannot open the decision log (`decision_log`): {error}"))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let version = loaded.rules.version().clone();
     let (policies, routes) = (
         loaded.rules.policies().count(),
         loaded.rules.routes().routes().len(),
     );
-    let house = House::start(&loaded.config, loaded.rules, Box::new(log)).await?;
+    let house = House::start_reloading(loaded, origin, Box::new(log)).await?;
     tracing::info!(
         envoy_grpc = %house.envoy_grpc(),
         admin = %house.admin(),
@@ -86,9 +93,12 @@ async fn serve(loaded: Loaded) -> Result<(), Box<dyn std::error::Error>> {
         "portcullis {} answers",
         env!("CARGO_PKG_VERSION"),
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => house.reload(),
+        }
     }
     tracing::info!("stopping: taking nothing new, finishing what is in flight");
     house.stop().await;

@@ -37,7 +37,10 @@ impl Validate {
                         || "(the method)".to_owned(),
                         |(_, action)| action.name.to_string(),
                     ),
-                    route.resource.kind.to_string(),
+                    match route.public {
+                        true => format!("{} (PUBLIC)", route.resource.kind),
+                        false => route.resource.kind.to_string(),
+                    },
                 ]
             })
             .collect();
@@ -46,14 +49,13 @@ impl Validate {
             let cells = rows.iter().chain([&header]).filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
         };
+        let widths = [width(0), width(1), width(2)];
         let mut table = String::new();
         for [route, methods, action, resource] in [&header].into_iter().chain(&rows) {
             let _ = writeln!(
                 table,
                 "{route:0$}  {methods:1$}  {action:2$}  {resource}",
-                width(0),
-                width(1),
-                width(2),
+                widths[0], widths[1], widths[2],
             );
         }
         let _ = writeln!(

@@ -55,7 +55,7 @@ impl<T: DeserializeOwned + JsonSchema> Checked<T> {
     }
 }
 
-/// Makes null of the entry (the second step) that a JSON pointer leads into.
+/// Makes null of the entry (the second step) that a JSON pointer leads into; what has no entries is left out.
 fn blank(value: &mut serde_json::Value, pointer: &str) {
     let mut steps = pointer.match_indices('/').map(|(at, _)| at).skip(1);
     if steps.next().is_some() {
@@ -65,6 +65,8 @@ fn blank(value: &mut serde_json::Value, pointer: &str) {
         if let Some(entry) = value.pointer_mut(entry) {
             *entry = serde_json::Value::Null;
         }
+    } else {
+        remove(value, pointer);
     }
 }
 

@@ -9,7 +9,6 @@ mod hidden;
 mod template;
 
 use std::env::VarError;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use decide::problem::Problem;
@@ -17,6 +16,7 @@ use serde_json::{Map, Value};
 
 pub(super) use hidden::References;
 
+use super::reads::Reader;
 use super::yaml;
 use template::Part;
 
@@ -42,9 +42,15 @@ pub(super) struct Resolved {
 }
 
 /// Replaces all references in `value`; paths begin at `folder`.
-pub(super) fn resolve(value: Value, folder: &Path, environment: Environment<'_>) -> Resolved {
+pub(super) fn resolve(
+    value: Value,
+    folder: &Path,
+    environment: Environment<'_>,
+    reader: &Reader,
+) -> Resolved {
     let mut walk = Walk {
         environment,
+        reader,
         references: References::default(),
         problems: Vec::new(),
     };
@@ -63,6 +69,7 @@ pub(super) fn resolve(value: Value, folder: &Path, environment: Environment<'_>)
 
 struct Walk<'a> {
     environment: Environment<'a>,
+    reader: &'a Reader,
     references: References,
     problems: Vec<Problem>,
 }
@@ -201,7 +208,7 @@ impl Walk<'_> {
                 Ok(Value::String(value))
             }
             "$file" => {
-                let value = read(&file.folder.join(&named))?;
+                let value = read(self.reader, &file.folder.join(&named))?;
                 let value = without_line_breaks(value);
                 self.references.hide(pointer, &value, &shown);
                 self.references.replaced_at(pointer);
@@ -231,7 +238,7 @@ impl Walk<'_> {
             ));
         }
         let full = file.folder.join(path);
-        let text = read(&full)?;
+        let text = read(self.reader, &full)?;
         // The reader's own message could quote the file.
         let mut value = yaml::value(&text).map_err(|(line, column)| {
             Failure::new(
@@ -289,7 +296,7 @@ fn without_line_breaks(mut text: String) -> String {
     text
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+fn read(reader: &Reader, path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         Failure::new(
@@ -297,10 +304,7 @@ fn read(path: &Path) -> Result<String, Failure> {
             "paths are relative to the folder of the file that names them",
         )
     };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
+    let bytes = reader.bytes(path, MAX_FILE_BYTES + 1).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(Failure::new(
             format!("{shown} is larger than {MAX_FILE_BYTES} bytes"),

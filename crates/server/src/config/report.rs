@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use decide::policy::{GENERATED, SourceFile, Sources};
+use decide::policy::{GENERATED, Sources};
 use decide::problem::{Place, Problem, Severity};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 
@@ -41,8 +41,8 @@ impl Invalid {
                 Place::Setting(pointer) => (0, document.locate(pointer).0),
                 Place::Name(pointer) => (0, document.locate_key(pointer).0),
                 Place::Source { file, start, .. } => {
-                    let files = sources.schema.iter().chain(&sources.policies);
-                    (1 + files.take_while(|known| known.name != *file).count(), *start)
+                    let files = sources.texts();
+                    (1 + files.take_while(|(known, _)| known != file).count(), *start)
                 }
             };
             (problem.severity == Severity::Advice, file, start)
@@ -112,24 +112,56 @@ impl Invalid {
         errors + usize::from(self.syntax.is_some())
     }
 
-    fn diagnostic(&self, problem: &Problem) -> Report {
-        let (source, span) = self.text_of(problem);
-        self.report(&problem.message, &problem.help, problem.severity, source, span)
+    /// As shown at a terminal, but without colours: for logs.
+    pub fn plain(&self) -> String {
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ = self.render(&mut text, GraphicalTheme::unicode_nocolor());
+        text
     }
 
-    /// Name and text of the file that a problem is in, and where.
+    /// Each error in a line: `file:line:column: what is wrong; what to do`.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(name, text): (String, String), start: usize, message: &str, help: &str| {
+            let before = text.get(..start.min(text.len())).unwrap_or_default();
+            let (row, column) = (
+                1 + before.matches('\n').count(),
+                1 + before.rsplit('\n').next().unwrap_or_default().chars().count(),
+            );
+            let help = if help.is_empty() {
+                String::new()
+            } else {
+                format!("; {help}")
+            };
+            format!("{name}:{row}:{column}: {message}{help}")
+        };
+        let syntax = self.syntax.iter();
+        let syntax = syntax.map(|found| line(self.configuration(), found.offset, &found.message, found.help));
+        let errors = self.problems.iter();
+        let errors = errors
+            .filter(|problem| problem.severity == Severity::Error)
+            .map(|problem| {
+                let (source, (start, _)) = self.text_of(problem);
+                line(source, start, &problem.message, &problem.help)
+            });
+        syntax.chain(errors).collect()
+    }
+
+    /// Name and text of the file in which a problem is, and where in it.
     fn text_of(&self, problem: &Problem) -> ((String, String), (usize, usize)) {
         match &problem.at {
             Place::Setting(pointer) => (self.configuration(), self.document.locate(pointer)),
             Place::Name(pointer) => (self.configuration(), self.document.locate_key(pointer)),
             Place::Source { file, start, length } => {
-                let text = self
-                    .source(file)
-                    .map(|file| file.text.clone())
-                    .unwrap_or_default();
-                ((file.clone(), text), (*start, *length))
+                let text = self.source(file).unwrap_or_default();
+                ((file.clone(), text.to_owned()), (*start, *length))
             }
         }
+    }
+
+    fn diagnostic(&self, problem: &Problem) -> Report {
+        let (source, span) = self.text_of(problem);
+        self.report(&problem.message, &problem.help, problem.severity, source, span)
     }
 
     /// Name and text of the configuration file.
@@ -161,23 +193,12 @@ impl Invalid {
         Report::new(diagnostic).with_source_code(NamedSource::new(name, text))
     }
 
-    fn source(&self, name: &str) -> Option<&SourceFile> {
-        self.sources
-            .schema
-            .iter()
-            .chain(&self.sources.policies)
-            .find(|file| file.name == name && name != GENERATED)
+    fn source(&self, name: &str) -> Option<&str> {
+        let mut texts = self.sources.texts().filter(|_| name != GENERATED);
+        texts.find(|(known, _)| *known == name).map(|(_, text)| text)
     }
-}
 
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use std::io::IsTerminal as _;
-        let theme = if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-            GraphicalTheme::unicode()
-        } else {
-            GraphicalTheme::unicode_nocolor()
-        };
+    fn render(&self, f: &mut impl fmt::Write, theme: GraphicalTheme) -> fmt::Result {
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_links(false)
             .with_width(110);
@@ -196,5 +217,17 @@ impl fmt::Display for Invalid {
             writeln!(f)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use std::io::IsTerminal as _;
+        let theme = if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        self.render(f, theme)
     }
 }

@@ -171,7 +171,9 @@ fn describe(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Prob
                 documentation(),
             )
         }
-        ValidationErrorKind::Enum { options } => one_of(at, error.instance(), options.as_array()),
+        ValidationErrorKind::Enum { options } => {
+            one_of(at, error.instance(), options.as_array()).into_iter().collect()
+        }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             // An optional part: what is wrong with its one real form says more than "none of the forms fits".
             let forms: Vec<_> = context
@@ -184,15 +186,18 @@ fn describe(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Prob
                 .collect();
             match forms.as_slice() {
                 [errors] => errors.iter().flat_map(|error| describe(error, schema)).collect(),
-                _ => one_of(at, error.instance(), schema.pointer(rule).and_then(Value::as_array)),
+                _ => match one_of(at, error.instance(), schema.pointer(rule).and_then(Value::as_array)) {
+                    Some(problem) => vec![problem],
+                    None => problem(format!("{} is nothing that can stand here", error.instance()), documentation()),
+                },
             }
         }
         _ => problem(error.to_string(), documentation()),
     }
 }
 
-/// A value that is none of the named ones. An option is a text, `{const}`, `{enum}`, or an object with one setting.
-fn one_of(at: &str, value: &Value, options: Option<&Vec<Value>>) -> Vec<Problem> {
+/// A value that is none of the named ones, if there are named ones. An option is a text, `{const}`, `{enum}`, or an object with one setting.
+fn one_of(at: &str, value: &Value, options: Option<&Vec<Value>>) -> Option<Problem> {
     let mut names: Vec<String> = Vec::new();
     for option in options.into_iter().flatten() {
         let texts = option["enum"].as_array().into_iter().flatten();
@@ -206,6 +211,9 @@ fn one_of(at: &str, value: &Value, options: Option<&Vec<Value>>) -> Vec<Problem>
                 .map(|(name, _)| format!("{name}: …")),
         );
     }
+    if names.is_empty() {
+        return None;
+    }
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
     let suggestion = value.as_str().and_then(|value| closest(value, &known));
     let all = known
@@ -218,7 +226,7 @@ fn one_of(at: &str, value: &Value, options: Option<&Vec<Value>>) -> Vec<Problem>
         None => format!("known are {all}"),
     };
     let message = format!("{value} is not one of the known values");
-    vec![Problem::setting(at, message, help)]
+    Some(Problem::setting(at, message, help))
 }
 
 fn closest(word: &str, known: &[&str]) -> Option<String> {

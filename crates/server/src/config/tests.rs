@@ -294,7 +294,11 @@ fn an_unknown_setting_hides_nothing_else() {
 #[test]
 fn debug_output_has_no_value_of_a_reference() {
     let mut document = Document::parse("t.yaml", "a: ${A}\nb: { $env: A }").expect("YAML");
-    let problems = document.resolve(std::path::Path::new(""), &|_| Ok("s3cr3t".to_owned()));
+    let problems = document.resolve(
+        std::path::Path::new(""),
+        &|_| Ok("s3cr3t".to_owned()),
+        &super::reads::Reader::default(),
+    );
     assert_eq!(problems, []);
     assert_eq!(*document.value(), json!({ "a": "s3cr3t", "b": "s3cr3t" }));
     let invalid = super::Invalid::new(

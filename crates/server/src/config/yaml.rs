@@ -3,11 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
+use decide::policy::{Data, DataFile, DataValue};
 use decide::problem::Problem;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::reads::Reader;
 use super::references::{self, Environment, References};
 use super::report::{Invalid, Syntax};
 
@@ -61,8 +63,13 @@ impl Document {
     }
 
     /// Replaces the references in the value; paths begin at `folder`. Says which of them have no value.
-    pub(super) fn resolve(&mut self, folder: &Path, environment: Environment<'_>) -> Vec<Problem> {
-        let resolved = references::resolve(std::mem::take(&mut self.value), folder, environment);
+    pub(super) fn resolve(
+        &mut self,
+        folder: &Path,
+        environment: Environment<'_>,
+        reader: &Reader,
+    ) -> Vec<Problem> {
+        let resolved = references::resolve(std::mem::take(&mut self.value), folder, environment, reader);
         self.value = resolved.value;
         self.references = resolved.references;
         resolved.problems
@@ -154,11 +161,32 @@ pub(super) fn value(text: &str) -> Result<Value, (usize, usize)> {
     }
 }
 
+/// A data file: its values with their places.
+///
+/// # Errors
+/// The syntax error, at its place.
+pub(super) fn data(name: String, text: String) -> Result<DataFile, Invalid> {
+    // There may be any number of entries.
+    let options = serde_saphyr::options! { strict_booleans: true, budget: None };
+    match nodes(&text, options) {
+        Ok(node) => Ok(DataFile {
+            data: node.data(&text),
+            name,
+            text,
+        }),
+        Err(problem) => Err(Invalid::syntax(Document::unread(&name, &text), problem)),
+    }
+}
+
 fn read(text: &str) -> Result<(Value, Place), Syntax> {
     // Only `true` and `false` are booleans: `decision_log: off` is a word, as in every YAML since 2009.
     let options = serde_saphyr::options! { strict_booleans: true };
+    Ok(nodes(text, options)?.split(text))
+}
+
+fn nodes(text: &str, options: serde_saphyr::Options) -> Result<Node, Syntax> {
     match serde_saphyr::from_str_with_options::<Node>(text, options) {
-        Ok(node) => Ok(node.split(text)),
+        Ok(node) => Ok(node),
         Err(error) => {
             let at = error
                 .location()
@@ -267,6 +295,33 @@ impl Node {
             members,
         };
         (value, place)
+    }
+}
+
+impl Node {
+    /// With the first line of each value for its place.
+    fn data(self, text: &str) -> Data {
+        let (start, length) = span_of(&self.0.referenced);
+        let value = match self.0.value {
+            Content::Scalar(value) => DataValue::Scalar(value),
+            Content::List(nodes) => DataValue::List(nodes.into_iter().map(|node| node.data(text)).collect()),
+            Content::Map(nodes) => DataValue::Map(
+                nodes
+                    .into_iter()
+                    .map(|(key, node)| (key.value, span_of(&key.referenced), node.data(text)))
+                    .collect(),
+            ),
+        };
+        let end = match &value {
+            DataValue::Scalar(_) => start + length,
+            DataValue::List(entries) => entries.last().map_or(start + 1, |last| last.span.0 + last.span.1),
+            DataValue::Map(members) => members
+                .last()
+                .map_or(start + 1, |(.., last)| last.span.0 + last.span.1),
+        };
+        let first_line = text.get(start..end).unwrap_or_default().lines().next();
+        let span = (start, first_line.unwrap_or_default().trim_end().len());
+        Data { span, value }
     }
 }
 

@@ -45,6 +45,7 @@ fn offer(log: &DecisionLog) {
         action: None,
         resource: None,
         client_ip: None,
+        errors: &[],
         took: Duration::ZERO,
     });
 }

@@ -29,6 +29,7 @@ pub fn default_sources() -> Sources {
                 include_str!("../../../../policies/default/public.cedar"),
             ),
         ],
+        ..Sources::default()
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use decide::identity::Rehearsal;
 use decide::problem::{Problem, did_you_mean};
 use model::{Actor, Principal, PrincipalKind};
-use serde_json::Map;
 
 use super::question::Asker;
 use super::suite::Person;
@@ -62,7 +61,7 @@ pub(super) fn asker(
             let message = format!("no issuer of JWTs is called `{issuer}`");
             return wrong("/issuer", message, or_known(issuer, &issuers));
         }
-        let header = person.header.clone().unwrap_or_else(Map::new);
+        let header = person.header.clone().unwrap_or_default();
         return Some(known.issuers.principal(issuer, &header, claims, now));
     }
     let (kind, part, id) = match (&person.user, &person.robot, &person.client) {

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use decide::identity::Refused;
 use decide::{Pipeline, Record, Recorder, Rules};
 use model::{
-    Body, Check, Contract, Decision, Decoding, Headers, Host, HttpRequest, Malformed, NoMetadata, Pairs,
-    Peer, Principal, Reason, RequestPath, Target, Verdict,
+    Audited, Body, Check, Contract, Decision, Decoding, Headers, Host, HttpRequest, Malformed, NoMetadata,
+    Pairs, Peer, Principal, Reason, RequestPath, Target, Verdict,
 };
 
 /// A request to ask about.
@@ -177,7 +177,17 @@ impl Rehearsal {
 }
 
 impl Answer {
+    /// What policies say; that they are only audited on some route makes their tests no weaker.
     fn of(decision: &Decision) -> Self {
+        if let Some(Audited { denial, policies }) = decision.audited() {
+            return Self {
+                reason: denial.reason.as_str(),
+                policies: policies.clone(),
+                status: Some(denial.status),
+                says: Some(denial.caller.to_string()),
+                ..Self::default()
+            };
+        }
         let answer = Self {
             reason: decision.reason().as_str(),
             policies: decision.policies().to_vec(),

@@ -121,7 +121,7 @@ impl<'r> Reader<'r> {
                 person.and_then(|person| people::asker(person, &pointer, now, &self.known, &mut problems));
             people.extend(asker.map(|asker| (name.clone(), asker)));
         }
-        if suite.tests.is_empty() && suite.matrix.is_empty() {
+        if suite.tests.is_empty() && suite.matrix.is_empty() && problems.is_empty() {
             let help = "add `tests` or `matrix`";
             problems.push(Problem::setting("", "this suite tests nothing", help));
         }

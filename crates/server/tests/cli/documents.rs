@@ -8,7 +8,8 @@ const DEFAULT: &str = "policies/default/portcullis.yaml";
 fn help_names_every_verb_and_the_exit_codes() {
     let help = run(&["--help"]).expect(0).out;
     for verb in [
-        "serve", "demo", "check", "validate", "token", "schema", "config", "version",
+        "serve", "demo", "check", "validate", "test", "matrix", "lint", "token", "schema", "config",
+        "version",
     ] {
         let described = |line: &str| {
             let rest = line.trim_start().strip_prefix(verb)?;
@@ -27,6 +28,7 @@ fn help_names_every_verb_and_the_exit_codes() {
         "2 wrong usage",
         "3 denied or refused",
         "4 invalid configuration",
+        "5 tests of policies failed",
     ] {
         assert!(help.contains(code), "{code}:\n{help}");
     }
@@ -145,4 +147,41 @@ fn nobody_reading_to_the_end_is_no_failure() {
         let err = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && err.is_empty(), "{words:?}: {err}");
     }
+}
+
+/// The files of a page: code blocks whose first line is `# file: name` or `// file: name`.
+fn files_of(page: &str) -> Vec<(String, String)> {
+    let blocks = page.split("```").skip(1).step_by(2);
+    let named = blocks.filter_map(|block| {
+        let (_language, text) = block.split_once('\n')?;
+        let first = text.lines().next()?;
+        let name = first
+            .strip_prefix("# file: ")
+            .or(first.strip_prefix("// file: "))?;
+        Some((name.to_owned(), text.to_owned()))
+    });
+    named.collect()
+}
+
+#[test]
+fn the_files_in_the_page_about_policies_are_a_configuration() {
+    let page = std::fs::read_to_string(root().join("docs/policies.md")).expect("the page");
+    let folder = std::env::temp_dir().join(format!("portcullis-policies-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let files = files_of(&page);
+    assert_eq!(files.len(), 5, "{files:?}");
+    for (name, text) in &files {
+        std::fs::write(folder.join(name), text).expect("a file");
+    }
+    let config = folder.join("portcullis.yaml");
+    let config = config.to_str().expect("UTF-8");
+    let ran = run(&["validate", "--config", config]).expect(0);
+    assert_eq!(ran.err, "", "valid without advice");
+    assert!(ran.out.contains("PublicPage (PUBLIC)"), "{}", ran.out);
+    assert!(ran.out.contains("policies: 5,"), "{}", ran.out);
+    for (target, code) in [("/public/x", 0), ("/workspaces/ws-alice/x", 3)] {
+        let target = format!("https://api.example.test{target}");
+        run(&["check", "--config", config, "GET", &target]).expect(code);
+    }
+    std::fs::remove_dir_all(&folder).expect("it was there");
 }

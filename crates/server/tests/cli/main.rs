@@ -5,6 +5,7 @@ mod broken;
 mod demo;
 mod documents;
 mod flood;
+mod packs;
 mod references;
 mod serving;
 mod shadow;

@@ -15,7 +15,6 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use model::{Principal, PrincipalKind};
 use serde_json::Value;
-use tokio::runtime::Handle;
 
 use super::entries::{self, Entry, JwksOptions, Proof, in_words};
 use super::limited::LimitedUsers;
@@ -31,6 +30,7 @@ use crate::identity::claims::{
 };
 use crate::identity::credentials::Place;
 use crate::identity::fetch::{self, Source};
+use crate::identity::fetching::Fetching;
 use crate::identity::issuer::Proven;
 use crate::identity::jws::Jws;
 use crate::identity::keys::{IssuerKeys, Pace};
@@ -89,15 +89,14 @@ impl Sources {
         &mut self,
         label: &str,
         options: &Arc<JwksOptions>,
-        fetching: &Handle,
+        fetching: &Fetching<'_>,
     ) -> (Arc<IssuerKeys>, Vec<Arc<JwksOptions>>) {
         let (keys, entries) = self.0.entry(options.url.clone()).or_insert_with(|| {
             let source = Source {
                 issuer: options.url.clone(),
                 place: fetch::Place::Urls(vec![options.url.clone()]),
             };
-            let keys = IssuerKeys::start(label, source, Pace::USUAL, fetching);
-            (Arc::new(keys), Vec::new())
+            (fetching.keys(label, source, Pace::USUAL), Vec::new())
         });
         let earlier = entries.clone();
         entries.push(Arc::clone(options));
@@ -107,7 +106,7 @@ impl Sources {
 
 impl External {
     /// All entries of (validated) settings, in the order in which they are asked; fetching of keys begins at once.
-    pub(in crate::identity) fn all(settings: &BackstageSettings, fetching: &Handle) -> Vec<Self> {
+    pub(in crate::identity) fn all(settings: &BackstageSettings, fetching: &Fetching<'_>) -> Vec<Self> {
         let (entries, _) = entries::read(settings);
         let name = &settings.name;
         let subjects = entries.iter().filter_map(|entry| entry.proof.subject());
@@ -147,7 +146,7 @@ impl External {
         entry: Entry,
         taken: &Arc<HashSet<String>>,
         sources: &mut Sources,
-        fetching: &Handle,
+        fetching: &Fetching<'_>,
     ) -> Self {
         let Entry { place, tags, proof } = entry;
         let method = match proof {
@@ -225,7 +224,7 @@ impl External {
     }
 
     /// Its keys, if they are fetched.
-    pub(in crate::identity) fn keys(&self) -> Option<&IssuerKeys> {
+    pub(in crate::identity) fn keys(&self) -> Option<&Arc<IssuerKeys>> {
         match &self.method {
             Method::Jwks(published) => Some(&published.keys),
             Method::Plugin(plugin) => Some(&plugin.keys),

@@ -4,15 +4,17 @@
 //! are. The principal is a `User` of the name of these settings (`User::"backstage/user:default/jane"`), another one than
 //! the user with a whole token of the portal's issuer: what is granted to the one is never granted to the other.
 
+use std::sync::Arc;
+
 use model::{Principal, PrincipalKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::runtime::Handle;
 
 use crate::identity::algorithm::Algorithm;
 use crate::identity::claims::{Claims, Demands, Registered, check_times, fault, unix_seconds};
 use crate::identity::credentials::Place;
 use crate::identity::fetch::{self, Source};
+use crate::identity::fetching::Fetching;
 use crate::identity::issuer::Proven;
 use crate::identity::jws::Jws;
 use crate::identity::keys::{IssuerKeys, Pace};
@@ -37,7 +39,7 @@ pub struct LimitedUserSettings {
 /// Who verifies them.
 pub(super) struct LimitedUsers {
     /// The keys.
-    pub(super) keys: IssuerKeys,
+    pub(super) keys: Arc<IssuerKeys>,
     /// Where the tokens are.
     pub(super) places: [Place; 1],
     name: String,
@@ -45,13 +47,18 @@ pub(super) struct LimitedUsers {
 
 impl LimitedUsers {
     /// Those of (validated) settings; fetching begins at once.
-    pub(super) fn new(name: &str, label: &str, settings: &LimitedUserSettings, fetching: &Handle) -> Self {
+    pub(super) fn new(
+        name: &str,
+        label: &str,
+        settings: &LimitedUserSettings,
+        fetching: &Fetching<'_>,
+    ) -> Self {
         let source = Source {
             issuer: settings.jwks_uri.clone(),
             place: fetch::Place::Urls(vec![settings.jwks_uri.clone()]),
         };
         Self {
-            keys: IssuerKeys::start(label, source, Pace::USUAL, fetching),
+            keys: fetching.keys(label, source, Pace::USUAL),
             places: [Place::CookieOtherwise(settings.cookie.clone())],
             name: name.to_owned(),
         }

@@ -4,9 +4,10 @@
 //! listed is its own issuer. The principal is the robot `plugin:<id>`, and its tags are the plugins in `aud`, without
 //! further restrictions. A token in which a plugin acts for a user (`obo`) is refused: whose rights count would be a guess.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::runtime::Handle;
 
 use super::entries;
 use super::restrictions::{Tags, all_of, is_plugin_id};
@@ -14,6 +15,7 @@ use super::settings::BackstageSettings;
 use crate::identity::algorithm::Algorithm;
 use crate::identity::claims::{Claims, Demands, Registered, fault};
 use crate::identity::fetch::{self, Source};
+use crate::identity::fetching::Fetching;
 use crate::identity::jws::Jws;
 use crate::identity::keys::{IssuerKeys, Pace};
 use crate::identity::refusal::{ClaimFault, TokenRefusal};
@@ -36,7 +38,7 @@ pub struct PluginSettings {
 /// A plugin with its keys.
 pub(super) struct Plugin {
     /// Its keys.
-    pub(super) keys: IssuerKeys,
+    pub(super) keys: Arc<IssuerKeys>,
     id: String,
     demands: Demands,
 }
@@ -60,14 +62,14 @@ impl Plugin {
         settings: &PluginSettings,
         all: &BackstageSettings,
         times: &Demands,
-        fetching: &Handle,
+        fetching: &Fetching<'_>,
     ) -> Self {
         let source = Source {
             issuer: settings.jwks_uri.clone(),
             place: fetch::Place::Urls(vec![settings.jwks_uri.clone()]),
         };
         Self {
-            keys: IssuerKeys::start(label, source, Pace::USUAL, fetching),
+            keys: fetching.keys(label, source, Pace::USUAL),
             id: settings.id.clone(),
             demands: Demands {
                 audiences: all.plugins.iter().map(|plugin| plugin.id.clone()).collect(),

@@ -84,6 +84,21 @@ fn default_name() -> String {
     "backstage".to_owned()
 }
 
+impl BackstageSettings {
+    /// The entries as JSON, with their secrets: to be compared, never to be shown.
+    pub(in crate::identity) fn unredacted(&self) -> Vec<String> {
+        let BackendAuth {
+            keys,
+            external_access,
+        } = &self.backend.auth;
+        let keys = keys.iter().map(|key| &key.0);
+        let entries = keys.chain(external_access.iter().map(|entry| &entry.0));
+        entries
+            .filter_map(|entry| serde_json::to_string(entry).ok())
+            .collect()
+    }
+}
+
 impl fmt::Debug for ExternalAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Redacted(&self.0).fmt(f)

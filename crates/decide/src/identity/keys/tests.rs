@@ -19,6 +19,7 @@ mod fetching;
 mod flood;
 pub(in crate::identity) mod origin;
 mod sources;
+mod successor;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
@@ -41,6 +42,8 @@ pub(in crate::identity) fn holding(keys: KeySet) -> IssuerKeys {
         wanted,
         pace: PACE,
         task: None,
+        origin: None,
+        since: Since::Start,
     }
 }
 
@@ -83,7 +86,7 @@ fn identity(origin: &Origin, pace: Pace) -> Identity<()> {
         issuer: settings.issuer.clone(),
         place: Place::Discovery,
     };
-    let keys = IssuerKeys::start("main", source, pace, RUNTIME.handle());
+    let keys = IssuerKeys::start("main", source, pace, Since::Start, RUNTIME.handle());
     let issuer = Verifier::Issuer(Box::new(Issuer::with_keys(&settings, keys)));
     Identity::with_verifiers(vec![issuer], DEFAULT_CACHE_BYTES, |_| ())
 }

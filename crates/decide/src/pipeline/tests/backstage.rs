@@ -63,6 +63,7 @@ fn stage_of(restrictions: &[(&str, Value)]) -> Stage {
             file("endpoint.cedarschema", ENDPOINT),
         ],
         policies: vec![file("test.cedar", POLICY)],
+        ..Sources::default()
     };
     let (rules, advice) =
         Rules::compile(&settings, &sources).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -76,7 +77,7 @@ fn stage_of(restrictions: &[(&str, Value)]) -> Stage {
     Stage {
         pipeline,
         records,
-        _runtime: runtime,
+        runtime,
     }
 }
 

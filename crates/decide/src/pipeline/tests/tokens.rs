@@ -11,11 +11,14 @@ use super::*;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
+/// An issuer `main` that signs with a secret.
+pub(super) fn issuer() -> Value {
+    json!({"name": "main", "issuer": "house", "audiences": ["api"], "hmac_secrets": [SECRET], "profile": "oidc"})
+}
+
 /// A stage with one issuer, `main`, that signs with a secret.
 fn with_issuer(policies: &str, changes: Value, routes: Value) -> Stage {
-    let mut issuer = json!({
-        "name": "main", "issuer": "house", "audiences": ["api"], "hmac_secrets": [SECRET], "profile": "oidc",
-    });
+    let mut issuer = issuer();
     for (name, value) in changes.as_object().unwrap() {
         issuer[name] = value.clone();
     }
@@ -24,7 +27,7 @@ fn with_issuer(policies: &str, changes: Value, routes: Value) -> Stage {
 }
 
 /// `Bearer` and a token with these claims beside those that every token has.
-fn bearer(claims: &Value) -> String {
+pub(super) fn bearer(claims: &Value) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut all = json!({
         "iss": "house", "aud": "api", "sub": "alice", "iat": now, "exp": now + 300, "jti": "j", "scope": "",

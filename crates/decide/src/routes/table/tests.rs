@@ -18,7 +18,10 @@ fn route(name: &str, methods: &[&str]) -> Route {
             attributes: Vec::new(),
             ancestors: Vec::new(),
         },
+        public: false,
+        expose: Arc::default(),
         capability_path: None,
+        mode: None,
         on_deny: DenyAnswer::default(),
         login: None,
         on_allow: Arc::default(),
@@ -150,4 +153,42 @@ fn a_deep_path_costs_no_more_than_the_table() {
     .unwrap();
     let path = "/y/x".repeat(60) + "/other";
     assert!(matches!(table.find("h", &path, "GET"), Found::Nothing));
+}
+
+#[test]
+fn ten_thousand_routes_are_told_apart() {
+    let mut table = RouteTable::default();
+    let kinds = 2_500;
+    for i in 0..kinds {
+        let host = format!("h{i}.example.test");
+        for (hosts, path) in [
+            (vec![], format!("/p{i}")),
+            (vec![], format!("/p{i}/{{id}}/{{rest..}}")),
+            (vec![host.as_str()], "/{rest..}".to_owned()),
+            (vec![host.as_str()], format!("/p{i}/x")),
+        ] {
+            insert(&mut table, &hosts, &path, &["GET"]).unwrap();
+        }
+    }
+    assert_eq!(table.routes().len(), 10_000);
+    for i in [0, 1, 77, kinds - 1] {
+        let host = format!("h{i}.example.test");
+        for (host, path, expected) in [
+            ("a.example.test", format!("/p{i}"), Some(format!("/p{i}"))),
+            (
+                "a.example.test",
+                format!("/p{i}/x/y/z"),
+                Some(format!("/p{i}/{{id}}/{{rest..}}")),
+            ),
+            (&*host, format!("/p{i}/x"), Some(format!("{host}/p{i}/x"))),
+            (&*host, format!("/p{i}"), Some(format!("{host}/{{rest..}}"))),
+            ("a.example.test", format!("/p{}", i + kinds), None),
+        ] {
+            let found = match table.find(host, &path, "GET") {
+                Found::Route(route, ..) => Some(route.name.to_string()),
+                Found::NoMethod(_) | Found::Nothing => None,
+            };
+            assert_eq!(found, expected, "{host}{path}");
+        }
+    }
 }

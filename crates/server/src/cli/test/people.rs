@@ -79,21 +79,13 @@ fn failure(text: &mut String, result: &Result, file: &str, row: &Row) {
         let _ = writeln!(text, "  {:label$}  got       {}", "", difference.got);
     }
     let answer = &row.answer;
-    let _ = writeln!(
-        text,
-        "  {:8}  {} ({}): {}",
-        "answer",
-        answer.in_short(),
-        answer.reason,
-        answer.why
-    );
-    let _ = writeln!(
-        text,
-        "  {:8}  {}",
-        "route",
-        answer.route.as_deref().unwrap_or("(none)")
-    );
-    let _ = writeln!(text, "  {:label$}  {}", "explain", result.explain(row));
+    let mut line = |name: &str, what: &str| {
+        let _ = writeln!(text, "  {name:label$}  {what}");
+    };
+    let whole = format!("{} ({}): {}", answer.in_short(), answer.reason, answer.why);
+    line("answer", &whole);
+    line("route", answer.route.as_deref().unwrap_or("(none)"));
+    line("explain", &result.explain(row));
 }
 
 impl Result {

@@ -53,7 +53,7 @@ fn folder(name: &str) -> PathBuf {
 
 fn resolved(value: Value, name: &str) -> Resolved {
     let folder = folder(name);
-    let resolved = resolve(value, &folder, &environment);
+    let resolved = resolve(value, &folder, &environment, &super::Reader::default());
     fs::remove_dir_all(folder).expect("the folder was there");
     resolved
 }

@@ -82,7 +82,7 @@ fn junk_costs_few_fetches_and_nobody_elses_verdict() {
             issuer: settings.issuer.clone(),
             place: Place::Discovery,
         };
-        let keys = IssuerKeys::start("main", source, pace, RUNTIME.handle());
+        let keys = IssuerKeys::start("main", source, pace, Since::Start, RUNTIME.handle());
         let issuer = Verifier::Issuer(Box::new(Issuer::with_keys(&settings, keys)));
         let derived = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&derived);

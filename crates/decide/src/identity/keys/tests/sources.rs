@@ -42,7 +42,13 @@ fn keys_at(place: serde_json::Value, pace: Pace) -> Identity<()> {
         other => panic!("{other:?}"),
     };
     let issuer = settings.issuer.clone();
-    let keys = IssuerKeys::start("main", Source { issuer, place }, pace, RUNTIME.handle());
+    let keys = IssuerKeys::start(
+        "main",
+        Source { issuer, place },
+        pace,
+        Since::Start,
+        RUNTIME.handle(),
+    );
     let issuer = Verifier::Issuer(Box::new(Issuer::with_keys(&settings, keys)));
     Identity::with_verifiers(vec![issuer], DEFAULT_CACHE_BYTES, |_| ())
 }

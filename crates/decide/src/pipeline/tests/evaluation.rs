@@ -1,0 +1,65 @@
+//! How policies are evaluated: errors that are told, and the check of one way by the other.
+
+use super::*;
+use crate::policy::SelfCheckStatus;
+
+#[test]
+fn every_policy_that_failed_is_told_with_its_place() {
+    let maybe = format!("\n@id(\"maybe\")\npermit(principal, action, resource) {OVERFLOW};");
+    let no = format!("\n\n@id(\"no\")\nforbid(principal, action, resource) {OVERFLOW};");
+    for (policies, start, failed) in [
+        (
+            format!("{PERMIT_ALL}{maybe}"),
+            "permitted Anonymous permitted by all; ",
+            &["Some(\"test.cedar:2\") maybe"][..],
+        ),
+        (
+            format!("{PERMIT_ALL}{maybe}{no}"),
+            "policy_error Anonymous ",
+            &["Some(\"test.cedar:2\") maybe", "Some(\"test.cedar:5\") no"],
+        ),
+        (PERMIT_ALL.to_owned(), "permitted Anonymous permitted by all", &[]),
+    ] {
+        for backend in [Backend::Sliced, Backend::Authorizer] {
+            let stage = stage(&policies, evaluated(backend, 0));
+            stage.ask("GET", "/pages/two", &[]);
+            let records = stage.records.0.lock().unwrap();
+            let record = records.first().unwrap();
+            assert!(record.starts_with(start), "{backend:?}: {record}");
+            for failed in failed {
+                assert!(
+                    record.contains(&format!("; {failed}: integer overflow")),
+                    "{backend:?}: {record}"
+                );
+            }
+            assert_eq!(stage.pipeline.policy_errors(), failed.len() as u64, "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_difference_from_the_authorizer_is_counted_and_turns_a_yes_into_a_no() {
+    let other = "@id(\"all\") permit(principal, action, resource) when { false };";
+    let forbid = format!("{PERMIT_ALL} @id(\"no\") forbid(principal, action, resource);");
+    for (every, authorizer, reason, expected) in [
+        (1, PERMIT_ALL, Reason::Permitted, (3, 0)),
+        (2, PERMIT_ALL, Reason::Permitted, (2, 0)),
+        (0, other, Reason::Permitted, (0, 0)),
+        (1, other, Reason::CredentialMissing, (3, 3)),
+        (1, "", Reason::CredentialMissing, (3, 3)),
+        // A policy that was not indexed counts as well.
+        (1, forbid.as_str(), Reason::CredentialMissing, (3, 3)),
+    ] {
+        let mut rules = rules(PERMIT_ALL, evaluated(Backend::Sliced, every));
+        rules.policies.misguide(authorizer);
+        let stage = start(rules);
+        for _ in 0..3 {
+            let decision = stage.ask("GET", "/pages/one", &[]);
+            assert_eq!(decision.reason(), reason, "1 in {every} of {authorizer:?}");
+        }
+        let SelfCheckStatus {
+            checked, differences, ..
+        } = stage.pipeline.live().rules().policies().self_check();
+        assert_eq!((checked, differences), expected, "1 in {every} of {authorizer:?}");
+    }
+}

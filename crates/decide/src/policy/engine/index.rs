@@ -1,0 +1,305 @@
+//! The scope index: which policies can match a request, by what they say before their `when` and `unless`.
+//!
+//! A scope never fails to evaluate, and Cedar looks at it first. So a policy whose scope does not match a request gives
+//! neither a decision, nor a reason, nor an error, and leaving it out changes nothing. This is proved for Cedar's
+//! model (cedar-spec, `Cedar/Thm/PolicySlice.lean`) and held for this code by the tests beside [`super::Engine`].
+
+use std::collections::HashMap;
+
+use cedar_policy::Entities;
+use cedar_policy_core::ast::{
+    ActionConstraint, Entity, EntityReference, EntityType, EntityUID, Policy, PrincipalOrResourceConstraint,
+    SlotId,
+};
+use cedar_policy_core::entities::Dereference;
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+type Table<K, V> = HashMap<K, V, RandomState>;
+
+/// The place of a policy in the order of their ids.
+pub(super) type Ordinal = u32;
+
+/// The key of whatever a policy does not restrict.
+const ANY: u32 = 0;
+/// Stands where no policy has asked for a key of that kind.
+const NONE: u32 = 0;
+
+/// From a pair of keys, the principal's and the resource's, to the policies that have them in their scopes.
+#[derive(Debug, Default)]
+pub(super) struct ScopeIndex {
+    principals: Side,
+    resources: Side,
+    postings: Table<(u32, u32), SmallVec<[Posting; 1]>>,
+    actions: Table<EntityUID, Bits>,
+    /// The restrictions that an action meets which no policy and no schema names.
+    unknown_action: Bits,
+}
+
+/// One policy under its pair of keys.
+#[derive(Clone, Copy, Debug)]
+struct Posting {
+    policy: Ordinal,
+    /// The number of its restriction on actions.
+    actions: u32,
+    /// The types that `is … in …` asks for besides; [`NONE`] for any.
+    principal_kind: u32,
+    resource_kind: u32,
+}
+
+/// The keys that scopes use for principals, or for resources.
+#[derive(Debug)]
+struct Side {
+    entities: Table<EntityUID, EntityKeys>,
+    kinds: Table<EntityType, KindKeys>,
+    next: u32,
+}
+
+/// The keys of `== E` and of `in E`.
+#[derive(Clone, Copy, Debug, Default)]
+struct EntityKeys {
+    equal: u32,
+    within: u32,
+}
+
+/// The key of `is T`, and the number of the type.
+#[derive(Clone, Copy, Debug, Default)]
+struct KindKeys {
+    is: u32,
+    number: u32,
+}
+
+/// The keys of one entity: only those that some policy has.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    keys: SmallVec<[u32; 8]>,
+    kind: u32,
+}
+
+/// Which side of a scope.
+#[derive(Clone, Copy)]
+pub(super) enum Role {
+    Principal,
+    Resource,
+}
+
+/// A set of small numbers.
+#[derive(Clone, Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl ScopeIndex {
+    /// Indexes `policies`; the first has ordinal 0. `actions` are those of the schema, with all groups they are in.
+    pub(super) fn new<'p>(policies: impl Iterator<Item = &'p Policy>, actions: &Entities) -> Self {
+        let mut index = Self::default();
+        let mut restrictions = Restrictions::default();
+        for (policy, ordinal) in policies.zip(0..) {
+            let env = policy.env();
+            let scope = policy.template();
+            let (principal, principal_kind) = index.principals.place(
+                scope.principal_constraint().as_inner(),
+                env.get(&SlotId::principal()),
+            );
+            let (resource, resource_kind) = index.resources.place(
+                scope.resource_constraint().as_inner(),
+                env.get(&SlotId::resource()),
+            );
+            let posting = Posting {
+                policy: ordinal,
+                actions: restrictions.number(policy.action_constraint()),
+                principal_kind,
+                resource_kind,
+            };
+            index
+                .postings
+                .entry((principal, resource))
+                .or_default()
+                .push(posting);
+        }
+        index.actions = restrictions.met_by(actions);
+        index.unknown_action = restrictions.any;
+        index
+    }
+
+    /// The keys of an entity, whose ancestors must be complete.
+    pub(super) fn keys(&self, role: Role, entity: &Entity) -> Keys {
+        match role {
+            Role::Principal => self.principals.keys(entity),
+            Role::Resource => self.resources.keys(entity),
+        }
+    }
+
+    /// The policies whose scopes match, in ascending order.
+    pub(super) fn candidates(
+        &self,
+        principal: &Keys,
+        action: &EntityUID,
+        resource: &Keys,
+    ) -> SmallVec<[Ordinal; 16]> {
+        let met = self.actions.get(action).unwrap_or(&self.unknown_action);
+        let is = |wanted: u32, kind: u32| wanted == NONE || wanted == kind;
+        let mut found = SmallVec::new();
+        for &principal_key in &principal.keys {
+            for &resource_key in &resource.keys {
+                let Some(postings) = self.postings.get(&(principal_key, resource_key)) else {
+                    continue;
+                };
+                let matching = postings.iter().filter(|posting| {
+                    met.contains(posting.actions)
+                        && is(posting.principal_kind, principal.kind)
+                        && is(posting.resource_kind, resource.kind)
+                });
+                found.extend(matching.map(|posting| posting.policy));
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self {
+            entities: Table::default(),
+            kinds: Table::default(),
+            next: ANY + 1,
+        }
+    }
+}
+
+impl Side {
+    /// The key of a restriction, and the type it asks for besides. `slot` is what the link of a template fills in.
+    fn place(&mut self, restriction: &PrincipalOrResourceConstraint, slot: Option<&EntityUID>) -> (u32, u32) {
+        use PrincipalOrResourceConstraint::{Any, Eq, In, Is, IsIn};
+        match restriction {
+            Any => (ANY, NONE),
+            Is(kind) => (self.kind(kind, |keys| &mut keys.is), NONE),
+            Eq(entity) => (self.entity(entity, slot, |keys| &mut keys.equal), NONE),
+            In(entity) => (self.entity(entity, slot, |keys| &mut keys.within), NONE),
+            IsIn(kind, entity) => {
+                let kind = self.kind(kind, |keys| &mut keys.number);
+                (self.entity(entity, slot, |keys| &mut keys.within), kind)
+            }
+        }
+    }
+
+    fn entity(
+        &mut self,
+        reference: &EntityReference,
+        slot: Option<&EntityUID>,
+        key: impl Fn(&mut EntityKeys) -> &mut u32,
+    ) -> u32 {
+        let uid = match (reference, slot) {
+            (EntityReference::EUID(uid), _) => uid.as_ref(),
+            (EntityReference::Slot(_), Some(uid)) => uid,
+            // Cedar makes no policy with an open slot. If it did, `Condition` would have it evaluated whole.
+            (EntityReference::Slot(_), None) => return ANY,
+        };
+        let keys = match self.entities.get_mut(uid) {
+            Some(keys) => keys,
+            None => self.entities.entry(uid.clone()).or_default(),
+        };
+        numbered(key(keys), &mut self.next)
+    }
+
+    fn kind(&mut self, kind: &EntityType, key: impl Fn(&mut KindKeys) -> &mut u32) -> u32 {
+        numbered(key(self.kinds.entry(kind.clone()).or_default()), &mut self.next)
+    }
+
+    fn keys(&self, entity: &Entity) -> Keys {
+        let mut keys: SmallVec<[u32; 8]> = SmallVec::new();
+        let kind = self.kinds.get(entity.uid().entity_type()).copied();
+        let kind = kind.unwrap_or_default();
+        let own = self.entities.get(entity.uid()).copied().unwrap_or_default();
+        keys.extend([kind.is, own.equal, own.within]);
+        if !self.entities.is_empty() {
+            let ancestors = entity.ancestors().filter_map(|uid| self.entities.get(uid));
+            keys.extend(ancestors.map(|keys| keys.within));
+        }
+        keys.retain(|key| *key != NONE);
+        keys.push(ANY);
+        keys.sort_unstable();
+        keys.dedup();
+        Keys {
+            keys,
+            kind: kind.number,
+        }
+    }
+}
+
+/// Gives a key its number when it is asked for first.
+fn numbered(key: &mut u32, next: &mut u32) -> u32 {
+    if *key == NONE {
+        *key = *next;
+        *next += 1;
+    }
+    *key
+}
+
+/// The different restrictions on actions, numbered, by what they name.
+#[derive(Default)]
+struct Restrictions {
+    numbers: HashMap<ActionConstraint, u32>,
+    any: Bits,
+    equal: HashMap<EntityUID, Vec<u32>>,
+    within: HashMap<EntityUID, Vec<u32>>,
+}
+
+impl Restrictions {
+    fn number(&mut self, restriction: &ActionConstraint) -> u32 {
+        if let Some(number) = self.numbers.get(restriction) {
+            return *number;
+        }
+        let number = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(restriction.clone(), number);
+        match restriction {
+            ActionConstraint::Any => self.any.insert(number),
+            ActionConstraint::Eq(uid) => self.equal.entry(uid.as_ref().clone()).or_default().push(number),
+            ActionConstraint::In(uids) => {
+                for uid in uids {
+                    let uid = uid.as_ref().clone();
+                    self.within.entry(uid).or_default().push(number);
+                }
+            }
+        }
+        number
+    }
+
+    /// For each action that the schema or a policy names: the restrictions it meets.
+    fn met_by(&self, actions: &Entities) -> Table<EntityUID, Bits> {
+        let core: &cedar_policy_core::entities::Entities = actions.as_ref();
+        let mut rows = Table::default();
+        let bare = self.equal.keys().chain(self.within.keys());
+        let bare: Vec<Entity> = bare
+            .filter(|uid| matches!(core.entity(uid), Dereference::NoSuchEntity))
+            .map(|uid| Entity::with_uid(uid.clone()))
+            .collect();
+        for action in core.iter().chain(&bare) {
+            let mut row = self.any.clone();
+            let equal = self.equal.get(action.uid()).into_iter();
+            let above = std::iter::once(action.uid()).chain(action.ancestors());
+            let within = above.filter_map(|uid| self.within.get(uid));
+            for number in equal.chain(within).flatten() {
+                row.insert(*number);
+            }
+            rows.insert(action.uid().clone(), row);
+        }
+        rows
+    }
+}
+
+impl Bits {
+    fn insert(&mut self, number: u32) {
+        let word = number as usize / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    fn contains(&self, number: u32) -> bool {
+        let word = self.0.get(number as usize / 64).copied().unwrap_or_default();
+        word >> (number % 64) & 1 == 1
+    }
+}

@@ -1,0 +1,166 @@
+//! The engine against Cedar's `Authorizer`: the same answer to every question.
+
+mod random;
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{
+    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request,
+};
+
+use super::{Answer, Engine, Place, Question};
+use random::{Random, World};
+
+/// Questions in a run.
+const CASES: usize = 100_000;
+/// Questions to one set of policies.
+const QUESTIONS: usize = 500;
+
+/// Decision, the policies that determine it, and those that failed, with the messages.
+type Essence = (Decision, BTreeSet<String>, BTreeSet<(String, String)>);
+
+/// A question in the forms that both sides take.
+pub(super) struct Case {
+    principal: Entity,
+    action: EntityUid,
+    resource: Entity,
+    others: Vec<Entity>,
+    context: Context,
+}
+
+impl Case {
+    fn ask(&self, engine: &Engine, place: &Place) -> Result<Answer, String> {
+        let others: Vec<&Entity> = self.others.iter().collect();
+        engine.answer(&Question {
+            principal: &self.principal,
+            place,
+            action: &self.action,
+            resource: &self.resource,
+            others: &others,
+            context: &|| Ok(self.context.clone()),
+        })
+    }
+
+    /// What Cedar says, over all policies and all entities; `None` if the entities contradict each other.
+    fn plainly(&self, set: &PolicySet, actions: &Entities) -> Option<Essence> {
+        let given = [&self.principal, &self.resource].into_iter().chain(&self.others);
+        let entities = given.chain(actions.iter());
+        let entities = Entities::from_entities(entities.cloned(), None).ok()?;
+        let request = Request::new(
+            self.principal.uid(),
+            self.action.clone(),
+            self.resource.uid(),
+            self.context.clone(),
+            None,
+        );
+        let response = Authorizer::new().is_authorized(&request.unwrap(), set, &entities);
+        let diagnostics = response.diagnostics();
+        let errors = diagnostics.errors().map(|error| {
+            let AuthorizationError::PolicyEvaluationError(error) = error;
+            (error.policy_id().to_string(), error.inner().to_string())
+        });
+        Some((
+            response.decision(),
+            diagnostics.reason().map(ToString::to_string).collect(),
+            errors.collect(),
+        ))
+    }
+}
+
+fn essence(engine: &Engine, answer: &Answer) -> Essence {
+    let name = |ordinal: &u32| engine.id(*ordinal).unwrap().to_string();
+    let errors = answer.errors.iter();
+    (
+        answer.decision(),
+        answer.reasons().iter().map(name).collect(),
+        errors
+            .map(|(ordinal, message)| (name(ordinal), message.clone()))
+            .collect(),
+    )
+}
+
+/// What questions turned out to be, so that a run that tests nothing is noticed.
+#[derive(Debug, Default)]
+struct Tally {
+    cases: usize,
+    allowed: usize,
+    forbidden: usize,
+    failed: usize,
+    contradictory: usize,
+    candidates: usize,
+}
+
+impl Tally {
+    /// Asks both sides.
+    fn compare(&mut self, world: &World, engine: &Engine, case: &Case, place: &Place, seed: u64) {
+        let plain = case.plainly(&world.set, &world.actions);
+        let ours = case.ask(engine, place);
+        self.cases += 1;
+        let told = || {
+            format!(
+                "seed {seed}\n{}\nprincipal {}\naction {}\nresource {}\ncontext {:?}\nothers {:?}",
+                world.text, case.principal, case.action, case.resource, case.context, case.others
+            )
+        };
+        let (plain, ours) = match (plain, ours) {
+            (Some(plain), Ok(ours)) => (plain, ours),
+            (None, Err(_)) => {
+                self.contradictory += 1;
+                return;
+            }
+            (plain, ours) => panic!("Cedar: {plain:?}\nengine: {ours:?}\n{}", told()),
+        };
+        self.allowed += usize::from(ours.decision() == Decision::Allow);
+        self.forbidden += usize::from(!ours.forbids.is_empty());
+        self.failed += usize::from(!ours.errors.is_empty());
+        self.candidates += ours.permits.len() + ours.forbids.len();
+        let ours = essence(engine, &ours);
+        assert!(ours == plain, "Cedar: {plain:?}\nengine: {ours:?}\n{}", told());
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "how much was compared")]
+fn the_engine_answers_as_cedar_does() {
+    let mut tally = Tally::default();
+    for seed in 0.. {
+        if tally.cases >= CASES {
+            break;
+        }
+        let mut random = Random::new(seed);
+        let world = World::new(&mut random);
+        let engine = Engine::new(world.set.clone(), &world.actions);
+        let principals: Vec<(Entity, Place)> = (0..8)
+            .map(|_| (world.principal(&mut random), Place::default()))
+            .collect();
+        for _ in 0..QUESTIONS {
+            // As of a token, the same place serves many questions.
+            let (principal, place) = random.of(&principals);
+            let case = world.case(&mut random, principal.clone());
+            tally.compare(&world, &engine, &case, place, seed);
+        }
+    }
+    println!("the engine answers as Cedar does: {tally:?}");
+    assert!(tally.cases >= CASES, "{tally:?}");
+    for enough in [tally.allowed, tally.forbidden, tally.failed] {
+        assert!(enough > CASES / 50, "{tally:?}");
+    }
+    assert!(tally.contradictory < CASES / 10, "{tally:?}");
+}
+
+#[test]
+fn a_place_is_worked_out_anew_for_another_engine() {
+    let mut random = Random::new(7);
+    let place = Place::default();
+    let (first, second) = (World::new(&mut random), World::new(&mut random));
+    let principal = first.principal(&mut random);
+    let mut tally = Tally::default();
+    let engines = [&first, &second].map(|world| Engine::new(world.set.clone(), &world.actions));
+    for turn in 0..100 {
+        for (world, engine) in [&first, &second].into_iter().zip(&engines) {
+            let case = world.case(&mut random, principal.clone());
+            tally.compare(world, engine, &case, &place, turn);
+        }
+    }
+    assert_eq!(tally.cases, 200);
+}

@@ -1,0 +1,263 @@
+//! Two ways to evaluate policies, and a check of the quick one by the other while serving.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use cedar_policy::{
+    AuthorizationError, Authorizer, Context, Decision, Entities, PolicyId, PolicySet, Request, Response,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::engine::{Answer, Question};
+use super::{Judgement, Policies};
+
+/// Up to this many policies (about a millisecond) a check is part of the decision; with more it happens beside it.
+const INLINE: usize = 1000;
+
+/// How policies are evaluated.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// The way.
+    pub backend: Backend,
+    /// One in how many decisions is asked again; 0 for none.
+    pub self_check_every: u64,
+}
+
+/// How policies are evaluated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "PolicyEngine")]
+pub enum Backend {
+    /// An index finds the policies that can match a request; only these are evaluated. The cost does not grow with the
+    /// number of policies.
+    #[default]
+    Sliced,
+    /// Cedar's own `Authorizer` evaluates every policy for every request: about a microsecond for each. In case of doubts
+    /// about the other.
+    Authorizer,
+}
+
+/// Asks again, now and then, and keeps count.
+#[derive(Debug)]
+pub(super) struct SelfCheck {
+    every: u64,
+    asked: AtomicU64,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    checked: AtomicU64,
+    differences: AtomicU64,
+    /// Whether a check runs beside the decisions.
+    running: AtomicBool,
+}
+
+/// How the answers of [`Backend::Sliced`] compared with those of Cedar's `Authorizer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfCheckStatus {
+    /// The way policies are evaluated.
+    pub backend: Backend,
+    /// One in how many decisions is asked again; 0 for none.
+    pub every: u64,
+    /// Decisions that were asked again.
+    pub checked: u64,
+    /// Those of them that had another answer: each is a bug, and was logged as an error.
+    pub differences: u64,
+}
+
+/// A question in the form that Cedar's public interface takes.
+#[derive(Debug)]
+pub(crate) struct PlainQuestion {
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
+}
+
+/// What determined an answer: Cedar's decision, its reasons, and the policies that failed.
+#[derive(Debug, PartialEq, Eq)]
+struct Essence {
+    decision: Decision,
+    reasons: Vec<PolicyId>,
+    failed: Vec<PolicyId>,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            backend: Backend::default(),
+            self_check_every: 10_000,
+        }
+    }
+}
+
+impl SelfCheck {
+    pub(super) fn new(every: u64) -> Self {
+        Self {
+            every,
+            asked: AtomicU64::new(0),
+            counts: Arc::default(),
+        }
+    }
+
+    /// Whether this decision is one to ask again.
+    pub(super) fn is_due(&self) -> bool {
+        self.every > 0
+            && self
+                .asked
+                .fetch_add(1, Ordering::Relaxed)
+                .is_multiple_of(self.every)
+    }
+
+    pub(super) fn status(&self, backend: Backend) -> SelfCheckStatus {
+        SelfCheckStatus {
+            backend,
+            every: self.every,
+            checked: self.counts.checked.load(Ordering::Relaxed),
+            differences: self.counts.differences.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Counts {
+    /// Counts a check and says whether both answers are the same; a difference is logged.
+    fn compare(&self, engine: &Essence, authorizer: &Essence, request: &Request) -> bool {
+        self.checked.fetch_add(1, Ordering::Relaxed);
+        let same = engine == authorizer;
+        if !same {
+            self.differences.fetch_add(1, Ordering::Relaxed);
+            let entity = |uid: Option<&cedar_policy::EntityUid>| uid.map(ToString::to_string);
+            tracing::error!(
+                ?engine,
+                ?authorizer,
+                principal = entity(request.principal()),
+                action = entity(request.action()),
+                resource = entity(request.resource()),
+                "the policy engine and Cedar's Authorizer differ: this is a bug; set `policies.engine: authorizer` and \
+                 report it"
+            );
+        }
+        same
+    }
+}
+
+impl Policies {
+    /// Asks Cedar's `Authorizer` the same, over the whole set. A difference turns a yes into a no; where there are many
+    /// policies, the answer does not wait for the check.
+    pub(super) fn check(&self, question: &Question<'_>, answer: &Answer, judgement: Judgement) -> Judgement {
+        // What was not looked at may be missing.
+        let context = (question.context)().unwrap_or_else(|_| Context::empty());
+        let plain = match self.plain(question, context) {
+            Ok(plain) => plain,
+            Err(message) => return Judgement::Unknown(Vec::new(), message),
+        };
+        let engine = self.essence(answer);
+        let counts = &self.self_check.counts;
+        if self.count() > INLINE {
+            if !counts.running.swap(true, Ordering::AcqRel) {
+                let (counts, set) = (Arc::clone(counts), Arc::clone(self.engine.set()));
+                let thread = std::thread::Builder::new().name("self-check".to_owned());
+                let spawned = thread.spawn({
+                    let counts = Arc::clone(&counts);
+                    move || {
+                        counts.compare(&engine, &Essence::of(&plain.ask(&set)), &plain.request);
+                        counts.running.store(false, Ordering::Release);
+                    }
+                });
+                if spawned.is_err() {
+                    counts.running.store(false, Ordering::Release);
+                }
+            }
+            return judgement;
+        }
+        let response = plain.ask(self.engine.set());
+        if counts.compare(&engine, &Essence::of(&response), &plain.request) {
+            return judgement;
+        }
+        match judgement {
+            Judgement::Permit(_) => self.judgement(&self.answer_of(&response), &mut Vec::new()),
+            no => no,
+        }
+    }
+
+    /// What Cedar's `Authorizer` says, over the whole set.
+    pub(super) fn ask_authorizer(&self, question: &Question<'_>) -> Result<Answer, String> {
+        let plain = self.plain(question, (question.context)()?)?;
+        Ok(self.answer_of(&plain.ask(self.engine.set())))
+    }
+
+    /// The question in the form that Cedar's public interface takes.
+    pub(super) fn plain(&self, question: &Question<'_>, context: Context) -> Result<PlainQuestion, String> {
+        let request = Request::new(
+            question.principal.uid(),
+            question.action.clone(),
+            question.resource.uid(),
+            context,
+            None,
+        )
+        .map_err(|error| error.to_string())?;
+        let action = self.actions.get(question.action);
+        let others = action.into_iter().chain(question.others.iter().copied());
+        let entities = [question.principal, question.resource].into_iter().chain(others);
+        let entities = Entities::from_entities(entities.cloned(), None).map_err(|error| error.to_string())?;
+        Ok(PlainQuestion { request, entities })
+    }
+
+    fn answer_of(&self, response: &Response) -> Answer {
+        let ordinal = |id: &PolicyId| self.engine.ordinal(id);
+        let mut reasons: Vec<u32> = response.diagnostics().reason().filter_map(ordinal).collect();
+        reasons.sort_unstable();
+        let errors = response.diagnostics().errors().filter_map(|error| {
+            let AuthorizationError::PolicyEvaluationError(error) = error;
+            Some((ordinal(error.policy_id())?, error.inner().to_string()))
+        });
+        let mut answer = Answer {
+            errors: errors.collect(),
+            ..Answer::default()
+        };
+        answer.errors.sort_unstable();
+        match response.decision() {
+            Decision::Allow => answer.permits = reasons.into(),
+            Decision::Deny => answer.forbids = reasons.into(),
+        }
+        answer
+    }
+
+    fn essence(&self, answer: &Answer) -> Essence {
+        let ids = |ordinals: &mut dyn Iterator<Item = u32>| -> Vec<PolicyId> {
+            let named = ordinals.filter_map(|ordinal| self.engine.id(ordinal));
+            named.cloned().collect()
+        };
+        let mut failed: Vec<u32> = answer.errors.iter().map(|(ordinal, _)| *ordinal).collect();
+        failed.sort_unstable();
+        Essence {
+            decision: answer.decision(),
+            reasons: ids(&mut answer.reasons().iter().copied()),
+            failed: ids(&mut failed.into_iter()),
+        }
+    }
+}
+
+impl PlainQuestion {
+    pub(crate) fn ask(&self, set: &PolicySet) -> Response {
+        Authorizer::new().is_authorized(&self.request, set, &self.entities)
+    }
+}
+
+impl Essence {
+    fn of(response: &Response) -> Self {
+        let mut reasons: Vec<PolicyId> = response.diagnostics().reason().cloned().collect();
+        let failed = response.diagnostics().errors().map(|error| {
+            let AuthorizationError::PolicyEvaluationError(error) = error;
+            error.policy_id().clone()
+        });
+        let mut failed: Vec<PolicyId> = failed.collect();
+        reasons.sort_unstable();
+        failed.sort_unstable();
+        Self {
+            decision: response.decision(),
+            reasons,
+            failed,
+        }
+    }
+}
