@@ -83,7 +83,7 @@ pub(crate) type Header = (Box<str>, Box<str>);
 pub struct ForbidAnswer {
     /// `@status("404")`.
     pub status: Option<u16>,
-    /// `@reason("…")`, to be filled in for who asks ([`filled`]).
+    /// `@reason("…")`, to be filled in for who asks (`filled`).
     pub reason: Option<Arc<str>>,
 }
 
