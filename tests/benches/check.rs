@@ -111,7 +111,7 @@ enum Credential {
 }
 
 fn answer(decide: &impl Decide, message: &[u8]) -> Vec<u8> {
-    contracts::envoy::answer(decide, message, None)
+    contracts::envoy::answer(decide, message, None, model::ListenerOptions::default())
         .now_or_never()
         .expect("the token is known")
 }

@@ -2,6 +2,9 @@
 //! that cannot be had here sends, byte for byte.
 
 mod apisix;
+mod listeners;
+mod manifests;
+mod requests;
 mod same;
 mod vectors;
 

@@ -17,5 +17,6 @@ mod nginx;
 mod packs;
 mod proxy;
 mod reload;
+mod second_opinion;
 mod served;
 mod traefik;

@@ -8,7 +8,7 @@ mod request;
 
 use std::time::Duration;
 
-use model::{Contract, Decide, Malformed};
+use model::{Contract, Decide, ListenerOptions, Malformed};
 
 use request::CheckRequest;
 
@@ -16,9 +16,14 @@ use request::CheckRequest;
 ///
 /// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`](model::Decision): a message that is no
 /// `CheckRequest` is answered with a denial, not with an error.
-pub async fn answer(decide: &impl Decide, message: &[u8], timeout: Option<Duration>) -> Vec<u8> {
+pub async fn answer(
+    decide: &impl Decide,
+    message: &[u8],
+    timeout: Option<Duration>,
+    listener: ListenerOptions,
+) -> Vec<u8> {
     let decision = match CheckRequest::read(message) {
-        Ok(request) => match request.check(timeout) {
+        Ok(request) => match request.check(timeout, listener) {
             Ok(check) => match decide.decide_now(&check) {
                 Some(decision) => decision,
                 None => decide.decide(&check).await,

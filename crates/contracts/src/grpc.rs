@@ -5,6 +5,7 @@
 //! answered with a `CheckResponse`, and everything that does not look like a gRPC call from a proxy gets an HTTP error,
 //! never a 200. Protocol: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,10 +16,10 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use model::{Decide, Malformed, Reason};
 
-use crate::envoy;
+use crate::message::Message;
+use crate::{Listener, envoy};
 
 /// The path of the method.
 pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -33,7 +34,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct AuthorizationService<D> {
     decide: Arc<D>,
-    max_message_bytes: usize,
+    listener: Listener,
+    stranger: Option<IpAddr>,
     read_timeout: Duration,
 }
 
@@ -41,20 +43,28 @@ impl<D> Clone for AuthorizationService<D> {
     fn clone(&self) -> Self {
         Self {
             decide: Arc::clone(&self.decide),
-            max_message_bytes: self.max_message_bytes,
+            listener: self.listener.clone(),
+            stranger: self.stranger,
             read_timeout: self.read_timeout,
         }
     }
 }
 
 impl<D: Decide> AuthorizationService<D> {
-    /// A service that asks `decide` and reads messages of at most `max_message_bytes`.
-    pub fn new(decide: Arc<D>, max_message_bytes: usize) -> Self {
+    /// A service that asks `decide`.
+    pub fn new(decide: Arc<D>, listener: Listener) -> Self {
         Self {
             decide,
-            max_message_bytes,
+            listener,
+            stranger: None,
             read_timeout: READ_TIMEOUT,
         }
+    }
+
+    /// The same for a peer that may not ask: every call is denied.
+    pub fn for_stranger(mut self, peer: IpAddr) -> Self {
+        self.stranger = Some(peer);
+        self
     }
 
     /// Answers one HTTP request.
@@ -67,42 +77,31 @@ impl<D: Decide> AuthorizationService<D> {
             return plain(status);
         }
         let timeout = request.headers().get("grpc-timeout").and_then(grpc_timeout);
-        let message = tokio::time::timeout(
-            self.read_timeout,
-            Limited::new(request.into_body(), self.max_message_bytes.saturating_add(5)).collect(),
-        )
-        .await;
-        let answer = match message {
-            Ok(Ok(collected)) => {
-                let frame = collected.to_bytes();
-                if frame.is_empty() {
-                    // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
-                    return plain(StatusCode::BAD_REQUEST);
-                }
-                match unframe(&frame) {
-                    // A panic is our bug, and still only a denial.
-                    Ok(message) => AssertUnwindSafe(envoy::answer(&*self.decide, message, timeout))
+        let most = self.listener.max_message_bytes;
+        let room = &self.listener.room;
+        let body = request.into_body();
+        let answer = match Message::read(body, most.saturating_add(5), self.read_timeout, room).await {
+            // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
+            Ok(frame) if frame.bytes().is_empty() => return plain(StatusCode::BAD_REQUEST),
+            Ok(frame) => match (self.stranger, unframe(frame.bytes())) {
+                (Some(peer), _) => self.refuse(Reason::StrangePeer, &crate::strange(peer)),
+                // A panic is our bug, and still only a denial.
+                (None, Ok(message)) => {
+                    let options = self.listener.options;
+                    AssertUnwindSafe(envoy::answer(&*self.decide, message, timeout, options))
                         .catch_unwind()
                         .await
                         .unwrap_or_else(|_| {
                             self.refuse(Reason::Internal, "a panic while deciding; please report it")
-                        }),
-                    Err(detail) => self.refuse(Reason::Malformed, detail),
+                        })
                 }
+                (None, Err(detail)) => self.refuse(Reason::Malformed, detail),
+            },
+            Err(unread) => {
+                let help = "lower max_request_bytes in the proxy or raise limits.max_message_bytes";
+                let (reason, detail) = unread.told("the message", most, help);
+                self.refuse(reason, &detail)
             }
-            Ok(Err(error)) if error.is::<LengthLimitError>() => self.refuse(
-                Reason::Malformed,
-                &format!(
-                    "the message is larger than {} bytes: lower max_request_bytes in the proxy or raise \
-                     limits.max_message_bytes",
-                    self.max_message_bytes
-                ),
-            ),
-            Ok(Err(error)) => self.refuse(
-                Reason::Malformed,
-                &format!("the message broke off before its end: {error}"),
-            ),
-            Err(_elapsed) => self.refuse(Reason::Timeout, "the proxy did not finish its message in time"),
         };
         grpc(answer)
     }

@@ -13,6 +13,7 @@ mod opa;
 mod original;
 mod reply;
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,11 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use model::{Check, Contract, Decide, Decoding, Headers, Malformed, Reason};
+use http_body_util::Full;
+use model::{Check, Contract, Decide, Decoding, Headers, ListenerOptions, Malformed, Reason};
+
+use crate::Listener;
+use crate::message::Message;
 
 /// More headers than any proxy lets through.
 const MAX_HEADERS: usize = 200;
@@ -50,7 +54,8 @@ pub struct Door {
 pub struct HttpDoors<D> {
     decide: Arc<D>,
     doors: Arc<[Door]>,
-    max_body_bytes: usize,
+    listener: Listener,
+    stranger: Option<IpAddr>,
 }
 
 impl<D> Clone for HttpDoors<D> {
@@ -58,7 +63,8 @@ impl<D> Clone for HttpDoors<D> {
         Self {
             decide: Arc::clone(&self.decide),
             doors: Arc::clone(&self.doors),
-            max_body_bytes: self.max_body_bytes,
+            listener: self.listener.clone(),
+            stranger: self.stranger,
         }
     }
 }
@@ -70,17 +76,25 @@ struct Asked<'a> {
     /// Path and query behind the prefix of the door.
     target: &'a str,
     body: &'a [u8],
+    listener: ListenerOptions,
 }
 
 impl<D: Decide> HttpDoors<D> {
-    /// Doors that ask `decide` and read bodies of at most `max_body_bytes`. A longer path is looked at first.
-    pub fn new(decide: Arc<D>, mut doors: Vec<Door>, max_body_bytes: usize) -> Self {
+    /// Doors that ask `decide`. A longer path is looked at first.
+    pub fn new(decide: Arc<D>, mut doors: Vec<Door>, listener: Listener) -> Self {
         doors.sort_by_key(|door| std::cmp::Reverse(door.path.len()));
         Self {
             decide,
             doors: doors.into(),
-            max_body_bytes,
+            listener,
+            stranger: None,
         }
+    }
+
+    /// The same for a peer that may not ask: every question is denied.
+    pub fn for_stranger(mut self, peer: IpAddr) -> Self {
+        self.stranger = Some(peer);
+        self
     }
 
     /// Answers one request.
@@ -103,6 +117,9 @@ impl<D: Decide> HttpDoors<D> {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        if let Some(peer) = self.stranger {
+            return self.refuse(&self.nowhere(Reason::StrangePeer, crate::strange(peer)));
+        }
         let (contract, target) = match self.find(parts) {
             Ok(found) => found,
             Err(malformed) => return self.refuse(&malformed),
@@ -115,7 +132,8 @@ impl<D: Decide> HttpDoors<D> {
             contract,
             parts,
             target,
-            body: &body,
+            body: body.bytes(),
+            listener: self.listener.options,
         };
         // A panic is our bug, and still only a denial.
         AssertUnwindSafe(self.decide(&asked))
@@ -170,51 +188,43 @@ impl<D: Decide> HttpDoors<D> {
                 return Ok((door.contract, target));
             }
         }
-        // A refusal that is a document has status 200, and whoever asks here may take that for a yes.
+        let detail = "the proxy asks at a path where this listener has no door: compare the proxy's configuration with \
+                      `listen.http`";
+        Err(self.nowhere(Reason::Malformed, detail.to_owned()))
+    }
+
+    /// A refusal at no door. As a document it would have status 200, and whoever asks may take that for a yes.
+    fn nowhere(&self, reason: Reason, detail: String) -> Malformed {
         let mut contracts = self.doors.iter().map(|door| door.contract);
-        Err(Malformed {
+        Malformed {
             contract: contracts
                 .find(|contract| !is_document(*contract))
                 .unwrap_or(Contract::EnvoyHttp),
-            reason: Reason::Malformed,
-            detail: "the proxy asks at a path where this listener has no door: compare the proxy's configuration with \
-                     `listen.http`"
-                .to_owned(),
-        })
+            reason,
+            detail,
+        }
     }
 
     /// The body, where the contract passes one on.
-    async fn body<B>(&self, contract: Contract, body: B) -> Result<Bytes, Malformed>
+    async fn body<B>(&self, contract: Contract, body: B) -> Result<Message, Malformed>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         if !matches!(contract, Contract::EnvoyHttp | Contract::Apisix) && !is_document(contract) {
-            return Ok(Bytes::new());
+            return Ok(Message::empty(&self.listener.room));
         }
-        let refused = |reason, detail: String| Malformed {
-            contract,
-            reason,
-            detail,
-        };
-        let limit = self.max_body_bytes;
-        match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, limit).collect()).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refused(
-                Reason::Malformed,
-                format!(
-                    "the body is larger than {limit} bytes: let the proxy send less, or raise limits.max_message_bytes"
-                ),
-            )),
-            Ok(Err(error)) => Err(refused(
-                Reason::Malformed,
-                format!("the body broke off before its end: {error}"),
-            )),
-            Err(_elapsed) => Err(refused(
-                Reason::Timeout,
-                "the proxy did not finish its request in time".to_owned(),
-            )),
-        }
+        let most = self.listener.max_message_bytes;
+        let read = Message::read(body, most, READ_TIMEOUT, &self.listener.room).await;
+        read.map_err(|unread| {
+            let help = "let the proxy send less, or raise limits.max_message_bytes";
+            let (reason, detail) = unread.told("the body", most, help);
+            Malformed {
+                contract,
+                reason,
+                detail,
+            }
+        })
     }
 
     fn refuse(&self, malformed: &Malformed) -> Response<Full<Bytes>> {

@@ -18,11 +18,42 @@
 pub mod envoy;
 pub mod grpc;
 pub mod http;
+mod message;
 mod wire;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::{Decision, Denial, Reason, Version};
+use model::{Decision, Denial, ListenerOptions, Reason, Version};
+
+pub use message::Room;
+
+/// What the doors of a listener are told about it.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The largest message, in bytes.
+    pub max_message_bytes: usize,
+    /// Room for the messages of all its connections.
+    pub room: Room,
+    /// What is configured for it alone.
+    pub options: ListenerOptions,
+}
+
+impl Listener {
+    /// A listener for which nothing else is configured than how large a message may be.
+    pub fn new(max_message_bytes: usize) -> Self {
+        Self {
+            max_message_bytes,
+            room: Room::new(usize::MAX),
+            options: ListenerOptions::default(),
+        }
+    }
+}
+
+/// The log's line about somebody who may not ask.
+fn strange(peer: IpAddr) -> String {
+    format!("{peer} asks, which is in no network of `allowed_peers` of this listener")
+}
 
 /// The decision when even refusing panicked: a denial that nobody recorded, but not an error.
 fn last_resort() -> Decision {
@@ -40,8 +71,21 @@ fn last_resort() -> Decision {
 
 /// True for a token (RFC 9110 section 9.1) that a method can be: none that is known is long.
 fn is_method(text: &str) -> bool {
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    (1..=32).contains(&text.len()) && text.bytes().all(is_token)
+    text.len() <= 32 && is_token(text.as_bytes())
+}
+
+/// True for a token (RFC 9110 section 5.6.2), as methods and names of headers are.
+fn is_token(text: &[u8]) -> bool {
+    let in_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !text.is_empty() && text.iter().all(in_token)
+}
+
+/// True for what the value of a header can be (RFC 9110 section 5.5): no control characters but the tab.
+fn is_field_value(value: &[u8]) -> bool {
+    // Looks at every byte whatever was found, which is several at a time.
+    !value.iter().fold(false, |found, b| {
+        found | (*b < 0x20 && *b != b'\t') | (*b == 0x7F)
+    })
 }
 
 #[cfg(test)]

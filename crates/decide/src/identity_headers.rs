@@ -8,6 +8,7 @@ use model::{HeaderEdits, Headers, Principal};
 
 use self::value::HeaderValue;
 use crate::problem::Problem;
+use crate::rerouting;
 use crate::settings::IdentityValue;
 
 /// Longer values are not sent; proxies refuse requests whose headers grow too long.
@@ -36,6 +37,8 @@ pub(crate) struct IdentityHeaders {
     filled: Vec<(Box<str>, HeaderValue)>,
     /// What permits set (`@set_header`).
     granted: Vec<Box<str>>,
+    /// Others that no request keeps.
+    removed: Vec<Box<str>>,
 }
 
 /// Whether an answer can remove headers of the request.
@@ -69,12 +72,27 @@ impl IdentityHeaders {
         Self {
             filled: headers,
             granted: Vec::new(),
+            removed: Vec::new(),
         }
     }
 
     /// Declares the headers that permits set: where none of them does, they are removed.
     pub(crate) fn grant(&mut self, names: &[Box<str>]) {
         self.granted = names.to_vec();
+    }
+
+    /// Removes these, too, from every request that passes.
+    pub(crate) fn also_remove(&mut self, names: &[&str]) {
+        let others = names.iter().filter(|name| !self.is_spelling(name));
+        self.removed = others.map(|name| (*name).into()).collect();
+    }
+
+    /// Whether an upstream may take `name` for one of them.
+    pub(crate) fn is_spelling(&self, name: &str) -> bool {
+        let filled = self.filled.iter().map(|(filled, _)| &**filled);
+        let granted = self.granted.iter().map(|granted| &**granted);
+        let mut declared = filled.chain(granted).chain([model::DECISION_ID_HEADER]);
+        declared.any(|declared| rerouting::is(name, declared))
     }
 
     /// What to set and what to remove for `principal`. Of every name all spellings with `_` are removed too:
@@ -103,6 +121,7 @@ impl IdentityHeaders {
             others.extend(spellings(name));
         }
         others.extend(spellings(model::DECISION_ID_HEADER));
+        others.extend(self.removed.iter().cloned());
         Ok(HeaderEdits::new(set, unset, others))
     }
 
@@ -166,33 +185,16 @@ impl IdentityHeaders {
     /// letter nor a digit. The names themselves are overwritten or removed instead, and where headers can be removed, those
     /// with nothing but `_` as well.
     pub(crate) fn alias<'a>(&self, headers: &Headers<'a>, removable: Removable) -> Option<&'a str> {
-        let fold = |byte: u8| {
-            if byte.is_ascii_alphanumeric() {
-                byte.to_ascii_lowercase()
-            } else {
-                b'-'
-            }
-        };
-        let folded_equal =
-            |a: &str, b: &str| a.len() == b.len() && a.bytes().map(fold).eq(b.bytes().map(fold));
         let odd = |name: &str| {
             let (dash, underscore) = (name.contains('-'), name.contains('_'));
             let other = |b: u8| !b.is_ascii_alphanumeric() && b != b'-' && b != b'_';
             let stays = underscore && (dash || removable == Removable::No);
             stays || name.bytes().any(other)
         };
-        let declared = || {
-            self.filled
-                .iter()
-                .map(|(name, _)| &**name)
-                .chain(self.granted.iter().map(|name| &**name))
-                .chain([model::DECISION_ID_HEADER])
-        };
         headers
             .iter()
             .map(|(name, _)| name)
-            .filter(|name| odd(name))
-            .find(|name| declared().any(|declared| folded_equal(name, declared)))
+            .find(|name| odd(name) && self.is_spelling(name))
     }
 }
 

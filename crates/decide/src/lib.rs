@@ -16,6 +16,7 @@
 mod certificate;
 mod client_ip;
 mod denials;
+pub mod explain;
 pub mod identity;
 mod identity_headers;
 pub mod lint;
@@ -23,6 +24,7 @@ mod pipeline;
 pub mod policy;
 pub mod problem;
 mod record;
+mod rerouting;
 pub mod routes;
 mod rules;
 mod settings;
@@ -36,7 +38,7 @@ pub use pipeline::{Live, Pipeline, Replaced};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{
-    CorsPreflight, Expose, IdentityValue, MetadataPath, MethodOverride, Settings, TcpRouteSettings,
+    CorsPreflight, Expose, IdentityValue, MetadataPath, OnReserved, Settings, TcpRouteSettings,
     default_actions,
 };
 pub use upstream_paths::UpstreamPathSettings;

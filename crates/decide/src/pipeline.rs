@@ -3,9 +3,11 @@
 mod answer;
 mod audit;
 mod complaints;
+mod explain;
 mod gate;
 mod live;
 mod login;
+mod notes;
 mod shadow;
 mod what;
 mod who;
@@ -22,6 +24,7 @@ use self::answer::{Stop, answer, deny};
 use self::audit::{Word, Yes};
 use self::complaints::Complaints;
 pub use self::live::{Live, Replaced};
+use self::notes::Notes;
 use self::shadow::Shadows;
 use self::who::Who;
 use crate::client_ip::client_ip;
@@ -56,7 +59,11 @@ struct Story<'r> {
     action: Option<&'r str>,
     resource: Option<String>,
     errors: Vec<PolicyError>,
+    notes: Notes,
 }
+
+/// What a walk ends with: a yes, or a stop.
+type Verdict = Result<Yes, Stop>;
 
 /// How a question is asked.
 struct Asking<'q> {
@@ -76,9 +83,20 @@ enum Given<'q> {
         principal: &'q Principal,
         /// When the credential was issued, in Unix seconds.
         issued_at: Option<f64>,
+        /// The client's address, when it is known already.
+        client_ip: Option<IpAddr>,
     },
     /// Somebody whose credential is refused.
     Refused(&'q Refused),
+}
+
+impl Given<'_> {
+    fn client_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Principal { client_ip, .. } => *client_ip,
+            Self::Refused(_) => None,
+        }
+    }
 }
 
 impl Pipeline {
@@ -155,6 +173,7 @@ impl Pipeline {
         let given = Given::Principal {
             principal,
             issued_at: None,
+            client_ip: None,
         };
         self.decide_given(check, given, now)
     }
@@ -183,17 +202,30 @@ impl Pipeline {
         asking: &Asking<'_>,
         started: Instant,
     ) -> Result<Decision, Awaited> {
-        let mut story = Story::default();
-        let verdict = live.judge(check, asking, &mut story);
+        self.tell(live, check, asking, started, &mut Story::default())
+    }
+
+    /// Walks once, and leaves in `story` what it found out.
+    fn tell<'r>(
+        &self,
+        live: &'r Arc<Live>,
+        check: &Check<'_>,
+        asking: &Asking<'_>,
+        started: Instant,
+        story: &mut Story<'r>,
+    ) -> Result<Decision, Awaited> {
+        let verdict = live.judge(check, asking, story);
+        story.notes.at(notes::OVER);
         let decision = decided(live, check, verdict)?;
-        self.record(Some(check), &story, &decision, check.contract, started);
-        self.shadows.offer(live, check, asking.now, &story, &decision);
+        self.record(live, Some(check), story, &decision, check.contract, started);
+        self.shadows.offer(live, check, asking.now, story, &decision);
         Ok(decision)
     }
 
     /// The one place that offers records.
     fn record(
         &self,
+        live: &Live,
         check: Option<&Check<'_>>,
         story: &Story<'_>,
         decision: &Decision,
@@ -212,6 +244,8 @@ impl Pipeline {
             route: story.route,
             action: story.action,
             resource: story.resource.as_deref(),
+            issued_at: story.who.as_ref().and_then(Who::issued_at),
+            visible: live.visible(),
             client_ip: story.client_ip,
             errors: &story.errors,
             took: started.elapsed(),
@@ -231,17 +265,17 @@ impl Pipeline {
 
 impl Live {
     /// The walk. Every `?` is a denial (or the wait for a key); only the last line says yes.
-    fn judge<'r>(
-        &'r self,
-        check: &Check<'_>,
-        asking: &Asking<'_>,
-        story: &mut Story<'r>,
-    ) -> Result<Yes, Stop> {
+    fn judge<'r>(&'r self, check: &Check<'_>, asking: &Asking<'_>, story: &mut Story<'r>) -> Verdict {
         let now = asking.now;
-        story.client_ip = client_ip(check, self.rules.trusted_hops);
+        let known = asking.given.and_then(|given| given.client_ip());
+        let hops = check.listener.trusted_hops.unwrap_or(self.rules.trusted_hops);
+        story.client_ip = known.or_else(|| client_ip(check, hops));
+        story.notes.at("gate");
         self.gate(check)?;
+        story.notes.at("identity");
         let who = story.who.insert(self.identify(check, asking)?);
         let persona = who.persona(&self.rules)?;
+        story.notes.at("route");
         let path = self.comparable(check);
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
@@ -260,6 +294,12 @@ impl Live {
         let policies = &self.rules.policies;
         let judged = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
         story.errors = judged.errors;
+        story.notes.at(notes::EXPLAINING);
+        story.notes.write(|notes| {
+            notes.questions = policies.explain(&persona.entity, what.action, &what.resource, &circumstances);
+            notes.action_groups = policies.groups_of(what.action);
+        });
+        story.notes.at("answer");
         let edits = self.edits(who, persona, &what, &judged.judgement)?;
         let verdict = answer(judged.judgement, who, judged.actor, &edits, what.route);
         self.enforce(verdict, &edits, what.route)
@@ -267,7 +307,7 @@ impl Live {
 }
 
 /// The decision that a walk ends with; `Err` when something must be waited for first.
-fn decided(live: &Live, check: &Check<'_>, verdict: Result<Yes, Stop>) -> Result<Decision, Awaited> {
+fn decided(live: &Live, check: &Check<'_>, verdict: Verdict) -> Result<Decision, Awaited> {
     let version = live.rules.version.clone();
     match verdict {
         Ok(Yes { permit, word }) => Ok(match word {
@@ -331,12 +371,17 @@ impl Decide for Pipeline {
         let (status, caller) = match malformed.reason {
             Reason::AmbiguousPath => (400, "the path can be read in more than one way"),
             Reason::InvalidHost => (400, "the host is not valid"),
-            Reason::Timeout | Reason::Internal => (403, "the request cannot be checked right now"),
+            Reason::Timeout | Reason::Internal | Reason::Overloaded => {
+                (403, "the request cannot be checked right now")
+            }
+            Reason::StrangePeer => (403, "this is not the place to ask"),
             _ => (400, "the request cannot be read"),
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());
-        let decision = denied(&self.live.load(), None, denial, Vec::new());
+        let live = self.live.load();
+        let decision = denied(&live, None, denial, Vec::new());
         self.record(
+            &live,
             None,
             &Story::default(),
             &decision,

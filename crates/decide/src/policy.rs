@@ -6,6 +6,7 @@ mod data;
 pub mod engine;
 mod entities;
 mod entity_data;
+mod explain;
 mod load;
 mod outline;
 mod reason;
@@ -34,6 +35,7 @@ use context::{Asker, ContextUse};
 use engine::{Answer, Engine, Question};
 use self_check::{PlainQuestion, SelfCheck};
 
+pub(crate) use body::members as body_members;
 pub(crate) use context::{Circumstances, query_parameter};
 pub(crate) use entities::uid;
 pub(crate) use load::load;
@@ -361,7 +363,6 @@ impl Policies {
     }
 
     /// One question laid open: in the form that Cedar's public interface takes, and with the policies whose scopes match.
-    #[allow(dead_code, reason = "for whoever explains a decision")]
     pub(crate) fn lay_open(
         &self,
         principal: &PrincipalEntity,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::{Check, Contract, Decision, Principal, Verdict};
 
+use crate::explain::Visible;
 use crate::policy::PolicyError;
 
 /// Everything worth keeping of one decision, borrowed. No token is in it.
@@ -26,6 +27,10 @@ pub struct Record<'a, 'c> {
     pub action: Option<&'a str>,
     /// The resource, as Cedar writes it.
     pub resource: Option<&'a str>,
+    /// When the credential was issued, in Unix seconds.
+    pub issued_at: Option<f64>,
+    /// What of the request may be shown.
+    pub visible: Visible<'a>,
     /// The client's address.
     pub client_ip: Option<IpAddr>,
     /// Policies that could not be evaluated, whether or not the decision depends on them.

@@ -12,7 +12,7 @@ mod table;
 mod template;
 
 pub(crate) use compile::{action, compile, percent_encode};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, Segment};
 pub use resource::{Attribute, ResourceTemplate};
 pub use settings::{
     AttributeSettings, EntityReference, EntitySettings, OnAllow, OnDeny, ResourceSettings, RouteExpose,

@@ -13,8 +13,9 @@ use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
+use crate::rerouting;
 use crate::routes::{self, Action, RouteTable};
-use crate::settings::{CorsPreflight, MethodOverride, Mode, Settings, TcpRouteSettings};
+use crate::settings::{CorsPreflight, Expose, Mode, OnReserved, Settings, TcpRouteSettings};
 use crate::shadow::Candidate;
 use crate::upstream_paths::UpstreamPaths;
 
@@ -36,11 +37,15 @@ pub struct Rules {
     pub(crate) tcp_connect: Action,
     pub(crate) trusted_hops: u8,
     pub(crate) upstream_paths: UpstreamPaths,
-    pub(crate) method_override: MethodOverride,
     pub(crate) denials: Denials,
     /// What policies may see where no route says otherwise.
-    pub(crate) expose: crate::settings::Expose,
+    pub(crate) expose: Expose,
+    /// What policies may see on some route.
+    pub(crate) exposed_anywhere: Expose,
     pub(crate) mode: Mode,
+    pub(crate) method_override: OnReserved,
+    pub(crate) url_override: OnReserved,
+    pub(crate) header_aliases: OnReserved,
     pub(crate) version: Version,
     /// Rules that are asked beside these.
     pub(crate) candidate: Option<Candidate>,
@@ -75,8 +80,16 @@ impl Rules {
         let mut problems = identity::validate(&settings.identity);
         let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
         let denials = Denials::new(&settings.denials, &mut problems);
+        if settings.url_override == OnReserved::Refuse {
+            identity_headers.also_remove(&rerouting::QUESTIONS);
+        }
+        check_answers(settings, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &settings.expose, &mut problems);
+        let mut exposed_anywhere = settings.expose.clone();
+        for route in routes.routes() {
+            exposed_anywhere.add(&route.expose);
+        }
         let upstream_paths = UpstreamPaths::new(&settings.upstream_paths, &settings.routes, &mut problems);
         let client_certificates = settings.client_certificates.as_ref().map(|certificates| {
             ClientCertificates::compile(certificates, &settings.identity.names(), &mut problems)
@@ -131,7 +144,10 @@ impl Rules {
                     method_override: settings.method_override,
                     denials,
                     expose: settings.expose.clone(),
+                    exposed_anywhere,
                     mode: settings.mode,
+                    url_override: settings.url_override,
+                    header_aliases: settings.header_aliases,
                     version: version(settings, sources),
                     candidate: None,
                 },
@@ -243,6 +259,28 @@ fn advise_on_audit(settings: &Settings, problems: &mut Vec<Problem>) {
     for (index, route) in settings.routes.iter().enumerate() {
         if route.mode == Some(Mode::Audit) {
             advise(format!("/routes/{index}/mode"), "this route");
+        }
+    }
+}
+
+/// What clients are told must not look like what upstreams are told about them: the two go through the same proxy.
+fn check_answers(settings: &Settings, problems: &mut Vec<Problem>) {
+    for (index, route) in settings.routes.iter().enumerate() {
+        let denied = route.on_deny.headers.iter().enumerate();
+        let allowed = route.on_allow.response_headers.iter().enumerate();
+        let denied = denied.map(|(at, (name, _))| (format!("on_deny/headers/{at}"), name));
+        let allowed = allowed.map(|(at, (name, _))| (format!("on_allow/response_headers/{at}"), name));
+        for (field, name) in denied.chain(allowed) {
+            let mut declared = settings.identity_headers.keys().map(String::as_str);
+            if let Some(declared) = declared.find(|declared| rerouting::is(name, declared)) {
+                problems.push(Problem::setting(
+                    format!("/routes/{index}/{field}"),
+                    format!(
+                        "`{name}` is the identity header `{declared}`, and some proxies take it for that"
+                    ),
+                    "identity headers are for upstreams: give the header for clients another name",
+                ));
+            }
         }
     }
 }

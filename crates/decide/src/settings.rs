@@ -48,7 +48,18 @@ pub struct Settings {
     /// What happens to a request with a header that makes some frameworks take it for one with another method
     /// (`X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`). Default: `refuse`
     #[serde(default)]
-    pub method_override: MethodOverride,
+    pub method_override: OnReserved,
+    /// What happens to a request with a header that makes some frameworks take it for one with another path or host
+    /// (`X-Rewrite-URL`, `X-Override-URL`, `X-Forwarded-Path`, `X-Forwarded-Prefix`, `X-Host`, `X-HTTP-Host-Override`).
+    /// With `refuse`, `X-Original-URL`, `-URI` and `-Method` and `X-Forwarded-Uri` and `-Method`, by which proxies ask,
+    /// are besides removed from what passes, where the proxy can remove headers (Envoy). Default: `refuse`
+    #[serde(default)]
+    pub url_override: OnReserved,
+    /// What happens to a request with a header that some frameworks take for one that only proxies may set, because it has
+    /// `_`, `.` or the like instead of `-` (`X_Forwarded_Proto`, `Remote_User`). Spellings of identity headers of your own
+    /// never pass. Default: `refuse`
+    #[serde(default)]
+    pub header_aliases: OnReserved,
     /// Whether what policies deny is denied. Routes may say otherwise for themselves. Default: `enforce`
     #[serde(default)]
     pub mode: Mode,
@@ -157,18 +168,19 @@ pub enum IdentityValue {
     /// Who acts for the principal: `main/<client>`, the outermost actor first, separated by commas.
     Actor,
     /// A text with any of these in braces, `{resource.<attribute>}` of what is asked for, and `{claims.<claim>}` of a JWT (a
-    /// name or a JSON pointer). The header is set only if all of them are there. Example: `template: "{issuer}:{claims./email}"`
+    /// name or a JSON pointer). The header is set only if all of them are there. Characters that are between two of them in the
+    /// template, and are neither letters nor digits, are percent-encoded inside them. Example: `template: "{issuer}:{claims./email}"`
     Template(String),
 }
 
-/// What happens to a request whose header names another method.
+/// What happens to a request with a header by which an upstream may see another request than the one that is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum MethodOverride {
+pub enum OnReserved {
     /// It is refused: the upstream may do something else than what was asked about.
     #[default]
     Refuse,
-    /// It is judged by its own method; for upstreams that do not look at such headers.
+    /// It is judged as if the header were not there; for upstreams that do not look at it.
     Ignore,
 }
 

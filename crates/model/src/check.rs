@@ -25,6 +25,18 @@ pub struct Check<'a> {
     pub metadata: &'a dyn Metadata,
     /// How long the proxy waits for the answer (gRPC: `grpc-timeout`), if it says so.
     pub timeout: Option<Duration>,
+    /// What is configured for the listener that was asked.
+    pub listener: ListenerOptions,
+}
+
+/// What the configuration says for one listener instead of for all: an edge proxy and an inner one are not in the same
+/// place. `None`: what holds for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// How many proxies in front append to `X-Forwarded-For`.
+    pub trusted_hops: Option<u8>,
+    /// Whether a request with a header that names another method passes the gate.
+    pub ignores_method_override: Option<bool>,
 }
 
 /// An HTTP request, or a bare TCP connection.

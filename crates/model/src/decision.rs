@@ -116,6 +116,10 @@ pub enum Reason {
     InvalidHost,
     /// The question of the proxy is not one that can be answered.
     Malformed,
+    /// Whoever asks is not one of the proxies that may.
+    StrangePeer,
+    /// More is being asked at the same time than there is room for.
+    Overloaded,
     /// The answer was not there in time.
     Timeout,
     /// Something broke on our side.
@@ -157,6 +161,8 @@ impl Reason {
             Self::AmbiguousPath => "ambiguous_path",
             Self::InvalidHost => "invalid_host",
             Self::Malformed => "malformed",
+            Self::StrangePeer => "strange_peer",
+            Self::Overloaded => "overloaded",
             Self::Timeout => "timeout",
             Self::Internal => "internal",
         }

@@ -28,7 +28,9 @@ mod reply;
 mod route_edits;
 
 pub use capability::{Capabilities, Operation, Operations};
-pub use check::{Body, Check, HttpRequest, Metadata, NoMetadata, Pairs, Peer, Target, TcpConnection};
+pub use check::{
+    Body, Check, HttpRequest, ListenerOptions, Metadata, NoMetadata, Pairs, Peer, Target, TcpConnection,
+};
 pub use decide::{Decide, Malformed};
 pub use decision::{
     Audited, Contract, Decision, DecisionId, Denial, ErrorBody, Permit, Reason, Verdict, Version,

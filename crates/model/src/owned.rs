@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Body, Check, Contract, Headers, Host, HttpRequest, Metadata, Pairs, Peer, RequestPath, Target,
-    TcpConnection,
+    Body, Check, Contract, Headers, Host, HttpRequest, ListenerOptions, Metadata, Pairs, Peer, RequestPath,
+    Target, TcpConnection,
 };
 
 /// A copy of a [`Check`], or of the parts of it that somebody still needs after the answer.
@@ -16,6 +16,7 @@ pub struct OwnedCheck {
     context_extensions: Vec<(String, String)>,
     metadata: OwnedMetadata,
     timeout: Option<Duration>,
+    listener: ListenerOptions,
 }
 
 #[derive(Debug)]
@@ -84,6 +85,7 @@ impl OwnedCheck {
                 .collect(),
             metadata: OwnedMetadata(metadata.collect()),
             timeout: check.timeout,
+            listener: check.listener,
         }
     }
 
@@ -112,6 +114,7 @@ impl OwnedCheck {
                 .collect::<Pairs<'_>>(),
             metadata: &self.metadata,
             timeout: self.timeout,
+            listener: self.listener,
         }
     }
 }
@@ -198,6 +201,10 @@ mod tests {
             context_extensions: Pairs::from_slice(&[("tier", "gold")]),
             metadata: &NoMetadata,
             timeout: None,
+            listener: ListenerOptions {
+                trusted_hops: Some(2),
+                ignores_method_override: None,
+            },
         };
         for (keep, headers, body) in [(&[][..], 0, false), (&["x-tier".to_owned()][..], 1, true)] {
             let owned = OwnedCheck::of(
@@ -219,6 +226,7 @@ mod tests {
             assert_eq!((request.query, request.headers.len()), (Some("x=1"), headers));
             assert_eq!(request.headers.single("authorization"), Ok(None));
             assert_eq!(request.body, if body { Body::Whole(b"{}") } else { Body::Absent });
+            assert_eq!((request.host.port(), again.listener), (Some(443), check.listener));
             assert_eq!(again.peer.principal, "spiffe://td/a");
             assert_eq!(again.context_extensions.as_slice(), [("tier", "gold")]);
         }

@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/shadow` and `/reload`, for probes and operators, never for
+//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow` and `/reload`, for probes and operators, never for
 //! proxies' clients.
 
 use std::io;
@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path as UrlPath, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use decide::Pipeline;
+use decide::explain::Explanation;
 use decide::policy::{Backend, SelfCheckStatus};
 use decide::shadow::ShadowReport;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -25,6 +26,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::listen::Stop;
+use crate::recent::Recent;
 use crate::reload::{Reload, Told, Trigger};
 
 /// The service name that `grpc.health.v1` knows besides the empty one.
@@ -190,11 +192,14 @@ impl Admin {
     pub(crate) async fn start(
         address: SocketAddr,
         pipeline: Arc<Pipeline>,
-        reload: Option<Reload>,
+        (reload, recent): (Option<Reload>, Recent),
         stop: watch::Receiver<Stop>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let decisions = Router::new()
+            .route("/decisions/{id}", get(decision))
+            .with_state((Arc::clone(&pipeline), recent));
         let readiness = Readiness {
             pipeline,
             reload,
@@ -208,7 +213,8 @@ impl Admin {
             .route("/shadow", get(shadow))
             .route("/reload", post(reload_now))
             .route_service("/grpc.health.v1.Health/{method}", health)
-            .with_state(readiness.clone());
+            .with_state(readiness.clone())
+            .merge(decisions);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
         Ok(Self {
@@ -308,6 +314,22 @@ async fn reload_now(State(readiness): State<Readiness>, Extension(Peer(peer)): E
 /// True for the loopback address, also where it is written as an IPv6 address.
 fn is_here(peer: SocketAddr) -> bool {
     peer.ip().to_canonical().is_loopback()
+}
+
+/// `GET /decisions/<id>`: the explanation of a recent decision as JSON, by the rules in force.
+async fn decision(
+    State((pipeline, recent)): State<(Arc<Pipeline>, Recent)>,
+    UrlPath(id): UrlPath<String>,
+) -> Result<Json<Explanation>, (StatusCode, String)> {
+    let Some(kept) = recent.find(&id) else {
+        let (kept, _) = recent.counts();
+        let why = format!(
+            "no decision of that id is remembered; {kept} are, the latest ones (`explain` in the configuration says \
+             which and how many)\n"
+        );
+        return Err((StatusCode::NOT_FOUND, why));
+    };
+    Ok(Json(pipeline.explain_kept(&kept)))
 }
 
 async fn watch_readiness(reporter: HealthReporter, readiness: Readiness) {

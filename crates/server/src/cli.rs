@@ -55,6 +55,7 @@ Examples:
   portcullis validate --config portcullis.yaml       every problem at once, before anything runs
   portcullis serve --config portcullis.yaml
   portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
+  portcullis check --explain --curl 'curl -X PUT https://api.example.test/workspaces/ws-alice -H …'
   portcullis test policies                           the tests of policies, offline
   portcullis token inspect --config portcullis.yaml < token.txt
   portcullis shadow report                           what candidate policies would answer otherwise
@@ -69,7 +70,7 @@ enum Verb {
     /// Show it: a local issuer, a real Envoy, an echo upstream, and a table of answers
     Demo(demo::Demo),
     /// Ask one question and print the answer and the reason
-    Check(check::Ask),
+    Check(Box<check::Ask>),
     /// Check the configuration, schema, policies and routes, and print every problem
     Validate(validate::Validate),
     /// Run the tests of policies: suites of questions with their right answers

@@ -22,10 +22,12 @@ use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::recent::ExplainSettings;
 pub(crate) use checked::Checked;
 use files::Named;
+pub(crate) use listen::AllowedPeers;
 use listen::check_listeners;
-pub use listen::{DoorSettings, HttpContract, HttpListen, Listen};
+pub use listen::{DoorSettings, GrpcListen, HttpContract, HttpListen, Listen};
 use reads::Reader;
 pub use reads::Reads;
 pub use reload::ReloadSettings;
@@ -60,6 +62,9 @@ pub struct Config {
     /// Where decision records go. Default: `stdout`
     #[serde(default)]
     pub decision_log: DecisionLogSettings,
+    /// Which decisions can be explained later.
+    #[serde(default)]
+    pub explain: ExplainSettings,
     /// Bounds on what a proxy can make the server do.
     #[serde(default)]
     pub limits: Limits,
@@ -172,6 +177,10 @@ pub struct Limits {
     /// The largest message of a proxy, in bytes; a request with a larger one is denied. Default: 8388608
     #[serde(default = "default_max_message_bytes")]
     pub max_message_bytes: usize,
+    /// Bytes of messages that one listener reads or answers at the same time; what finds no room is denied.
+    /// Default: 268435456
+    #[serde(default = "default_max_bytes_in_flight")]
+    pub max_bytes_in_flight: usize,
     /// Connections at the same time. Default: 1024
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
@@ -196,6 +205,10 @@ fn default_max_message_bytes() -> usize {
     contracts::grpc::DEFAULT_MAX_MESSAGE_BYTES
 }
 
+fn default_max_bytes_in_flight() -> usize {
+    256 * 1024 * 1024
+}
+
 fn default_max_connections() -> usize {
     1024
 }
@@ -208,6 +221,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_message_bytes: default_max_message_bytes(),
+            max_bytes_in_flight: default_max_bytes_in_flight(),
             max_connections: default_max_connections(),
             max_streams: default_max_streams(),
         }
@@ -367,6 +381,13 @@ fn compile(
         self_check_every: config.policies.self_check_every,
     };
     check_listeners(&config.listen, &mut problems);
+    if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {
+        problems.push(Problem::setting(
+            "/limits/max_bytes_in_flight",
+            "a message of `max_message_bytes` would never find room",
+            "make it several times as much: it is for all messages of a listener",
+        ));
+    }
     let (rules, mut found) = compiled(Rules::compile(&config.settings, &sources));
     let candidate = match config.shadow.as_ref().zip(candidate_sources.as_ref()) {
         None => Ok(None),

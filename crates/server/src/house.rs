@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::Room;
 use contracts::grpc::AuthorizationService;
 use contracts::http::HttpDoors;
 use decide::problem::Problem;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use crate::admin::Admin;
 use crate::config::{Config, Loaded};
 use crate::listen::{Language, Listener, Stop};
+use crate::recent::Recent;
 use crate::reload::{Origin, Reload, Trigger, warn_of_audit};
 
 /// A running server.
@@ -82,8 +84,9 @@ impl House {
         origin: Option<Origin>,
     ) -> Result<Self, StartError> {
         warn_of_audit(&rules);
+        let recent = Recent::new(&config.explain);
         let pipeline = Arc::new(
-            Pipeline::start(rules, recorder, &tokio::runtime::Handle::current())
+            Pipeline::start(rules, recent.before(recorder), &tokio::runtime::Handle::current())
                 .map_err(StartError::Issuers)?,
         );
         let (stop, stopped) = watch::channel(Stop::No);
@@ -102,7 +105,7 @@ impl House {
         let admin = Admin::start(
             config.admin,
             Arc::clone(&pipeline),
-            reload.clone(),
+            (reload.clone(), recent),
             stopped.clone(),
         )
         .await
@@ -111,12 +114,19 @@ impl House {
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let threads = threads.max(1);
-        let most = config.limits.max_message_bytes;
-        let service = AuthorizationService::new(Arc::clone(&pipeline), most);
+        let limits = &config.limits;
+        let told = |options| contracts::Listener {
+            max_message_bytes: limits.max_message_bytes,
+            room: Room::new(limits.max_bytes_in_flight),
+            options,
+        };
+        let grpc = &config.listen.envoy_grpc_options;
+        let service = AuthorizationService::new(Arc::clone(&pipeline), told(grpc.options()));
         let address = config.listen.envoy_grpc;
         let listener = Listener::start(
             address,
             Language::Grpc(service),
+            grpc.allowed_peers(),
             threads,
             &config.limits,
             &stopped,
@@ -125,12 +135,19 @@ impl House {
         .map_err(failed(address, "listen.envoy_grpc"))?;
         let mut http = Vec::with_capacity(config.listen.http.len());
         for settings in &config.listen.http {
-            let doors = HttpDoors::new(Arc::clone(&pipeline), settings.doors(), most);
+            let doors = HttpDoors::new(Arc::clone(&pipeline), settings.doors(), told(settings.options()));
             let (address, language) = (settings.address, Language::Http(doors));
             http.push(
-                Listener::start(address, language, threads, &config.limits, &stopped)
-                    .await
-                    .map_err(failed(address, "listen.http"))?,
+                Listener::start(
+                    address,
+                    language,
+                    settings.allowed_peers(),
+                    threads,
+                    limits,
+                    &stopped,
+                )
+                .await
+                .map_err(failed(address, "listen.http"))?,
             );
         }
         Ok(Self {

@@ -11,4 +11,5 @@ pub mod demo;
 pub mod house;
 mod listen;
 pub mod policy_tests;
+pub mod recent;
 pub mod reload;

@@ -5,11 +5,12 @@
 //! A work-stealing runtime costs half as much again per request; proxies open one connection per worker, so handing
 //! out whole connections keeps the threads evenly busy.
 
+mod frames;
 mod patient;
 mod speak;
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,10 +21,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::speak::Language;
-use crate::config::Limits;
+use crate::config::{AllowedPeers, Limits};
 
-/// A connection and its place among those that may be open.
-type Arrival = (TcpStream, OwnedSemaphorePermit);
+/// A connection.
+struct Arrival {
+    stream: TcpStream,
+    /// Its peer, if that may not ask.
+    stranger: Option<IpAddr>,
+    /// Its place among those that may be open.
+    place: OwnedSemaphorePermit,
+}
 
 /// The listener with its threads.
 #[derive(Debug)]
@@ -34,10 +41,11 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address` and answers in that language on `threads` threads until `stop` says so.
+    /// Listens on `address` and answers `peers` in that language on `threads` threads until `stop` says so.
     pub(crate) async fn start<D: Decide>(
         address: SocketAddr,
         language: Language<D>,
+        peers: AllowedPeers,
         threads: usize,
         limits: &Limits,
         stop: &watch::Receiver<Stop>,
@@ -61,7 +69,7 @@ impl Listener {
         let places = Arc::new(Semaphore::new(limits.max_connections));
         Ok(Self {
             address,
-            acceptor: tokio::spawn(accept(listener, workers, places, stop.clone())),
+            acceptor: tokio::spawn(accept(listener, peers, workers, places, stop.clone())),
             threads: handles,
         })
     }
@@ -111,6 +119,7 @@ async fn told(stop: &mut watch::Receiver<Stop>) -> Duration {
 
 async fn accept(
     listener: TcpListener,
+    peers: AllowedPeers,
     workers: Vec<mpsc::Sender<Arrival>>,
     places: Arc<Semaphore>,
     mut stop: watch::Receiver<Stop>,
@@ -121,11 +130,11 @@ async fn accept(
             accepted = listener.accept() => accepted,
             _ = told(&mut stop) => return,
         };
-        let stream = match accepted.and_then(|(stream, _)| {
+        let (stream, peer) = match accepted.and_then(|(stream, peer)| {
             stream.set_nodelay(true)?;
-            stream.into_std()
+            Ok((stream.into_std()?, peer.ip()))
         }) {
-            Ok(stream) => stream,
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, or a peer that left at once: neither may end the listener.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -139,7 +148,13 @@ async fn accept(
         };
         next = next.wrapping_add(1);
         if let Some(worker) = workers.get(next % workers.len().max(1)) {
-            let _ = worker.send((stream, place)).await;
+            let stranger = (!peers.let_in(peer)).then_some(peer);
+            let arrival = Arrival {
+                stream,
+                stranger,
+                place,
+            };
+            let _ = worker.send(arrival).await;
         }
     }
 }
@@ -152,7 +167,11 @@ async fn serve<D: Decide>(
 ) {
     let connections = TaskTracker::new();
     let drain = loop {
-        let (stream, place) = tokio::select! {
+        let Arrival {
+            stream,
+            stranger,
+            place,
+        } = tokio::select! {
             Some(arrival) = arriving.recv() => arrival,
             patience = told(&mut stop) => break patience,
         };
@@ -161,7 +180,7 @@ async fn serve<D: Decide>(
             let told = async move {
                 told(&mut stop).await;
             };
-            if let Err(error) = language.speak(stream, max_streams, told).await {
+            if let Err(error) = language.speak(stream, stranger, max_streams, told).await {
                 tracing::debug!(error, "a connection ended");
             }
             drop(place);

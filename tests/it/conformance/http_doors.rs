@@ -362,11 +362,7 @@ async fn case_45_to_48_only_the_contracts_own_headers_count() {
             ("x-original-url", &b"https://api.example.test/public/a"[..]),
             ("x-original-uri", b"/public/a"),
             ("x-original-method", b"GET"),
-            ("x-rewrite-url", b"/public/a"),
             ("forwarded", b"for=1.1.1.1;host=evil.test;proto=http"),
-            ("x_forwarded_uri", b"/public/a"),
-            ("X_Forwarded_Host", b"evil.test"),
-            ("x-forwarded-prefix", b"/public"),
             ("connection", b"upgrade"),
             ("upgrade", b"websocket"),
         ] {
@@ -375,12 +371,16 @@ async fn case_45_to_48_only_the_contracts_own_headers_count() {
                 assert_eq!(reply.status, status, "{door} {name}");
             }
         }
-        let overriding = forwarded(b"/public/a", &[("x-http-method-override", b"DELETE")]);
-        assert_eq!(
-            ask(&house, "GET", door, &overriding, b"").await.status,
-            400,
-            "{door}"
-        );
+        for (name, value) in [
+            ("x-http-method-override", &b"DELETE"[..]),
+            ("x-rewrite-url", b"/public/a"),
+            ("x_forwarded_uri", b"/public/a"),
+            ("X_Forwarded_Host", b"evil.test"),
+        ] {
+            let overriding = forwarded(b"/public/a", &[(name, value)]);
+            let reply = ask(&house, "GET", door, &overriding, b"").await;
+            assert_eq!(reply.status, 400, "{door} {name}");
+        }
         let mut websocket = forwarded(
             b"/public/a",
             &[("connection", b"Upgrade"), ("upgrade", b"websocket")],

@@ -127,6 +127,11 @@ fn cases(alice: &str) -> impl Strategy<Value = Case> + use<> {
         ("x-auth_subject", "root"),
         ("x-http-method-override", "GET"),
         ("x-rewrite-url", "/public/hello"),
+        ("x-forwarded-path", "/public/hello"),
+        ("x_forwarded_proto", "https"),
+        ("x.forwarded.host", "evil.test"),
+        ("remote_user", "root"),
+        ("session_id", "1"),
         ("forwarded", "host=evil.test"),
     ]);
     let query = select(vec![

@@ -9,7 +9,7 @@ use crate::house::TestHouse;
 const VECTORS: &str = include_str!("../../../crates/model/src/path/vectors.json");
 
 /// The bytes of a target: one character is one byte.
-fn bytes(target: &Value) -> Vec<u8> {
+pub(super) fn bytes(target: &Value) -> Vec<u8> {
     let text = match target {
         Value::String(text) => text.clone(),
         long => {

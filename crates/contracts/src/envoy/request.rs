@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::{
-    Body, Check, Decoding, Headers, Host, HttpRequest, Malformed, Metadata, Pairs, Peer, Reason, RequestPath,
-    Target, TcpConnection,
+    Body, Check, Decoding, Headers, Host, HttpRequest, ListenerOptions, Malformed, Metadata, Pairs, Peer,
+    Reason, RequestPath, Target, TcpConnection,
 };
 
 use super::CONTRACT;
@@ -46,7 +46,11 @@ impl<'a> CheckRequest<'a> {
     }
 
     /// Makes the check; this is where the path gets its canonical form.
-    pub(super) fn check(&self, timeout: Option<Duration>) -> Result<Check<'_>, Malformed> {
+    pub(super) fn check(
+        &self,
+        timeout: Option<Duration>,
+        listener: ListenerOptions,
+    ) -> Result<Check<'_>, Malformed> {
         let mut context_extensions = Pairs::new();
         for (key, value) in &self.context_extensions {
             context_extensions.push((
@@ -77,6 +81,7 @@ impl<'a> CheckRequest<'a> {
             context_extensions,
             metadata: self,
             timeout,
+            listener,
         })
     }
 }
@@ -93,10 +98,7 @@ impl read::Http<'_> {
         }
         let host = Host::parse(text(self.host, "the host")?)
             .map_err(|refusal| refused(Reason::InvalidHost, format!("the host was refused: {refusal}")))?;
-        let mut headers = Headers::default();
-        for (name, value) in &self.headers {
-            headers.push(text(name, "a header name")?, value);
-        }
+        let headers = self.headers(&host)?;
         let bytes = if self.raw_body.is_empty() {
             self.body
         } else {
@@ -116,6 +118,35 @@ impl read::Http<'_> {
             headers,
             body,
         })
+    }
+}
+
+impl read::Http<'_> {
+    /// The headers, of which a real proxy's parser would have let every one through.
+    fn headers(&self, host: &Host<'_>) -> Result<Headers<'_>, Malformed> {
+        let mut headers = Headers::default();
+        let mut hosts = 0;
+        for (name, value) in &self.headers {
+            let name = text(name, "a header name")?;
+            if !crate::is_token(name.strip_prefix(':').unwrap_or(name).as_bytes()) {
+                return Err(malformed(format!("the header name {name:?} is not a token")));
+            }
+            if !crate::is_field_value(value) {
+                return Err(malformed(format!("the header {name:?} has a control character")));
+            }
+            if name.eq_ignore_ascii_case("host") {
+                hosts += 1;
+                let same =
+                    Host::parse(text(value, "the host")?).is_ok_and(|other| other.as_str() == host.as_str());
+                if hosts > 1 || !same {
+                    let detail =
+                        "there are several hosts: the headers and the field `host` must name the same one";
+                    return Err(refused(Reason::InvalidHost, detail.to_owned()));
+                }
+            }
+            headers.push(name, value);
+        }
+        Ok(headers)
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Mutex;
 
 use futures_util::stream;
-use http_body_util::{Full, StreamBody};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use model::{Check, Decision, HeaderEdits, RouteEdits, Target};
 use prost::Message;
 use proto::envoy::service::auth::v3::{self as auth, attribute_context as context};
@@ -97,7 +97,7 @@ fn service(mood: Mood) -> AuthorizationService<Judge> {
         mood,
         ..Judge::default()
     };
-    AuthorizationService::new(Arc::new(judge), 1000)
+    AuthorizationService::new(Arc::new(judge), crate::Listener::new(1000))
 }
 
 /// Sends the request and reads the answer the way a gRPC library does.

@@ -171,6 +171,7 @@ impl Document<'_> {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: Some(super::PATIENCE),
+            listener: asked.listener,
         })
     }
 
@@ -189,14 +190,22 @@ impl Document<'_> {
             _ => return Err(asked.malformed("the request has no object `headers`".to_owned())),
         };
         let mut count = 0;
-        for (name, value) in members {
-            for value in several(value) {
+        for (name, values) in members {
+            for value in several(values) {
                 let Json::Text(value) = value else {
                     return Err(asked.malformed("a header's value is no string".to_owned()));
                 };
-                // It is in `host` already, without its port.
+                if !crate::is_token(name.as_bytes()) {
+                    return Err(asked.malformed(format!("the header name {name:?} is not a token")));
+                }
+                if !crate::is_field_value(value.as_bytes()) {
+                    return Err(asked.malformed(format!("the header {name:?} has a control character")));
+                }
+                // It is in `host` already.
                 if !name.eq_ignore_ascii_case("host") {
                     headers.push(name, value.as_bytes());
+                } else if several(values).len() > 1 {
+                    return Err(asked.refused(Reason::InvalidHost, "there are several hosts".to_owned()));
                 }
                 count += 1;
             }

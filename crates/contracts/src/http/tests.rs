@@ -5,6 +5,7 @@ mod opa;
 use std::sync::Mutex;
 
 use http::StatusCode;
+use http_body_util::BodyExt as _;
 use model::{Decision, HeaderEdits, RouteEdits, Target};
 
 use super::*;
@@ -104,7 +105,7 @@ fn ask(method: &str, path: &str, headers: &[(&str, &[u8])], body: &str) -> Answe
     } else {
         64
     };
-    let doors = HttpDoors::new(Arc::new(Judge::default()), doors, longest);
+    let doors = HttpDoors::new(Arc::new(Judge::default()), doors, Listener::new(longest));
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -8,7 +8,7 @@ use model::{Headers, Principal};
 use serde_json::{Map, Value};
 
 use super::credentials;
-use super::credentials::Presented;
+use super::credentials::{Place, Presented};
 use super::jws::{self, Jws};
 use super::refusal::{Part, Refused, TokenRefusal};
 use super::verifier::Waited;
@@ -224,6 +224,59 @@ impl<D: Send + Sync + 'static> Identity<D> {
             }
         };
         Inspection::of(&headers, refusal, TokenCheck::Principal, principal)
+    }
+}
+
+/// The credential of a request, looked at.
+pub(crate) struct Examined {
+    /// Where it was; `None` when there is none, or more than one.
+    pub(crate) place: Option<String>,
+    /// What there is to say about it; `None` when there is none.
+    pub(crate) inspection: Option<Inspection>,
+}
+
+impl<D: Send + Sync + 'static> Identity<D> {
+    /// Looks at the credential of a request with what is at hand, and says how each of its checks went.
+    pub(crate) fn examine(&self, headers: &Headers<'_>, query: Option<&str>, now: SystemTime) -> Examined {
+        let presented = match credentials::find(headers, query, &self.places) {
+            Ok(Some(presented)) => presented,
+            Ok(None) => {
+                return Examined {
+                    place: None,
+                    inspection: None,
+                };
+            }
+            Err(reason) => {
+                let refusal = Some(Refused { reason, issuer: None });
+                return Examined {
+                    place: None,
+                    inspection: Some(Inspection::of(headers, refusal, TokenCheck::Principal, None)),
+                };
+            }
+        };
+        let (refusal, principal) = match self.judge(&presented, now, Waited::Yes) {
+            Look::Final(Identified::Verified(verified)) => (None, Some(verified.principal().clone())),
+            Look::Final(Identified::Refused(refused)) | Look::NotYet(refused, _) => (Some(refused), None),
+            Look::Final(Identified::Anonymous | Identified::NotYet(_)) => (None, None),
+        };
+        let value = format!("Bearer {}", presented.token);
+        let mut as_bearer = Headers::default();
+        as_bearer.push("authorization", value.as_bytes());
+        let place = match presented.place {
+            Some(Place::Header(name)) => format!("header {name:?}"),
+            Some(Place::Cookie(name) | Place::CookieOtherwise(name)) => format!("cookie {name:?}"),
+            Some(Place::Query(name)) => format!("query parameter {name:?}"),
+            Some(Place::Bearer) | None => "authorization header".to_owned(),
+        };
+        Examined {
+            place: Some(place),
+            inspection: Some(Inspection::of(
+                &as_bearer,
+                refusal,
+                TokenCheck::Principal,
+                principal,
+            )),
+        }
     }
 }
 

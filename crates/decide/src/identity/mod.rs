@@ -51,7 +51,8 @@ use model::{Headers, Principal};
 use tokio::runtime::Handle;
 
 use self::cache::{Digest, TokenCache};
-use self::credentials::{Place, Presented};
+pub(crate) use self::credentials::Place;
+use self::credentials::Presented;
 use self::fetching::Fetching;
 use self::issuer::Proven;
 use self::jws::Jws;
@@ -63,6 +64,7 @@ pub use self::algorithm::Algorithm;
 pub use self::awaited::Awaited;
 pub use self::backstage::BackstageSettings;
 pub use self::credentials::MAX_TOKEN_BYTES;
+pub(crate) use self::inspect::Examined;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::introspection::IntrospectionSettings;
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
@@ -237,6 +239,11 @@ impl<D: Send + Sync + 'static> Identity<D> {
         for (_, keys) in self.keys() {
             keys.first_attempt().wait().await;
         }
+    }
+
+    /// Where credentials may be besides the `Authorization` header.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
     }
 
     /// True if credentials may be in the query of a request.

@@ -11,8 +11,9 @@ use crate::settings::IdentityValue;
 pub(super) enum HeaderValue {
     /// Something of the principal.
     Principal(Field),
-    /// A text with fields in it.
-    Template(Vec<Part>),
+    /// A text with fields in it, and what is between two of them: no value has these characters unencoded, so that it is
+    /// read in one way only.
+    Template(Vec<Part>, Box<str>),
 }
 
 /// A part of a template.
@@ -56,21 +57,21 @@ impl HeaderValue {
             IdentityValue::Groups => Field::Groups,
             IdentityValue::Scopes => Field::Scopes,
             IdentityValue::Actor => Field::Actor,
-            IdentityValue::Template(text) => return parts(text).map(Self::Template),
+            IdentityValue::Template(text) => return template(text),
         }))
     }
 
     /// True if it depends on what is asked for, and not on the principal alone.
     pub(super) fn needs_resource(&self) -> bool {
         let is_resource = |part: &Part| matches!(part, Part::Resource(_));
-        matches!(self, Self::Template(parts) if parts.iter().any(is_resource))
+        matches!(self, Self::Template(parts, _) if parts.iter().any(is_resource))
     }
 
     /// The claims it shows.
     pub(super) fn claims(&self) -> impl Iterator<Item = &str> {
         let parts = match self {
             Self::Principal(_) => &[],
-            Self::Template(parts) => parts.as_slice(),
+            Self::Template(parts, _) => parts.as_slice(),
         };
         parts.iter().filter_map(|part| match part {
             Part::Claim(path) => Some(&**path),
@@ -82,7 +83,7 @@ impl HeaderValue {
     pub(super) fn attributes(&self) -> impl Iterator<Item = &str> {
         let parts = match self {
             Self::Principal(_) => &[],
-            Self::Template(parts) => parts.as_slice(),
+            Self::Template(parts, _) => parts.as_slice(),
         };
         parts.iter().filter_map(|part| match part {
             Part::Resource(name) => Some(&**name),
@@ -97,21 +98,53 @@ impl HeaderValue {
         attribute: impl Fn(&str) -> Option<&'a str>,
     ) -> Option<String> {
         match self {
-            Self::Principal(field) => field.of(principal),
-            Self::Template(parts) => parts.iter().try_fold(String::new(), |mut filled, part| {
+            Self::Principal(field) => field.of(principal, ""),
+            Self::Template(parts, between) => parts.iter().try_fold(String::new(), |mut filled, part| {
                 match part {
                     Part::Text(text) => filled.push_str(text),
-                    Part::Principal(field) => filled.push_str(&field.of(principal)?),
+                    Part::Principal(field) => filled.push_str(&field.of(principal, between)?),
                     Part::Claim(path) => {
                         let (_, text) = principal.claims.iter().find(|(known, _)| **known == **path)?;
-                        filled.push_str(&known(text)?);
+                        filled.push_str(&known(text, between)?);
                     }
-                    Part::Resource(name) => filled.push_str(&known(attribute(name)?)?),
+                    Part::Resource(name) => filled.push_str(&known(attribute(name)?, between)?),
                 }
                 Some(filled)
             }),
         }
     }
+}
+
+fn template(text: &str) -> Result<HeaderValue, String> {
+    let parts = parts(text)?;
+    let mut between = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        let next = parts.get(index + 1);
+        match (part, next) {
+            (Part::Text(_), _) | (_, None) => {}
+            (_, Some(Part::Text(text))) if index + 2 < parts.len() => {
+                let marks: String = text.chars().filter(|c| !c.is_ascii_alphanumeric()).collect();
+                if marks.is_empty() {
+                    return Err(format!("`{text}` between two values could be part of either"));
+                }
+                between.push_str(&marks);
+                let lists = [Some(part), parts.get(index + 2)];
+                if let Some(joint) = lists.into_iter().flatten().find_map(Part::joint)
+                    && text.chars().all(|c| joint.contains(c))
+                {
+                    return Err(format!("`{text}` is also what is between the members of a list"));
+                }
+            }
+            (_, Some(Part::Text(_))) => {}
+            (_, Some(_)) => {
+                return Err(
+                    "where one value ends and the next begins cannot be told: put something between them"
+                        .to_owned(),
+                );
+            }
+        }
+    }
+    Ok(HeaderValue::Template(parts, between.into()))
 }
 
 fn parts(text: &str) -> Result<Vec<Part>, String> {
@@ -164,11 +197,27 @@ fn part(name: &str) -> Result<Part, String> {
     })
 }
 
+impl Part {
+    /// What is between the members of a list.
+    fn joint(&self) -> Option<&'static str> {
+        match self {
+            Self::Principal(Field::Groups | Field::Actor) => Some(","),
+            Self::Principal(Field::Scopes) => Some(" "),
+            _ => None,
+        }
+    }
+}
+
 impl Field {
-    fn of(self, principal: &Principal) -> Option<String> {
-        let list = |values: &[String], separator: &str| {
-            let values: Vec<String> = values.iter().map(|value| encode(value, separator)).collect();
-            (!values.is_empty()).then(|| values.join(separator))
+    /// What the principal has; without the characters of `between`, unless they join a list.
+    fn of(self, principal: &Principal, between: &str) -> Option<String> {
+        let known = |text: &str| known(text, between);
+        let list = |values: &[String], joint: &str| {
+            let encoded = values
+                .iter()
+                .map(|value| encode(value, &format!("{joint}{between}")));
+            let values: Vec<String> = encoded.collect();
+            (!values.is_empty()).then(|| values.join(joint))
         };
         if principal.kind == PrincipalKind::Anonymous && self != Self::Type {
             return None;
@@ -190,20 +239,20 @@ impl Field {
     }
 }
 
-fn known(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| encode(text, ""))
+fn known(text: &str, between: &str) -> Option<String> {
+    (!text.is_empty()).then(|| encode(text, between))
 }
 
 /// Percent-encodes what a header cannot carry unchanged: bytes that are not visible ASCII (inner blanks stay), `%`
-/// itself, and the separator of a list inside one of its members.
-fn encode(text: &str, separator: &str) -> String {
+/// itself, and the characters that separate it from others.
+fn encode(text: &str, separators: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     let last = text.len().saturating_sub(1);
     for (index, byte) in text.bytes().enumerate() {
         let edge = index == 0 || index == last;
         let plain = (byte.is_ascii_graphic() || (byte == b' ' && !edge))
             && byte != b'%'
-            && !separator.as_bytes().contains(&byte);
+            && !separators.as_bytes().contains(&byte);
         if plain {
             encoded.push(char::from(byte));
         } else {
@@ -238,12 +287,20 @@ mod tests {
             ("/email".to_owned(), "a\n@example.org".to_owned()),
             ("level".to_owned(), "3".to_owned()),
         ];
+        alice.groups = vec!["a,b".to_owned(), "c:d".to_owned()];
         let attribute = |name: &str| (name == "workspace").then_some("ws%20a");
         for (template, expected) in [
             ("{issuer}:{subject}", Some("main:7d2f")),
             ("user {type}", Some("user User")),
             ("{claims./email}", Some("a%0A@example.org")),
             ("{claims.level}/{resource.workspace}", Some("3/ws%2520a")),
+            ("{principal}", Some("main/7d2f")),
+            ("p={principal}/", Some("p=main/7d2f/")),
+            ("{principal}/{subject}", Some("main%2F7d2f/7d2f")),
+            ("{subject}@{claims./email}", Some("7d2f@a%0A%40example.org")),
+            ("{groups}:{subject}", Some("a%2Cb,c%3Ad:7d2f")),
+            ("{groups}, {subject}", Some("a%2Cb,c:d, 7d2f")),
+            ("{subject} of {type}", Some("7d2f of User")),
             ("{claims.other}", None),
             ("{subject} {name}", None),
             ("{resource.owner}", None),
@@ -266,6 +323,10 @@ mod tests {
             "{sub}",
             "{claims.}",
             "{resource.}",
+            "{subject}{type}",
+            "{subject}x{type}",
+            "{groups},{type}",
+            "{type} {scopes}",
             "{subject}\n",
             " {subject}",
         ] {

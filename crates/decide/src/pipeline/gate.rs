@@ -1,18 +1,16 @@
 //! What is refused before anybody asks who it is: headers that make the upstream see another request than we do.
 
-use model::{Check, Contract, Headers, Reason, Target};
+use model::{Check, Contract, Reason, Target};
 
 use super::answer::{Stop, deny};
 use super::live::Live;
 use crate::identity_headers::Removable;
-use crate::settings::MethodOverride;
-
-/// Headers by which frameworks let a client name another method than that of the request.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+use crate::rerouting;
+use crate::settings::OnReserved;
 
 impl Live {
-    /// Refuses headers that some upstreams cannot tell from an identity header of ours, and those that name another
-    /// method.
+    /// Refuses headers that some upstreams cannot tell from one that only we or a proxy may set, and those that name
+    /// another method, path or host.
     pub(super) fn gate(&self, check: &Check<'_>) -> Result<(), Stop> {
         let Target::Http(request) = &check.target else {
             return Ok(());
@@ -25,34 +23,38 @@ impl Live {
             let log = format!("the header {name:?} is an identity header in another spelling");
             return Err(reserved("a header has a name that is reserved", log));
         }
-        match method_override(&request.headers) {
-            Some(name) if self.rules.method_override == MethodOverride::Refuse => {
-                let log = format!(
-                    "the header {name:?} names another method than that of the request; if no upstream looks at it, set \
-                     `method_override: ignore`"
-                );
-                Err(reserved("a header names another method", log))
-            }
-            _ => Ok(()),
+        let (headers, rules) = (&request.headers, &self.rules);
+        let refused = |setting: OnReserved| setting == OnReserved::Refuse;
+        if let Some(name) = rerouting::alias(headers, |name| rules.identity_headers.is_spelling(name))
+            && refused(rules.header_aliases)
+        {
+            let log = format!(
+                "some upstreams take the header {name:?} for one that only proxies set; if none of yours does, set \
+                 `header_aliases: ignore`"
+            );
+            return Err(reserved("a header has a name that is reserved", log));
         }
+        if let Some(name) = rerouting::url(headers, check.contract)
+            && refused(rules.url_override)
+        {
+            let log = format!(
+                "the header {name:?} names another path or host than that of the request; if no upstream looks at it, set \
+                 `url_override: ignore`"
+            );
+            return Err(reserved("a header names another path or host", log));
+        }
+        let ignored = check.listener.ignores_method_override;
+        if let Some(name) = rerouting::method(headers)
+            && ignored.map_or(refused(rules.method_override), |ignored| !ignored)
+        {
+            let log = format!(
+                "the header {name:?} names another method than that of the request; if no upstream looks at it, set \
+                 `method_override: ignore`"
+            );
+            return Err(reserved("a header names another method", log));
+        }
+        Ok(())
     }
-}
-
-/// Such a header, with `-` or `_`.
-fn method_override<'a>(headers: &Headers<'a>) -> Option<&'a str> {
-    let folded = |byte: u8| {
-        if byte == b'_' {
-            b'-'
-        } else {
-            byte.to_ascii_lowercase()
-        }
-    };
-    let is =
-        |name: &str, known: &str| name.len() == known.len() && name.bytes().map(folded).eq(known.bytes());
-    headers
-        .iter()
-        .map(|(name, _)| name)
-        .find(|name| METHOD_OVERRIDES.iter().any(|known| is(name, known)))
 }
 
 fn reserved(caller: &'static str, log: String) -> Stop {

@@ -25,6 +25,15 @@ impl Live {
             "http" => "http",
             _ => "https",
         };
+        // The port of the scheme is not written in URLs.
+        let port = request.host.port().filter(|port| match scheme {
+            "http" => *port != 80,
+            _ => *port != 443,
+        });
+        let host = match port {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
         // Where tokens may be in the query, it is nobody else's business.
         let query = request.query.filter(|_| !self.identity.takes_query());
         let query = query.map_or(String::new(), |query| format!("?{query}"));

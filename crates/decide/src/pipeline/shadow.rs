@@ -53,10 +53,7 @@ impl Shadow {
     pub(super) fn of(rules: &Rules) -> Option<Self> {
         let Candidate { rules, sample } = rules.candidate.as_ref()?;
         let live = Live::offline(Arc::clone(rules));
-        let mut expose = live.rules.expose.clone();
-        for route in live.rules.routes.routes() {
-            expose.add(&route.expose);
-        }
+        let expose = &live.rules.exposed_anywhere;
         let metadata = expose.metadata.values();
         Some(Self {
             sample: *sample,
@@ -216,6 +213,7 @@ fn ask(decided: &Decided) -> Option<(Answer, String)> {
         given: Some(Given::Principal {
             principal: decided.who.principal().unwrap_or(&nobody),
             issued_at: decided.who.issued_at(),
+            client_ip: None,
         }),
     };
     let decision = decided_by(&shadow.live, &decided.check.check(), &asking)?;

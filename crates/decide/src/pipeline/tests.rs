@@ -16,6 +16,7 @@ mod audit;
 mod backstage;
 mod data;
 mod evaluation;
+mod explain;
 mod login;
 mod replace;
 mod tokens;
@@ -138,6 +139,7 @@ impl Stage {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: None,
+            listener: model::ListenerOptions::default(),
         };
         self.pipeline.decide_now(&check).expect("no key is needed")
     }

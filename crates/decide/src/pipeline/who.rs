@@ -25,6 +25,7 @@ pub(super) enum Who {
     Known(Arc<Known>),
 }
 
+/// Somebody who is known without a token at hand.
 pub(super) struct Known {
     principal: Principal,
     persona: Persona,
@@ -36,7 +37,9 @@ impl Live {
     pub(super) fn identify(&self, check: &Check<'_>, asking: &Asking<'_>) -> Result<Who, Stop> {
         let now = asking.now;
         match asking.given {
-            Some(Given::Principal { principal, issued_at }) => {
+            Some(Given::Principal {
+                principal, issued_at, ..
+            }) => {
                 let somebody = principal.kind != PrincipalKind::Anonymous;
                 return self.known(somebody.then(|| principal.clone()), issued_at);
             }
@@ -135,6 +138,12 @@ impl Live {
             persona,
             issued_at,
         })))
+    }
+}
+
+impl Known {
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
     }
 }
 

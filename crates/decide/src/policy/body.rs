@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 /// # Errors
 /// What is not exactly one reading: no JSON object, something behind it, a wanted member that is there twice or is no
 /// string.
-pub(super) fn members(body: &[u8], names: &[String]) -> Result<Vec<Option<String>>, String> {
+pub(crate) fn members(body: &[u8], names: &[String]) -> Result<Vec<Option<String>>, String> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let found = json
         .deserialize_map(Members(names))

@@ -1,41 +1,69 @@
 //! `portcullis check`: one question, with the answer and the whole reason.
 
+mod asked;
+mod check_request;
+mod curl;
+mod explain;
+mod har;
+mod show;
+mod tree;
+
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use decide::Pipeline;
+use decide::explain::Explanation;
 use model::{
-    Body, Check, Contract, Decide as _, Decision, Decoding, Headers, Host, HttpRequest, Malformed,
-    NoMetadata, Pairs, Peer, Reason, RequestPath, Target,
+    Body, Check, Contract, Decide, Decision, Decoding, Headers, Host, HttpRequest, Malformed, NoMetadata,
+    Pairs, Peer, Reason, RequestPath, Target,
 };
 use serde_json::Value;
 
+use self::asked::{Asked, Form};
+use self::explain::Explainer;
+use self::tree::Colours;
 use super::{ConfigFile, Failure, exit, runtime, say};
 use crate::ask::{self, Answer, Question};
 use crate::decision_log::Memory;
 
 /// Ask one question.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Ask {
     #[command(flatten)]
     file: ConfigFile,
-    /// Ask a running server instead (its `listen.envoy_grpc` address), over gRPC as Envoy does
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    /// Ask a running server instead (its `listen.envoy_grpc` address), over gRPC as Envoy does; with --decision its
+    /// `admin` address
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["config", "check_request"])]
     server: Option<String>,
-    /// The method, such as GET
-    method: String,
-    /// The URL, taken as it stands: nothing is normalised before it is judged
-    url: String,
-    /// A request header; may be given several times
-    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
-    headers: Vec<String>,
+    #[command(flatten)]
+    asked: Asked,
+    /// Print how the answer came about, as a tree: what was found, which route matched, what each policy says, and what
+    /// would have changed the answer
+    #[arg(long)]
+    explain: bool,
     /// How the answer is printed
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
+
+/// Where the admin listener is if nobody says.
+const ADMIN: &str = "127.0.0.1:9192";
+
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis check GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
+  portcullis check --explain --curl \"curl -X PUT https://api.example.test/x -H 'authorization: Bearer $TOKEN'\"
+  portcullis check --explain --as 'User::\"main/alice\"' --role ws-alice:ws_access GET https://api.example.test/x
+  portcullis check --explain --har session.har#3
+  portcullis check --explain --decision 0b6f… --server 127.0.0.1:9192
+
+No credential is ever printed. With -o json, --explain prints the document that docs/explain.md describes.
+Exit codes: 0 allowed, 1 failed, 2 wrong usage, 3 denied, 4 invalid configuration.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
@@ -47,53 +75,85 @@ enum Output {
 
 impl Ask {
     pub(super) fn run(self) -> ExitCode {
-        let asked = self.question().and_then(|question| match &self.server {
-            Some(server) => self.online(server, question),
-            None => self.offline(&question),
+        let asked = self.asked.read().map_err(Failure::Message);
+        let asked = asked.and_then(|form| match (&self.server, form) {
+            (server, Form::Decision(id)) => self.remembered(server.as_deref().unwrap_or(ADMIN), &id),
+            (Some(_), _) if self.explain => Err(Failure::Message(
+                "--explain works with the configuration, or with --decision for a decision that a server made".to_owned(),
+            )),
+            (Some(_), Form::Request(_, Some(_))) => Err(Failure::Message(
+                "--server: a request with a body cannot be asked about over gRPC from here".to_owned(),
+            )),
+            (Some(server), Form::Request(question, None)) => self.online(server, question),
+            (_, form) => self.offline(&form),
         });
         asked.unwrap_or_else(Failure::tell)
     }
 
-    fn question(&self) -> Result<Question, Failure> {
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("https", &self.url));
-        let slash = rest.find('/').unwrap_or(rest.len());
-        let (host, target) = rest.split_at(slash);
-        let headers = self.headers.iter().map(|header| {
-            let (name, value) = header
-                .split_once(':')
-                .ok_or_else(|| Failure::Message(format!("-H {header:?}: a header is `name: value`")))?;
-            Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-        });
-        Ok(Question {
-            method: self.method.clone(),
-            scheme: scheme.to_owned(),
-            host: host.to_owned(),
-            target: if target.is_empty() {
-                "/".to_owned()
-            } else {
-                target.to_owned()
-            },
-            headers: headers.collect::<Result<_, Failure>>()?,
-        })
-    }
-
-    fn offline(&self, question: &Question) -> Result<ExitCode, Failure> {
+    fn offline(&self, form: &Form) -> Result<ExitCode, Failure> {
+        let given = self.asked.given().map_err(Failure::Message)?;
         let loaded = self.file.load().map_err(Failure::Said)?;
         let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
         let memory = Memory::default();
-        let decision = runtime.block_on(async {
+        let explainer = runtime.block_on(async {
             let handle = tokio::runtime::Handle::current();
             let pipeline = Pipeline::start(loaded.rules, Box::new(memory.clone()), &handle)
                 .map_err(|problems| Failure::Message(format!("{problems:?}")))?;
-            if question.headers.iter().any(|(name, _)| name == "authorization") {
+            let credential = match form {
+                Form::Request(question, _) => {
+                    question.headers.iter().any(|(name, _)| name == "authorization")
+                }
+                Form::Message(_) => true,
+                Form::Decision(_) => false,
+            };
+            if credential && given.is_none() {
                 let _ =
                     tokio::time::timeout(Duration::from_secs(10), pipeline.live().first_key_fetches()).await;
             }
-            Ok::<Decision, Failure>(decide_directly(&Arc::new(pipeline), question).await)
+            let explainer = Explainer::new(Arc::new(pipeline), given);
+            match form {
+                Form::Request(question, body) => {
+                    decide_directly(&explainer, question, body.as_deref()).await;
+                }
+                Form::Message(message) => {
+                    contracts::envoy::answer(&explainer, message, None, model::ListenerOptions::default())
+                        .await;
+                }
+                Form::Decision(_) => {}
+            }
+            Ok::<Explainer, Failure>(explainer)
         })?;
-        let record = memory.last().unwrap_or_default();
-        self.print(decision.is_allow(), &record);
-        Ok(code(decision.is_allow()))
+        let unanswered = || Failure::Message("the question was not answered".to_owned());
+        let explanation = explainer.explanation(form).ok_or_else(unanswered)?;
+        let allowed = explanation.verdict == "allow";
+        if self.explain {
+            self.print_explanation(&explanation);
+        } else {
+            self.print(allowed, &memory.last().unwrap_or_default());
+        }
+        Ok(code(allowed))
+    }
+
+    fn remembered(&self, admin: &str, id: &str) -> Result<ExitCode, Failure> {
+        let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
+        let explanation = runtime
+            .block_on(explain::remembered(admin, id))
+            .map_err(Failure::Message)?;
+        self.print_explanation(&explanation);
+        Ok(code(explanation.verdict == "allow"))
+    }
+
+    fn print_explanation(&self, explanation: &Explanation) {
+        if let Output::Json = self.output {
+            let document = serde_json::to_value(explanation).unwrap_or_default();
+            return say(&format!("{document:#}\n"));
+        }
+        let colours = if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+            Colours::On
+        } else {
+            Colours::Off
+        };
+        say(&show::text(explanation, colours));
     }
 
     fn online(&self, server: &str, question: Question) -> Result<ExitCode, Failure> {
@@ -175,9 +235,9 @@ fn code(allowed: bool) -> ExitCode {
 }
 
 /// Asks the pipeline itself: the same walk as behind a door, without one.
-async fn decide_directly(pipeline: &Arc<Pipeline>, question: &Question) -> Decision {
+async fn decide_directly(decide: &impl Decide, question: &Question, body: Option<&[u8]>) -> Decision {
     let refuse = |reason, detail: String| {
-        pipeline.refuse(&Malformed {
+        decide.refuse(&Malformed {
             contract: Contract::Direct,
             reason,
             detail,
@@ -204,15 +264,16 @@ async fn decide_directly(pipeline: &Arc<Pipeline>, question: &Question) -> Decis
             path,
             query,
             headers,
-            body: Body::Absent,
+            body: body.map_or(Body::Absent, Body::Whole),
         }),
         peer: Peer::default(),
         context_extensions: Pairs::new(),
         metadata: &NoMetadata,
         timeout: None,
+        listener: model::ListenerOptions::default(),
     };
-    match pipeline.decide_now(&check) {
+    match decide.decide_now(&check) {
         Some(decision) => decision,
-        None => pipeline.decide(&check).await,
+        None => decide.decide(&check).await,
     }
 }

@@ -1,8 +1,11 @@
 //! Where proxies ask, and how.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use decide::OnReserved;
 use decide::problem::Problem;
+use ipnet::IpNet;
+use model::ListenerOptions;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -16,6 +19,9 @@ pub struct Listen {
     #[serde(default = "default_envoy_grpc")]
     #[schemars(extend("format" = schema::ADDRESS))]
     pub envoy_grpc: SocketAddr,
+    /// What holds for that listener alone.
+    #[serde(default)]
+    pub envoy_grpc_options: GrpcListen,
     /// Listeners for proxies that ask over HTTP. Default: none
     #[serde(default)]
     pub http: Vec<HttpListen>,
@@ -30,6 +36,71 @@ pub struct HttpListen {
     pub address: SocketAddr,
     /// What is spoken there. A path without a door is denied.
     pub doors: Vec<DoorSettings>,
+    /// The networks of the proxies that may ask here (`10.0.0.0/8`, `::1/128`); everybody else is denied. Empty: whoever
+    /// reaches the port. Default: empty
+    #[serde(default)]
+    pub allowed_peers: Vec<String>,
+    /// `trusted_hops` for what is asked here. Default: what holds for all
+    #[serde(default)]
+    pub trusted_hops: Option<u8>,
+    /// `method_override` for what is asked here. Default: what holds for all
+    #[serde(default)]
+    pub method_override: Option<OnReserved>,
+}
+
+/// What holds for the gRPC listener alone.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcListen {
+    /// The networks of the proxies that may ask here (`10.0.0.0/8`, `::1/128`); everybody else is denied. Empty: whoever
+    /// reaches the port. Default: empty
+    #[serde(default)]
+    pub allowed_peers: Vec<String>,
+    /// `trusted_hops` for what is asked here. Default: what holds for all
+    #[serde(default)]
+    pub trusted_hops: Option<u8>,
+    /// `method_override` for what is asked here. Default: what holds for all
+    #[serde(default)]
+    pub method_override: Option<OnReserved>,
+}
+
+/// The peers that may ask at a listener.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AllowedPeers(Vec<IpNet>);
+
+impl AllowedPeers {
+    /// Checked networks; what is none was reported before and lets nobody in.
+    fn new(networks: &[String]) -> Self {
+        let nobody = || IpNet::from(IpAddr::from([0, 0, 0, 0]));
+        Self(
+            networks
+                .iter()
+                .map(|text| text.parse().unwrap_or_else(|_| nobody()))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn let_in(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.0.is_empty() || self.0.iter().any(|network| network.contains(&peer))
+    }
+}
+
+fn options(trusted_hops: Option<u8>, method_override: Option<OnReserved>) -> ListenerOptions {
+    ListenerOptions {
+        trusted_hops,
+        ignores_method_override: method_override.map(|what| what == OnReserved::Ignore),
+    }
+}
+
+impl GrpcListen {
+    pub(crate) fn options(&self) -> ListenerOptions {
+        options(self.trusted_hops, self.method_override)
+    }
+
+    pub(crate) fn allowed_peers(&self) -> AllowedPeers {
+        AllowedPeers::new(&self.allowed_peers)
+    }
 }
 
 /// One contract at one path.
@@ -71,6 +142,14 @@ fn root() -> String {
 }
 
 impl HttpListen {
+    pub(crate) fn options(&self) -> ListenerOptions {
+        options(self.trusted_hops, self.method_override)
+    }
+
+    pub(crate) fn allowed_peers(&self) -> AllowedPeers {
+        AllowedPeers::new(&self.allowed_peers)
+    }
+
     /// The doors, as the contracts know them.
     pub(crate) fn doors(&self) -> Vec<contracts::http::Door> {
         let door = |door: &DoorSettings| {
@@ -106,7 +185,11 @@ impl From<HttpContract> for model::Contract {
 
 /// What is wrong with the listeners.
 pub(super) fn check_listeners(listen: &Listen, problems: &mut Vec<Problem>) {
+    let grpc = &listen.envoy_grpc_options.allowed_peers;
+    check_networks("/listen/envoy_grpc_options/allowed_peers", grpc, problems);
     for (index, listener) in listen.http.iter().enumerate() {
+        let pointer = format!("/listen/http/{index}/allowed_peers");
+        check_networks(&pointer, &listener.allowed_peers, problems);
         let mut problem = |field: String, message: &str, help: &str| {
             problems.push(Problem::setting(
                 format!("/listen/http/{index}/{field}"),
@@ -170,6 +253,29 @@ pub(super) fn check_listeners(listen: &Listen, problems: &mut Vec<Problem>) {
     }
 }
 
+fn check_networks(pointer: &str, networks: &[String], problems: &mut Vec<Problem>) {
+    for (index, text) in networks.iter().enumerate() {
+        let wrong = match text.parse::<IpNet>() {
+            Err(_) => Some((
+                "is not a network",
+                "for example `10.0.0.0/8`, `10.1.2.3/32` or `::1/128`",
+            )),
+            Ok(network) if network.trunc() != network => Some((
+                "has bits set behind its prefix",
+                "write the first address of the network, or `/32` (IPv6: `/128`) for one address",
+            )),
+            Ok(_) => None,
+        };
+        if let Some((what, help)) = wrong {
+            problems.push(Problem::setting(
+                format!("{pointer}/{index}"),
+                format!("`{text}` {what}"),
+                help,
+            ));
+        }
+    }
+}
+
 fn default_envoy_grpc() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9191))
 }
@@ -178,6 +284,7 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             envoy_grpc: default_envoy_grpc(),
+            envoy_grpc_options: GrpcListen::default(),
             http: Vec::new(),
         }
     }

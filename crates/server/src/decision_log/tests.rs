@@ -4,6 +4,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use model::{Contract, Decision, Denial, Reason, Version};
 
+use decide::explain::Visible;
+
 use super::*;
 
 /// A sink that waits for a word before each write, and keeps what it got.
@@ -44,6 +46,8 @@ fn offer(log: &DecisionLog) {
         route: None,
         action: None,
         resource: None,
+        issued_at: None,
+        visible: Visible::nothing(),
         client_ip: None,
         errors: &[],
         took: Duration::ZERO,

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use contracts::grpc::AuthorizationService;
@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use model::Decide;
 
-use super::patient::Patient;
+use super::patient::{Patience, Patient};
 
 /// More than any proxy lets through from its client (Envoy: 60 KiB), because some of it may be copied into the call
 /// (`tracestate`, baggage). What is over this is answered by HTTP itself, and over gRPC that would be an error.
@@ -35,14 +35,8 @@ const PATIENCE: Patience = Patience {
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a connection may keep us waiting.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    /// For the rest of a head that was begun.
-    head: Duration,
-    /// For the first byte of a head.
-    idle: Duration,
-}
+/// Who may not ask is told so for this long, and is cut off after three times as long.
+const STRANGER: Duration = Duration::from_secs(10);
 
 /// The contracts of a listener.
 #[derive(Debug)]
@@ -63,18 +57,36 @@ impl<D> Clone for Language<D> {
 }
 
 impl<D: Decide> Language<D> {
-    /// Answers on a connection until its peer or `told` ends it; what is in flight then finishes.
+    /// Answers on a connection until its peer or `told` ends it; what is in flight then finishes. A stranger is denied
+    /// whatever it asks.
     pub(super) async fn speak(
         self,
         stream: TcpStream,
+        stranger: Option<IpAddr>,
         max_streams: u32,
         told: impl Future<Output = ()>,
     ) -> Result<(), String> {
         let stream = tokio::net::TcpStream::from_std(stream).map_err(|error| error.to_string())?;
-        match self {
-            Self::Grpc(service) => grpc(service, stream, max_streams, told).await,
-            Self::Http(doors) => http(doors, stream, max_streams, PATIENCE, told).await,
-        }
+        let Some(peer) = stranger else {
+            return match self {
+                Self::Grpc(service) => grpc(service, stream, max_streams, told).await,
+                Self::Http(doors) => http(doors, stream, max_streams, PATIENCE, told).await,
+            };
+        };
+        let told = async {
+            let _ = tokio::time::timeout(STRANGER, told).await;
+        };
+        let answered = async {
+            match self {
+                Self::Grpc(service) => grpc(service.for_stranger(peer), stream, max_streams, told).await,
+                Self::Http(doors) => {
+                    http(doors.for_stranger(peer), stream, max_streams, PATIENCE, told).await
+                }
+            }
+        };
+        tokio::time::timeout(STRANGER * 3, answered)
+            .await
+            .unwrap_or_else(|_| Err(format!("{peer} may not ask, and would not go")))
     }
 }
 
@@ -145,12 +157,12 @@ async fn http<D: Decide>(
         .max_local_error_reset_streams(max_streams as usize)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let (stream, head) = Patient::new(TokioIo::new(stream), patience.head);
+    let (stream, head) = Patient::new(stream, patience);
     let answer = service_fn(move |request: Request<Incoming>| {
         let doors = doors.clone();
         let head = head.clone();
         head.ended();
-        // On HTTP/2, frames come at any time, and pings look after silence.
+        // On HTTP/2, frames come at any time.
         let one_at_a_time = request.version() < hyper::Version::HTTP_2;
         async move {
             let response = doors.answer(request).await;
@@ -160,7 +172,7 @@ async fn http<D: Decide>(
             Ok::<_, Infallible>(response)
         }
     });
-    let mut connection = std::pin::pin!(http.serve_connection(stream, answer));
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = told.as_mut() => {

@@ -4,6 +4,7 @@ mod answers;
 mod broken;
 mod demo;
 mod documents;
+mod explained;
 mod flood;
 mod packs;
 mod references;

@@ -40,7 +40,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it and reads where it listens from its own log.
-    fn start(name: &str, more: &str) -> Self {
+    pub(crate) fn start(name: &str, more: &str) -> Self {
         Self::start_with(&config(name, more))
     }
 

@@ -270,3 +270,26 @@ async fn the_timeout_of_the_caller_reaches_the_judge() {
         ["now None"]
     );
 }
+
+#[tokio::test]
+async fn what_finds_no_room_and_who_may_not_ask_are_denied() {
+    let question = framed("/open");
+    for (room, stranger, code, reason) in [
+        (question.len(), None, 0, "permitted"),
+        (question.len() - 1, None, 7, "overloaded"),
+        (0, None, 7, "overloaded"),
+        (question.len(), Some([192, 0, 2, 1].into()), 7, "strange_peer"),
+    ] {
+        let mut service = service(Mood::Now);
+        service.listener.room = crate::Room::new(room);
+        service.stranger = stranger;
+        for _ in 0..2 {
+            let answer = answer(&service, call(full(&question))).await;
+            assert_eq!(
+                (answer.code, answer.reason.as_str()),
+                (Some(code), reason),
+                "{room}"
+            );
+        }
+    }
+}

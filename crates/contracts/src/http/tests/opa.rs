@@ -313,7 +313,7 @@ fn a_path_without_a_door_is_never_answered_with_200() {
         contract: Contract::KongOpa,
         path: "/v1/data/kong/allow".into(),
     };
-    let doors = HttpDoors::new(Arc::new(Judge::default()), vec![door], 64);
+    let doors = HttpDoors::new(Arc::new(Judge::default()), vec![door], Listener::new(64));
     let request = Request::builder()
         .uri("/auth")
         .body(Full::<Bytes>::default())

@@ -69,6 +69,7 @@ fn ask(
 ) -> Option<(Vec<String>, Decision)> {
     let (path, query) = RequestPath::parse_target(path.as_bytes(), Decoding::Raw).unwrap();
     let check = Check {
+        listener: model::ListenerOptions::default(),
         contract: Contract::EnvoyGrpc,
         target: Target::Http(HttpRequest {
             method,

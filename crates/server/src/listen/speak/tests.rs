@@ -57,7 +57,7 @@ async fn connection() -> Stream {
         contract: Contract::EnvoyHttp,
         path: "/check".into(),
     };
-    let doors = HttpDoors::new(Arc::new(Nobody), vec![door], 1024);
+    let doors = HttpDoors::new(Arc::new(Nobody), vec![door], contracts::Listener::new(1024));
     tokio::spawn(http(doors, server, 10, FAST, std::future::pending()));
     client
 }
@@ -130,4 +130,107 @@ async fn the_preface_of_http_2_alone_is_cut() {
 async fn a_connection_without_a_byte_is_not_kept_for_ever() {
     let took = ended(connection().await).await;
     assert!(took >= FAST.idle / 2, "{took:?}");
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+const PING: &[u8] = &[0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+/// `GET /` of nobody, ended.
+const HEADERS: &[u8] = &[0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x84, 0x86];
+
+/// Reads until the headers of an answer.
+async fn is_answered_over_http2(client: &mut Stream) {
+    loop {
+        let mut head = [0; 9];
+        client.read_exact(&mut head).await.expect("a frame");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        client.read_exact(&mut vec![0; length]).await.expect("its rest");
+        if head[3] == 1 {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_opened_ahead_waits_for_its_first_request() {
+    let mut client = connection().await;
+    client.write_all(&[PREFACE, SETTINGS].concat()).await.unwrap();
+    tokio::time::sleep(HEAD * 2).await;
+    client.write_all(HEADERS).await.unwrap();
+    is_answered_over_http2(&mut client).await;
+    // And for the next one.
+    tokio::time::sleep(HEAD * 2).await;
+    let mut next = HEADERS.to_vec();
+    next[8] = 3;
+    client.write_all(&next).await.unwrap();
+    is_answered_over_http2(&mut client).await;
+}
+
+#[tokio::test]
+async fn what_was_begun_in_http_2_must_go_on() {
+    let open = [&[0, 0, 3, 1, 0, 0, 0, 0, 1][..], &HEADERS[9..]].concat();
+    let asked = [PREFACE, SETTINGS, HEADERS].concat();
+    for (what, bytes, again, idle) in [
+        ("nothing more", [PREFACE, SETTINGS].concat(), &b""[..], true),
+        (
+            "half of the settings",
+            [PREFACE, &SETTINGS[..5]].concat(),
+            b"",
+            false,
+        ),
+        (
+            "half of the headers",
+            [PREFACE, SETTINGS, &HEADERS[..10]].concat(),
+            b"",
+            false,
+        ),
+        (
+            "headers without an end",
+            [PREFACE, SETTINGS, &open].concat(),
+            b"",
+            false,
+        ),
+        (
+            "headers that go on for ever",
+            [PREFACE, SETTINGS, &open].concat(),
+            &[0, 0, 0, 9, 0, 0, 0, 0, 1],
+            false,
+        ),
+        (
+            "half of a second request",
+            [&asked[..], &HEADERS[..4]].concat(),
+            b"",
+            false,
+        ),
+        (
+            "pings, which are no request",
+            [PREFACE, SETTINGS].concat(),
+            PING,
+            true,
+        ),
+    ] {
+        let mut client = connection().await;
+        client.write_all(&bytes).await.unwrap();
+        let (mut reader, mut writer) = client.into_split();
+        let more = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(HEAD / 4).await;
+                if again.is_empty() || writer.write_all(again).await.is_err() {
+                    return writer;
+                }
+            }
+        });
+        let started = Instant::now();
+        let mut rest = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(20), reader.read_to_end(&mut rest))
+            .await
+            .unwrap_or_else(|_| panic!("{what}: the connection must end"));
+        let took = started.elapsed();
+        more.abort();
+        if idle {
+            assert!(took >= FAST.idle / 2, "{what}: {took:?}");
+        } else {
+            assert!(took < FAST.idle, "{what}: {took:?}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Messages that the generated types cannot hold.
 
-use model::Malformed;
+use model::{ListenerOptions, Malformed};
 use prost::Message;
 
 use super::{CheckRequest, sample};
@@ -35,7 +35,7 @@ pub(super) fn and_http(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 
 pub(super) fn refusal(bytes: &[u8]) -> Option<Malformed> {
     match CheckRequest::read(bytes) {
-        Ok(request) => request.check(None).err(),
+        Ok(request) => request.check(None, ListenerOptions::default()).err(),
         Err(malformed) => Some(malformed),
     }
 }

@@ -263,3 +263,44 @@ fn what_is_no_check_request_is_refused() {
         check_refused(name, &bytes, Reason::Malformed, detail);
     }
 }
+
+#[test]
+fn headers_that_no_parser_lets_through_are_refused() {
+    let with = |pairs: &[(&str, &'static [u8])]| {
+        edited_http(|http| {
+            let headers = pairs.iter().map(|(name, value)| header(name, "", value));
+            http.header_map = Some(core::HeaderMap {
+                headers: headers.collect(),
+            });
+        })
+    };
+    for (name, value, expected) in [
+        ("x-a ", &b"v"[..], "the header name \"x-a \" is not a token"),
+        ("x-a\nb", b"v", "the header name \"x-a\\nb\" is not a token"),
+        ("x:a", b"v", "is not a token"),
+        (":x:a", b"v", "is not a token"),
+        ("caf\u{e9}", b"v", "is not a token"),
+        ("", b"v", "is not a token"),
+        ("x-a", b"a\0b", "the header \"x-a\" has a control character"),
+        ("x-a", b"a\x1bb", "control character"),
+        ("x-a", b"a\x7f", "control character"),
+        ("x-a", b"a\r\nx-b: c", "control character"),
+    ] {
+        check_refused(name, &with(&[(name, value)]), Reason::Malformed, expected);
+    }
+    for pairs in [
+        &[("x-a", &b"a\tb \xff"[..])][..],
+        &[("x_a", b""), (":status", b"200")],
+        &[("!#$%&'*+-.^_`|~0", b"v")],
+        &[("host", b"host.example.org:1")],
+    ] {
+        assert_eq!(refusal(&with(pairs)), None, "{pairs:?}");
+    }
+    for pairs in [
+        &[("host", &b"host.example.org"[..]), ("Host", b"host.example.org")][..],
+        &[("host", b"evil.test")],
+        &[("host", b"a b")],
+    ] {
+        check_refused("two hosts", &with(pairs), Reason::InvalidHost, "several hosts");
+    }
+}
