@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{Check, Decide, Decision, Malformed, Principal, PrincipalKind, Reason};
+use model::{Check, Decide, Decision, Denial, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
@@ -263,7 +263,7 @@ impl Pipeline {
             "the request cannot be checked right now",
             "it was waited twice".to_owned(),
         );
-        Decision::deny(denial, Vec::new(), live.rules.version.clone())
+        denied(live, None, denial, Vec::new())
     }
 }
 
@@ -338,10 +338,18 @@ fn decided(live: &Live, check: &Check<'_>, verdict: Verdict) -> Result<Decision,
         }),
         Err(Stop::Denied(mut denial, policies)) => {
             denial.redirect = live.login(check, denial.status);
-            Ok(Decision::deny(*denial, policies, version))
+            Ok(denied(live, Some(check), *denial, policies))
         }
         Err(Stop::Wait(wanted)) => Err(wanted),
     }
+}
+
+/// A no as the caller gets to see it.
+fn denied(live: &Live, check: Option<&Check<'_>>, mut denial: Denial, policies: Vec<Arc<str>>) -> Decision {
+    let denials = &live.rules.denials;
+    denials.say(&mut denial);
+    let decision = Decision::deny(denial, policies, live.rules.version.clone());
+    denials.dress(decision, check)
 }
 
 /// Whether it was waited already.
@@ -393,7 +401,7 @@ impl Decide for Pipeline {
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());
         let live = self.live.load();
-        let decision = Decision::deny(denial, Vec::new(), live.rules.version.clone());
+        let decision = denied(&live, None, denial, Vec::new());
         self.record(
             &live,
             None,

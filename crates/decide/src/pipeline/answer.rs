@@ -8,7 +8,7 @@ use model::{Actor, Denial, HeaderEdits, Permit, PrincipalKind, Reason, RouteEdit
 
 use super::who::Who;
 use crate::identity::Awaited;
-use crate::policy::{ForbidAnswer, Judgement};
+use crate::policy::{ForbidAnswer, Judgement, filled};
 use crate::routes::{DenyAnswer, Route};
 
 /// The challenge without a credential (RFC 6750 section 3).
@@ -66,6 +66,7 @@ pub(super) fn answer(
             if let Some(actor) = actor {
                 let _ = write!(log, " to {actor}, who acts for the principal");
             }
+            let reason = reason.map(|text| filled(&text, who.principal()).into());
             let on_deny = DenyAnswer {
                 status: status.or(route_deny.status),
                 reason: reason.or(route_deny.reason),
