@@ -64,6 +64,17 @@ fn words(folder: &Path) -> Vec<String> {
     words
 }
 
+/// A pattern with a word for each capture.
+fn filled(pattern: &str, random: &mut Random, words: &[String]) -> String {
+    let mut parts = pattern.split('{');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text += random.of::<String>(words);
+        text += part.split_once('}').map_or("", |(_, behind)| behind);
+    }
+    text
+}
+
 fn principal(random: &mut Random, issuers: &[&str], words: &[String]) -> Principal {
     let mut principal = Principal::anonymous();
     principal.kind = *random.of(&PrincipalKind::ALL);
@@ -74,6 +85,9 @@ fn principal(random: &mut Random, issuers: &[&str], words: &[String]) -> Princip
     principal.subject = random.of(words).clone();
     principal.id = format!("{}/{}", principal.issuer, principal.subject);
     principal.scopes = random.some(words);
+    if random.below(2) == 0 {
+        principal.audiences = words.to_vec();
+    }
     if random.below(2) == 0 {
         principal.client = Some(random.of(words).clone());
     }
@@ -108,33 +122,31 @@ async fn every_pack_is_answered_as_cedar_does() {
         let pipeline = Pipeline::start(loaded.rules, Box::new(Nowhere), &handle).expect("a pipeline");
         let words = words(folder);
         let live = pipeline.live();
-        let routes: Vec<String> = live
-            .rules()
-            .routes()
-            .routes()
-            .iter()
-            .map(|route| route.name.to_string())
-            .collect();
+        let routes = live.rules().routes().routes();
         let issuers = live.rules().principal_names();
         let mut random = Random(0x5eed);
         let (mut asked, mut allowed) = (0, 0);
         while asked < CASES {
-            let route = random.of(&routes).clone();
-            let (host, pattern) = route.split_at(route.find('/').unwrap_or(route.len()));
-            let host = if host.is_empty() { "api.example.test" } else { host };
-            let mut target = String::new();
-            for segment in pattern.split('/').skip(1) {
-                let word = random.of(&words).clone();
-                target += "/";
-                target += if segment.starts_with('{') { &word } else { segment };
-            }
+            let route = random.of(routes);
+            let (hosts, pattern) = route
+                .name
+                .split_at(route.name.find('/').unwrap_or(route.name.len()));
+            let hosts: Vec<&str> = hosts.split(',').collect();
+            let host = match *random.of(&hosts) {
+                "" => "api.example.test".to_owned(),
+                host => filled(host, &mut random, &words),
+            };
+            let host = host.to_ascii_lowercase();
+            let target = filled(pattern, &mut random, &words);
             let Ok((path, query)) = RequestPath::parse_target(target.as_bytes(), Decoding::Raw) else {
                 continue;
             };
-            let Ok(host) = Host::parse(host) else {
+            let Ok(host) = Host::parse(&host) else {
                 continue;
             };
-            let method: &&str = random.of(&["GET", "HEAD", "PUT", "POST", "DELETE"]);
+            let Some((method, _)) = route.actions.get(random.below(route.actions.len())) else {
+                continue;
+            };
             let check = Check {
                 listener: model::ListenerOptions::default(),
                 contract: Contract::Direct,
