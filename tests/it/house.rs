@@ -205,6 +205,11 @@ impl TestHouse {
             .unwrap_or_else(|| panic!("no record of decision {decision_id:?}"))
     }
 
+    /// What was recorded last.
+    pub(crate) fn last_record(&self) -> Value {
+        self.memory.last().expect("a record")
+    }
+
     /// A real Envoy in front of an echo upstream, asking this house. `None`, and said so, where Envoy cannot be had.
     pub(crate) async fn envoy(&self, options: impl FnOnce(EnvoyOptions) -> EnvoyOptions) -> Option<Front> {
         Front::start(self.grpc(), options).await

@@ -1,8 +1,10 @@
 //! The packs in `policies`, each as it is on disk, through real proxies with real tokens. What its policies say to every case is
 //! in its own suites (`portcullis test`).
 
+mod backstage;
 mod eoepca;
 mod suites;
+mod wlcg;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

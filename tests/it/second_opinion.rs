@@ -64,15 +64,15 @@ fn words(folder: &Path) -> Vec<String> {
     words
 }
 
-fn principal(random: &mut Random, words: &[String]) -> Principal {
+fn principal(random: &mut Random, issuers: &[&str], words: &[String]) -> Principal {
     let mut principal = Principal::anonymous();
     principal.kind = *random.of(&PrincipalKind::ALL);
     if principal.kind == PrincipalKind::Anonymous {
         return principal;
     }
-    principal.issuer = "main".to_owned();
+    principal.issuer = (*random.of(issuers)).to_owned();
     principal.subject = random.of(words).clone();
-    principal.id = format!("main/{}", principal.subject);
+    principal.id = format!("{}/{}", principal.issuer, principal.subject);
     principal.scopes = random.some(words);
     if random.below(2) == 0 {
         principal.client = Some(random.of(words).clone());
@@ -88,7 +88,7 @@ fn principal(random: &mut Random, words: &[String]) -> Principal {
     }
     if random.below(4) == 0 {
         let client: &String = random.of(words);
-        principal.actors.push(Actor::new("main", client));
+        principal.actors.push(Actor::new(&principal.issuer, client));
     }
     principal
 }
@@ -115,6 +115,7 @@ async fn every_pack_is_answered_as_cedar_does() {
             .iter()
             .map(|route| route.name.to_string())
             .collect();
+        let issuers = live.rules().principal_names();
         let mut random = Random(0x5eed);
         let (mut asked, mut allowed) = (0, 0);
         while asked < CASES {
@@ -151,7 +152,7 @@ async fn every_pack_is_answered_as_cedar_does() {
                 metadata: &NoMetadata,
                 timeout: None,
             };
-            let who = principal(&mut random, &words);
+            let who = principal(&mut random, &issuers, &words);
             let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
             asked += 1;
             allowed += usize::from(pipeline.decide_as(&check, &who, now).is_allow());
@@ -161,7 +162,7 @@ async fn every_pack_is_answered_as_cedar_does() {
         } = live.rules().policies().self_check();
         println!("{name}: {asked} requests, {allowed} allowed, {checked} answers compared");
         assert_eq!(differences, 0, "{name}");
-        assert!(checked as usize > CASES / 2, "{name}: only {checked} compared");
+        assert!(checked as usize > CASES / 3, "{name}: only {checked} compared");
         assert!(allowed > CASES / 100, "{name}: only {allowed} allowed");
     }
 }

@@ -15,6 +15,8 @@
 
 mod certificate;
 mod client_ip;
+mod denials;
+mod destination;
 pub mod explain;
 pub mod identity;
 mod identity_headers;
@@ -32,6 +34,7 @@ mod status;
 mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
+pub use denials::DenialSettings;
 pub use pipeline::{Live, Pipeline, Replaced};
 pub use record::{Record, Recorder};
 pub use rules::Rules;

@@ -3,10 +3,12 @@
 mod answer;
 mod audit;
 mod complaints;
+mod destination;
 mod explain;
 mod gate;
 mod live;
 mod login;
+mod missing;
 mod notes;
 mod shadow;
 mod what;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{Check, Decide, Decision, Malformed, Principal, PrincipalKind, Reason};
+use model::{Check, Decide, Decision, Denial, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
@@ -60,6 +62,7 @@ struct Story<'r> {
     resource: Option<String>,
     errors: Vec<PolicyError>,
     notes: Notes,
+    other_end: Option<String>,
 }
 
 /// What a walk ends with: a yes, or a stop.
@@ -246,6 +249,7 @@ impl Pipeline {
             resource: story.resource.as_deref(),
             issued_at: story.who.as_ref().and_then(Who::issued_at),
             visible: live.visible(),
+            other_end: story.other_end.as_deref(),
             client_ip: story.client_ip,
             errors: &story.errors,
             took: started.elapsed(),
@@ -259,7 +263,7 @@ impl Pipeline {
             "the request cannot be checked right now",
             "it was waited twice".to_owned(),
         );
-        Decision::deny(denial, Vec::new(), live.rules.version.clone())
+        denied(live, None, denial, Vec::new())
     }
 }
 
@@ -280,6 +284,8 @@ impl Live {
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
         story.resource = Some(what.resource.uid().to_string());
+        let ends = self.ends(check, &what)?;
+        story.other_end = ends.as_ref().map(ToString::to_string);
         let circumstances = Circumstances {
             check,
             client_ip: story.client_ip,
@@ -287,11 +293,13 @@ impl Live {
             token_age: who.token_age(now),
             path: &path,
             capability_path: what.capability_path.as_deref(),
+            ends: ends.as_ref(),
             expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
             public: what.route.is_some_and(|route| route.public),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
+        story.notes.at("policies");
         let judged = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
         story.errors = judged.errors;
         story.notes.at(notes::EXPLAINING);
@@ -300,9 +308,23 @@ impl Live {
             notes.action_groups = policies.groups_of(what.action);
         });
         story.notes.at("answer");
+        let missing = self.missing(
+            &judged.judgement,
+            persona,
+            what.action,
+            &what.resource,
+            &circumstances,
+        );
         let edits = self.edits(who, persona, &what, &judged.judgement)?;
-        let verdict = answer(judged.judgement, who, judged.actor, &edits, what.route);
-        self.enforce(verdict, &edits, what.route)
+        let verdict = answer(judged.judgement, who, judged.actor, &missing, &edits, what.route);
+        let yes = self.enforce(verdict, &edits, what.route)?;
+        self.judge_destination(
+            who,
+            persona,
+            &circumstances,
+            yes,
+            (&mut story.errors, &mut story.notes),
+        )
     }
 }
 
@@ -316,10 +338,18 @@ fn decided(live: &Live, check: &Check<'_>, verdict: Verdict) -> Result<Decision,
         }),
         Err(Stop::Denied(mut denial, policies)) => {
             denial.redirect = live.login(check, denial.status);
-            Ok(Decision::deny(*denial, policies, version))
+            Ok(denied(live, Some(check), *denial, policies))
         }
         Err(Stop::Wait(wanted)) => Err(wanted),
     }
+}
+
+/// A no as the caller gets to see it.
+fn denied(live: &Live, check: Option<&Check<'_>>, mut denial: Denial, policies: Vec<Arc<str>>) -> Decision {
+    let denials = &live.rules.denials;
+    denials.say(&mut denial);
+    let decision = Decision::deny(denial, policies, live.rules.version.clone());
+    denials.dress(decision, check)
 }
 
 /// Whether it was waited already.
@@ -371,7 +401,7 @@ impl Decide for Pipeline {
         };
         let denial = deny(status, malformed.reason, caller, malformed.detail.clone());
         let live = self.live.load();
-        let decision = Decision::deny(denial, Vec::new(), live.rules.version.clone());
+        let decision = denied(&live, None, denial, Vec::new());
         self.record(
             &live,
             None,

@@ -9,6 +9,7 @@ mod entity_data;
 mod explain;
 mod load;
 mod outline;
+mod reason;
 mod schema;
 mod self_check;
 mod uids;
@@ -38,6 +39,7 @@ pub(crate) use body::members as body_members;
 pub(crate) use context::{Circumstances, query_parameter};
 pub(crate) use entities::uid;
 pub(crate) use load::load;
+pub(crate) use reason::{filled, shortened};
 pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};
 
 /// How many characters of an error of Cedar's are kept.
@@ -83,7 +85,7 @@ pub(crate) type Header = (Box<str>, Box<str>);
 pub struct ForbidAnswer {
     /// `@status("404")`.
     pub status: Option<u16>,
-    /// `@reason("…")`.
+    /// `@reason("…")`, to be filled in for who asks (`filled`).
     pub reason: Option<Arc<str>>,
 }
 
@@ -261,6 +263,11 @@ impl Policies {
         } else {
             Judgement::NoPermit
         }
+    }
+
+    /// True if some policy asks for capabilities.
+    pub(crate) fn look_at_capabilities(&self) -> bool {
+        self.context.mentions("capabilities") || self.context.mentions("capabilities_below")
     }
 
     /// The headers that some permit sets.

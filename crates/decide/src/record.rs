@@ -31,6 +31,8 @@ pub struct Record<'a, 'c> {
     pub issued_at: Option<f64>,
     /// What of the request may be shown.
     pub visible: Visible<'a>,
+    /// The other end of a COPY or MOVE: `to /path`, or `to` or `from` another host.
+    pub other_end: Option<&'a str>,
     /// The client's address.
     pub client_ip: Option<IpAddr>,
     /// Policies that could not be evaluated, whether or not the decision depends on them.

@@ -20,8 +20,8 @@ pub use hosts::HostPattern;
 pub use pattern::{Pattern, Segment};
 pub use resource::{Attribute, ResourceTemplate};
 pub use settings::{
-    AttributeSettings, EntityReference, EntitySettings, OnAllow, OnDeny, ResourceSettings, RouteExpose,
-    RouteSettings,
+    AttributeSettings, DestinationSettings, EntityReference, EntitySettings, OnAllow, OnDeny,
+    ResourceSettings, RouteExpose, RouteSettings,
 };
 pub use table::{Conflict, Found, RouteTable};
 pub use template::Template;
@@ -50,6 +50,8 @@ pub struct Route {
     pub expose: Arc<Expose>,
     /// The path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<Template>,
+    /// What COPY and MOVE ask about their destination, if somebody looks at it.
+    pub destination: Option<DestinationRule>,
     /// Whether denials of policies count, if that is not as for the whole server.
     pub mode: Option<Mode>,
     /// The answer when no policy permits.
@@ -58,6 +60,17 @@ pub struct Route {
     pub login: Option<Template>,
     /// What happens on every allow.
     pub on_allow: Arc<RouteEdits>,
+}
+
+/// What COPY and MOVE of a route ask about their destination.
+#[derive(Clone, Debug)]
+pub struct DestinationRule {
+    /// It may be on another host, or a `Source` on another host may be there instead.
+    pub third_party: bool,
+    /// The names of the server, beside the one that a request is for.
+    pub hosts: Vec<HostPattern>,
+    /// The second action of each of the two methods that the route lists.
+    pub actions: Vec<(Box<str>, Action)>,
 }
 
 /// An action, as policies name it.
@@ -78,4 +91,32 @@ pub struct DenyAnswer {
     pub reason: Option<Arc<str>>,
     /// More response headers.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
+}
+
+impl Route {
+    /// What a request of this method asks about its destination; `None` if it has none.
+    pub fn destination(&self, method: &str) -> Option<(&DestinationRule, &Action)> {
+        let rule = self.destination.as_ref()?;
+        let (_, action) = rule.actions.iter().find(|(m, _)| **m == *method)?;
+        Some((rule, action))
+    }
+}
+
+/// The methods that name a second resource in `Destination` (RFC 4918 sections 9.8 and 9.9).
+const WITH_DESTINATION: [&str; 2] = ["COPY", "MOVE"];
+
+impl RouteSettings {
+    /// Each method that asks about its destination, with the name of its second action.
+    pub(crate) fn destination_actions(&self) -> impl Iterator<Item = (&str, String)> {
+        let asked = !matches!(self.destination, None | Some(DestinationSettings::Ignore));
+        let methods = self.methods.iter().map(String::as_str);
+        methods
+            .filter(move |method| asked && WITH_DESTINATION.contains(method))
+            .map(|method| {
+                (
+                    method,
+                    format!("{}.destination", self.action.as_deref().unwrap_or(method)),
+                )
+            })
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use model::{Principal, Version};
 
 use crate::certificate::ClientCertificates;
+use crate::denials::Denials;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
@@ -36,6 +37,7 @@ pub struct Rules {
     pub(crate) tcp_connect: Action,
     pub(crate) trusted_hops: u8,
     pub(crate) upstream_paths: UpstreamPaths,
+    pub(crate) denials: Denials,
     /// What policies may see where no route says otherwise.
     pub(crate) expose: Expose,
     /// What policies may see on some route.
@@ -77,6 +79,7 @@ impl Rules {
     pub fn compile(settings: &Settings, sources: &Sources) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut problems = identity::validate(&settings.identity);
         let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
+        let denials = Denials::new(&settings.denials, &mut problems);
         if settings.url_override == OnReserved::Refuse {
             identity_headers.also_remove(&rerouting::QUESTIONS);
         }
@@ -139,6 +142,7 @@ impl Rules {
                     trusted_hops: settings.trusted_hops,
                     upstream_paths,
                     method_override: settings.method_override,
+                    denials,
                     expose: settings.expose.clone(),
                     exposed_anywhere,
                     mode: settings.mode,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::certificate::ClientCertificateSettings;
+use crate::denials::DenialSettings;
 use crate::identity::IdentitySettings;
 use crate::policy::EngineSettings;
 use crate::routes::{EntitySettings, RouteSettings};
@@ -70,6 +71,9 @@ pub struct Settings {
     /// right. 0: the address of the connection. Default: 0
     #[serde(default)]
     pub trusted_hops: u8,
+    /// How denials look to the caller, where no route and no policy says it. Default: one plain line
+    #[serde(default)]
+    pub denials: DenialSettings,
     /// How policies are evaluated: `policies.engine` and `policies.self_check_every`.
     #[serde(skip)]
     pub engine: EngineSettings,

@@ -141,6 +141,11 @@ impl Operation {
         }
     }
 
+    /// False for what only comes with others, and has no scope of its own.
+    pub fn has_scope(self) -> bool {
+        self != Self::StorageStat
+    }
+
     /// Itself and what comes with it. Nothing comes with reading but the right to look, and reading comes with nothing.
     fn with_implied(self) -> Operations {
         let implied: &[Self] = match self {

@@ -14,6 +14,16 @@ pub struct Decision {
     policies: Vec<Arc<str>>,
     version: Version,
     audited: Option<Box<Audited>>,
+    body: Option<ErrorBody>,
+}
+
+/// The body of a denial, where it is more than the line for the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// Its media type.
+    pub content_type: String,
+    /// What is in it; gives nothing away.
+    pub text: String,
 }
 
 /// What would have been the answer, had the rules been enforced.
@@ -174,6 +184,7 @@ impl Decision {
             policies,
             version,
             audited: None,
+            body: None,
         }
     }
 
@@ -193,7 +204,20 @@ impl Decision {
             policies,
             version,
             audited: None,
+            body: None,
         }
+    }
+
+    /// The same with a body of its own, if it is a denial.
+    #[must_use]
+    pub fn with_body(mut self, body: ErrorBody) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// The body of a denial, where it is more than the line for the caller.
+    pub fn body(&self) -> Option<&ErrorBody> {
+        self.body.as_ref()
     }
 
     /// The name of this decision, in the log, at the upstream and at the client.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::Contract;
 
 /// The headers of a request, borrowed, in order, duplicates kept.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Headers<'a>(SmallVec<[(&'a str, &'a [u8]); 24]>);
 
 impl<'a> Headers<'a> {

@@ -32,7 +32,9 @@ pub use check::{
     Body, Check, HttpRequest, ListenerOptions, Metadata, NoMetadata, Pairs, Peer, Target, TcpConnection,
 };
 pub use decide::{Decide, Malformed};
-pub use decision::{Audited, Contract, Decision, DecisionId, Denial, Permit, Reason, Verdict, Version};
+pub use decision::{
+    Audited, Contract, Decision, DecisionId, Denial, ErrorBody, Permit, Reason, Verdict, Version,
+};
 pub use headers::{HeaderEdits, Headers};
 pub use host::{Host, HostRefusal};
 pub use owned::{Keep, OwnedCheck};

@@ -23,7 +23,7 @@ pub enum Reply<'a> {
         reason: Reason,
         /// Where a browser can log in. A contract that can pass it on answers 302 with this `location`.
         redirect: Option<&'a str>,
-        /// One plain line for the caller.
+        /// For the caller: one plain line, or what the configuration makes of it. Nothing if the contract passes on none.
         body: &'a str,
         /// Headers of the answer to the client, each name possibly several times.
         headers: Vec<(&'a str, &'a str)>,
@@ -40,7 +40,11 @@ impl Decision {
             },
             Verdict::Deny(denial) => {
                 let mut headers = Vec::with_capacity(5 + denial.headers.len());
-                headers.push(("content-type", "text/plain; charset=utf-8"));
+                let (content_type, body) = match self.body() {
+                    Some(body) => (&*body.content_type, &*body.text),
+                    None => ("text/plain; charset=utf-8", &*denial.caller),
+                };
+                headers.push(("content-type", content_type));
                 headers.push(("cache-control", "no-store"));
                 headers.push((DECISION_ID_HEADER, id));
                 if let Some(challenge) = &denial.challenge {
@@ -51,7 +55,7 @@ impl Decision {
                     status: denial.status,
                     reason: denial.reason,
                     redirect: denial.redirect.as_deref(),
-                    body: &denial.caller,
+                    body,
                     headers,
                 }
             }

@@ -140,6 +140,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    other_end: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     policies: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,6 +236,7 @@ impl<'a> Line<'a> {
                 .unwrap_or_default(),
             action: record.action,
             resource: record.resource,
+            other_end: record.other_end,
             route: record.route,
             policies: decision.policies().iter().map(|policy| &**policy).collect(),
             audit: decision.audited().map(AuditLine::of),

@@ -2,7 +2,8 @@
 //! ([`External`]).
 //!
 //! All are told apart by `typ` in their header. Tokens that plugins make for each other are refused ([`internal`]) unless
-//! the settings list the plugin: each is for the plugin it calls.
+//! the settings list the plugin: each is for the plugin it calls. Those that browsers send in a cookie are refused unless the
+//! settings name their keys ([`limited`]).
 
 use model::{Principal, PrincipalKind};
 
@@ -16,6 +17,7 @@ use crate::problem::Problem;
 mod entries;
 mod external;
 mod fault;
+mod limited;
 mod part;
 mod plugins;
 mod restrictions;
@@ -61,7 +63,12 @@ pub(super) fn validate(settings: &BackstageSettings) -> Vec<Problem> {
     let name = short_name(&settings.name).err();
     let name = name.map(|message| Problem::setting("/backstage/name", message, "for example `backstage`"));
     let plugins = plugins::validate(settings);
-    name.into_iter().chain(faults.0).chain(plugins).collect()
+    let limited = settings.limited_users.iter().flat_map(limited::validate);
+    name.into_iter()
+        .chain(faults.0)
+        .chain(plugins)
+        .chain(limited)
+        .collect()
 }
 
 #[cfg(test)]

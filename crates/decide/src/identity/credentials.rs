@@ -32,6 +32,10 @@ pub enum Place {
     /// only for clients that know no other way. A query that can be read in more than one way (`;`, the parameter twice) is
     /// refused then, whoever else the request is from. Example: `query: access_token`
     Query(String),
+    /// The cookie of that name, if there is no `Authorization` header: for upstreams that look at it only then. Settings of
+    /// their own make it.
+    #[serde(skip)]
+    CookieOtherwise(String),
 }
 
 /// A credential, as presented.
@@ -56,11 +60,13 @@ pub(super) fn find<'a, 'p>(
         token: Cow::Borrowed(token),
         place: Some(&Place::Bearer),
     });
+    let authorized = found.is_some();
     for place in places {
         let token = match place {
             Place::Bearer => None,
+            Place::CookieOtherwise(_) if authorized => None,
             Place::Header(name) => header(headers, name)?.map(Cow::Borrowed),
-            Place::Cookie(name) => cookie(headers, name)?.map(Cow::Borrowed),
+            Place::Cookie(name) | Place::CookieOtherwise(name) => cookie(headers, name)?.map(Cow::Borrowed),
             Place::Query(name) => parameter(query, name)?.map(Cow::Owned),
         };
         if let Some(token) = token {
@@ -183,7 +189,9 @@ impl Place {
     /// # Errors
     /// What is wrong with it, and what to do.
     pub(super) fn validate(&self) -> Result<(), (&'static str, &'static str)> {
-        let (Self::Header(name) | Self::Cookie(name) | Self::Query(name)) = self else {
+        let (Self::Header(name) | Self::Cookie(name) | Self::Query(name) | Self::CookieOtherwise(name)) =
+            self
+        else {
             return Ok(());
         };
         let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

@@ -264,7 +264,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         as_bearer.push("authorization", value.as_bytes());
         let place = match presented.place {
             Some(Place::Header(name)) => format!("header {name:?}"),
-            Some(Place::Cookie(name)) => format!("cookie {name:?}"),
+            Some(Place::Cookie(name) | Place::CookieOtherwise(name)) => format!("cookie {name:?}"),
             Some(Place::Query(name)) => format!("query parameter {name:?}"),
             Some(Place::Bearer) | None => "authorization header".to_owned(),
         };

@@ -59,9 +59,10 @@ pub enum TokenRefusal {
         "this is a token of a Backstage plugin that acts for somebody else (`obo`), which is not supported"
     )]
     BackstageOnBehalf,
-    /// A limited user token: it only serves cookies of Backstage itself.
+    /// A limited user token: it only serves in the cookie of Backstage itself, where the settings take it from there.
     #[error(
-        "this is a limited user token of Backstage (from its cookie); the client must send the user's whole token"
+        "this is a limited user token of Backstage (from its cookie); the client must send the user's whole token, or \
+         `backstage.limited_users` must take limited ones from the cookie"
     )]
     BackstageLimitedUser,
     /// No issuer's, and none of Backstage's entries accepts it.

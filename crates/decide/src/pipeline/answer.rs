@@ -8,7 +8,7 @@ use model::{Actor, Denial, HeaderEdits, Permit, PrincipalKind, Reason, RouteEdit
 
 use super::who::Who;
 use crate::identity::Awaited;
-use crate::policy::{ForbidAnswer, Judgement};
+use crate::policy::{ForbidAnswer, Judgement, filled};
 use crate::routes::{DenyAnswer, Route};
 
 /// The challenge without a credential (RFC 6750 section 3).
@@ -22,8 +22,8 @@ pub(super) enum Stop {
     Wait(Awaited),
 }
 
-/// Turns what the policies say into a yes or a no; `actor` is whom a no is about, if not the principal itself. The only
-/// place that grants a permit.
+/// Turns what the policies say into a yes or a no; `actor` is whom a no is about, if not the principal itself, and `missing`
+/// what its token lacks. The only place that grants a permit.
 #[expect(
     clippy::disallowed_methods,
     reason = "the pipeline, after the policies said yes"
@@ -32,6 +32,7 @@ pub(super) fn answer(
     judgement: Judgement,
     who: &Who,
     actor: Option<&Actor>,
+    missing: &str,
     edits: &Arc<HeaderEdits>,
     route: Option<&Route>,
 ) -> Result<(Permit, Vec<Arc<str>>), Stop> {
@@ -49,9 +50,9 @@ pub(super) fn answer(
                 (None, _) => {
                     "no credential was presented, and no policy permits this to Anonymous".to_owned()
                 }
-                (Some(principal), None) => format!("no policy permits this to {principal}"),
+                (Some(principal), None) => format!("no policy permits this to {principal}{missing}"),
                 (Some(principal), Some(actor)) => format!(
-                    "{principal} may, but no policy permits this to {actor}, who acts for it: both must be allowed"
+                    "{principal} may, but no policy permits this to {actor}, who acts for it: both must be allowed{missing}"
                 ),
             };
             let reason = match who.kind() {
@@ -65,6 +66,7 @@ pub(super) fn answer(
             if let Some(actor) = actor {
                 let _ = write!(log, " to {actor}, who acts for the principal");
             }
+            let reason = reason.map(|text| filled(&text, who.principal()).into());
             let on_deny = DenyAnswer {
                 status: status.or(route_deny.status),
                 reason: reason.or(route_deny.reason),

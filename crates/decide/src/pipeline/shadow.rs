@@ -17,7 +17,13 @@ use crate::shadow::{Answer, Asked, Candidate, Example, Sample, ShadowReport, Tal
 const QUEUE: usize = 1024;
 
 /// Request headers that a judgement may need although policies do not look at them.
-const NEEDED: [&str; 3] = ["x-forwarded-for", "origin", "access-control-request-method"];
+const NEEDED: [&str; 5] = [
+    "x-forwarded-for",
+    "origin",
+    "access-control-request-method",
+    "destination",
+    "source",
+];
 
 /// Candidate rules, ready to be asked, and what of a request they need.
 pub(super) struct Shadow {

@@ -11,10 +11,11 @@ use serde_json::Value;
 use super::body;
 use super::entities::{ActorEntity, PrincipalEntity};
 use crate::certificate::ClientCertificates;
+use crate::destination::{End, Ends};
 use crate::settings::Expose;
 
 /// What a question depends on besides principal, action and resource.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'c, 'a> {
     /// The check.
     pub check: &'c Check<'a>,
@@ -28,6 +29,8 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub path: &'c str,
     /// The canonical path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<&'c str>,
+    /// Where a COPY or MOVE puts things, and from where it takes them.
+    pub ends: Option<&'c Ends<'a>>,
     /// Whether the route is open to everybody whom no policy forbids it.
     pub public: bool,
     /// What the route shows to policies.
@@ -83,6 +86,14 @@ impl ContextUse {
         }
     }
 
+    /// True if some policy mentions this member.
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        match &self.mentioned {
+            Mentioned::Everything => true,
+            Mentioned::Members(members) => members.contains(name),
+        }
+    }
+
     /// Builds the context.
     pub(super) fn build(
         &self,
@@ -96,11 +107,7 @@ impl ContextUse {
         let mut pairs: Vec<(String, RestrictedExpression)> = Vec::with_capacity(8);
         let mut unreadable = None;
         let mut add = |name: &str, value: &mut dyn FnMut() -> Member| {
-            let wanted = match &self.mentioned {
-                Mentioned::Everything => true,
-                Mentioned::Members(members) => members.contains(name),
-            };
-            if wanted {
+            if self.mentions(name) {
                 match value() {
                     Ok(Some(value)) => pairs.push((name.to_owned(), value)),
                     Ok(None) => {}
@@ -145,6 +152,15 @@ impl ContextUse {
         add("scheme", &mut || Ok(Some(string(request.scheme))));
         add("host", &mut || Ok(Some(string(request.host.as_str()))));
         add("path", &mut || Ok(Some(string(at.path))));
+        add("destination", &mut || {
+            at.ends
+                .and_then(|ends| ends.destination.as_ref())
+                .map(end)
+                .transpose()
+        });
+        add("source", &mut || {
+            at.ends.and_then(|ends| ends.source.as_ref()).map(end).transpose()
+        });
         add("peer", &mut || {
             let believed = at.client_certificates;
             let believed = believed.and_then(|certificates| certificates.believed(at.check.peer.principal));
@@ -199,13 +215,20 @@ impl ContextUse {
     }
 }
 
+impl Circumstances<'_, '_> {
+    /// The canonical path that capabilities are matched with.
+    pub(crate) fn granted_at(&self) -> &str {
+        match (&self.check.target, self.capability_path) {
+            (_, Some(path)) => path,
+            (Target::Http(request), None) => request.path.as_str(),
+            (Target::Tcp(_), None) => "",
+        }
+    }
+}
+
 /// What the credential says, and who acts for whom.
 fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
-    let path = match (&at.check.target, at.capability_path) {
-        (_, Some(path)) => path,
-        (Target::Http(request), None) => request.path.as_str(),
-        (Target::Tcp(_), None) => "",
-    };
+    let path = at.granted_at();
     add("issuer", &mut || Ok(principal.issuer().map(string)));
     add("scopes", &mut || Ok(Some(principal.scopes())));
     add("audiences", &mut || Ok(Some(principal.audiences())));
@@ -227,6 +250,15 @@ fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<
         Asker::Subject => Ok(None),
         Asker::Actor(_) => principal.as_subject().map(Some),
     });
+}
+
+/// An end of a COPY or MOVE as a record.
+fn end(end: &End<'_>) -> Result<RestrictedExpression, String> {
+    let mut members = vec![("host".to_owned(), string(end.host.as_str()))];
+    if let Some(path) = &end.path {
+        members.push(("path".to_owned(), string(path.as_str())));
+    }
+    RestrictedExpression::new_record(members).map_err(|error| error.to_string())
 }
 
 fn string(text: &str) -> RestrictedExpression {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
-use model::{Actor, Principal, PrincipalKind};
+use model::{Actor, Capabilities, Operation, Principal, PrincipalKind};
 
 use super::engine::Place;
 use super::entity_data::{EntityData, Kept};
@@ -110,6 +110,21 @@ impl PrincipalEntity {
 
     pub(super) fn audiences(&self) -> RestrictedExpression {
         strings(self.principal.audiences.iter().map(String::as_str))
+    }
+
+    /// What the credential grants; `None` for nobody.
+    pub(crate) fn granted(&self) -> Option<&Capabilities> {
+        let nobody = self.principal.kind == PrincipalKind::Anonymous;
+        (!nobody).then_some(&self.principal.capabilities)
+    }
+
+    /// The same principal with a credential that grants these wherever they are asked for.
+    pub(crate) fn granting(&self, operations: &[Operation]) -> Self {
+        let mut more = self.clone();
+        for operation in operations {
+            more.principal.capabilities.grant(*operation, None);
+        }
+        more
     }
 
     /// What the credential grants for a path, and what somewhere below it.

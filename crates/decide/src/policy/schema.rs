@@ -85,6 +85,9 @@ impl ActionTable {
                     ));
                 }
             }
+            for (_, name) in route.destination_actions() {
+                table.http.entry(name).or_default().add(route, &settings.expose);
+            }
             if settings.cors_preflight == CorsPreflight::Allow {
                 let action = table.http.entry(CORS_PREFLIGHT.to_owned()).or_default();
                 action.add(route, &settings.expose);
@@ -270,7 +273,7 @@ fn request_context(expose: &Expose, parts: &Parts) -> String {
          time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  audiences: Set<String>,\n  \
          capabilities: Set<String>,\n  capabilities_below: Set<String>,\n  actor?: Actor,\n  \
          subject?: { \"type\": String, id: String, issuer: String, subject: String, name?: String },\n  token_age?: Long,\n  body_truncated: Bool,\n  \
-         peer?: String,\n",
+         peer?: String,\n  destination?: { host: String, path?: String },\n  source?: { host: String },\n",
     );
     for ((name, members), _) in exposed(expose)
         .into_iter()

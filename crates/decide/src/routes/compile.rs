@@ -8,7 +8,8 @@ use model::RouteEdits;
 use super::hosts::{HostPattern, MOST};
 use super::table::Conflict;
 use super::{
-    Action, DenyAnswer, OnAllow, OnDeny, Pattern, Route, RouteSettings, RouteTable, Template, resource,
+    Action, DenyAnswer, DestinationRule, DestinationSettings, OnAllow, OnDeny, Pattern, Route, RouteSettings,
+    RouteTable, Template, WITH_DESTINATION, resource,
 };
 use crate::policy;
 use crate::problem::Problem;
@@ -47,6 +48,7 @@ pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut 
             continue;
         };
         let capability_path = compile_capability_path(route, &names, &mut problem);
+        let destination = compile_destination(route, &hosts, &mut problem);
         let actions = route.methods.iter().filter_map(|method| {
             let action = action(route.action.as_ref().unwrap_or(method)).ok()?;
             Some((method.as_str().into(), action))
@@ -62,6 +64,7 @@ pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut 
                 None => Arc::clone(&expose),
             },
             capability_path,
+            destination,
             mode: route.mode,
             on_deny: DenyAnswer {
                 status: route.on_deny.status,
@@ -152,6 +155,48 @@ fn in_conflict(index: usize, conflict: &Conflict, table: &RouteTable) -> Problem
         ),
     };
     Problem::setting(format!("/routes/{index}/{part}"), message, help)
+}
+
+/// A COPY or MOVE whose destination nobody asks about would be a way around every other route.
+fn compile_destination(
+    route: &RouteSettings,
+    hosts: &[HostPattern],
+    problem: &mut impl FnMut(&str, String, &str),
+) -> Option<DestinationRule> {
+    let two_paths = route
+        .methods
+        .iter()
+        .find(|method| WITH_DESTINATION.contains(&method.as_str()));
+    match (two_paths, route.destination) {
+        (Some(method), None) => problem(
+            "/methods",
+            format!(
+                "{method} writes to the path in its `Destination` header, and this route does not say where that may be"
+            ),
+            "add `destination: local`, or `third_party` if it may be on another host, or `ignore` if the upstream does not look \
+             at the header",
+        ),
+        (None, Some(_)) => problem(
+            "/destination",
+            "this route has neither COPY nor MOVE, and no other method has a destination".to_owned(),
+            "remove the line",
+        ),
+        (Some(_), Some(DestinationSettings::ThirdParty)) if route.hosts.is_empty() => problem(
+            "/destination",
+            "a route for any host cannot tell other servers from its own".to_owned(),
+            "list every name of the server in `hosts`: a destination on one of them is judged, on others it is not",
+        ),
+        _ => {}
+    }
+    let actions = route.destination_actions();
+    let actions: Vec<_> = actions
+        .filter_map(|(method, name)| Some((method.into(), action(&name).ok()?)))
+        .collect();
+    (!actions.is_empty()).then(|| DestinationRule {
+        third_party: route.destination == Some(DestinationSettings::ThirdParty),
+        hosts: hosts.to_vec(),
+        actions,
+    })
 }
 
 fn compile_capability_path(

@@ -43,6 +43,9 @@ pub struct RouteSettings {
     /// Default: `{path}`. Example for a storage below `/webdav`: `/{rest}`
     #[serde(default)]
     pub capability_path: Option<String>,
+    /// Where COPY and MOVE of this route may put things. Needed on a route that lists one of them.
+    #[serde(default)]
+    pub destination: Option<DestinationSettings>,
     /// Whether what policies deny here is denied. Default: the `mode` of the server
     #[serde(default)]
     pub mode: Option<Mode>,
@@ -52,6 +55,21 @@ pub struct RouteSettings {
     /// What to change on every allow.
     #[serde(default)]
     pub on_allow: OnAllow,
+}
+
+/// What the `Destination` of a COPY or MOVE may be (RFC 4918 section 10.3). One on the request's own host, or on another of
+/// the route's `hosts`, is a second question: whether `Action::"COPY.destination"` is permitted on the resource of the route that it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationSettings {
+    /// It is there, and on the request's own host or another of `hosts`. A request with `Source` is denied.
+    Local,
+    /// The same, or on another host (so `hosts` must have every name of this server), or it is missing and a `Source` on another host is there instead: copies between two
+    /// servers. Policies see which (`context.destination`, `context.source`), and nobody is asked about the other host. Only for
+    /// upstreams that tell hosts apart.
+    ThirdParty,
+    /// The upstream does not look at it. It is not looked at here either.
+    Ignore,
 }
 
 /// The Cedar entity of a route. Texts may contain `{name}` of the path and host patterns, `{host}` and `{path}`. What they stand

@@ -204,6 +204,7 @@ impl Ask {
             ("client", "client"),
             ("action", "action"),
             ("resource", "resource"),
+            ("other end", "other_end"),
             ("route", "route"),
             ("policies", "policies"),
             ("decision", "decision_id"),

@@ -48,6 +48,7 @@ fn offer(log: &DecisionLog) {
         resource: None,
         issued_at: None,
         visible: Visible::nothing(),
+        other_end: None,
         client_ip: None,
         errors: &[],
         took: Duration::ZERO,

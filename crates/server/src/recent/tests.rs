@@ -26,6 +26,7 @@ fn offer(recent: &Recent, log: &str) -> String {
         action: None,
         resource: None,
         issued_at: None,
+        other_end: None,
         visible: Visible::nothing(),
         client_ip: None,
         errors: &[],

@@ -1,4 +1,4 @@
-//! A caller from outside, by an entry of Backstage's configuration; or one of its plugins.
+//! A caller from outside, by an entry of Backstage's configuration; or one of its plugins, or a user by a cookie.
 //!
 //! Every entry is a verifier of its own in the chain, so the first that accepts a token decides, with its restrictions.
 //! What an entry does not accept, the next may; a legacy token by its secret that is out of date ends the walk, as in
@@ -17,6 +17,7 @@ use model::{Principal, PrincipalKind};
 use serde_json::Value;
 
 use super::entries::{self, Entry, JwksOptions, Proof, in_words};
+use super::limited::LimitedUsers;
 use super::plugins::Plugin;
 use super::restrictions::Tags;
 use super::settings::BackstageSettings;
@@ -65,6 +66,7 @@ enum Method {
     Legacy { secret: Box<hmac::Key>, subject: String },
     Jwks(Box<Published>),
     Plugin(Plugin),
+    Limited(Box<LimitedUsers>),
 }
 
 /// JWTs by published keys.
@@ -125,7 +127,18 @@ impl External {
                 method: Method::Plugin(plugin),
             }
         });
-        entries.into_iter().chain(plugins).collect()
+        let limited = settings.limited_users.iter().map(|limited| {
+            let place = "limited_users".to_owned();
+            let label = format!("{name}/{place}");
+            let limited = LimitedUsers::new(name, &label, limited, fetching);
+            Self {
+                name: name.clone(),
+                place,
+                tags: Tags::new(),
+                method: Method::Limited(Box::new(limited)),
+            }
+        });
+        entries.into_iter().chain(plugins).chain(limited).collect()
     }
 
     fn new(
@@ -179,12 +192,10 @@ impl External {
                 self.legacy(jws, secret, subject, question)
             }
             (Method::Jwks(published), Ok(jws)) if is_foreign(jws) => self.published(jws, published, question),
-            (Method::Plugin(plugin), Ok(jws)) if plugin.made(jws) => match self.plugin(jws, plugin, question)
-            {
-                Ok(proven) => Answer::Verified(Box::new(proven)),
-                Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
-                Err(Stop::NoKey(refusal, wanted)) => Answer::NotYet(refusal, wanted.map(Awaited::from)),
-            },
+            (Method::Plugin(plugin), Ok(jws)) if plugin.made(jws) => own(self.plugin(jws, plugin, question)),
+            (Method::Limited(limited), Ok(jws)) if limited.made(jws) => {
+                own(limited.judge(jws, &TIMES, question))
+            }
             _ => Answer::NotMine,
         }
     }
@@ -206,7 +217,10 @@ impl External {
 
     /// Where its tokens may be.
     pub(in crate::identity) fn places(&self) -> &[Place] {
-        PLACES
+        match &self.method {
+            Method::Limited(limited) => &limited.places,
+            _ => PLACES,
+        }
     }
 
     /// Its keys, if they are fetched.
@@ -214,6 +228,7 @@ impl External {
         match &self.method {
             Method::Jwks(published) => Some(&published.keys),
             Method::Plugin(plugin) => Some(&plugin.keys),
+            Method::Limited(limited) => Some(&limited.keys),
             Method::Static(..) | Method::Legacy { .. } => None,
         }
     }
@@ -374,6 +389,15 @@ impl External {
             entry: self.place.clone(),
             reason: Box::new(refusal),
         })
+    }
+}
+
+/// The answer about a token that is mine and nobody else's.
+fn own(judged: Result<Proven, Stop>) -> Answer {
+    match judged {
+        Ok(proven) => Answer::Verified(Box::new(proven)),
+        Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
+        Err(Stop::NoKey(refusal, wanted)) => Answer::NotYet(refusal, wanted.map(Awaited::from)),
     }
 }
 

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::limited::LimitedUserSettings;
 use super::plugins::PluginSettings;
 
 /// Members whose values may be printed; everything else may be a secret, or a secret with a misspelt name.
@@ -30,7 +31,7 @@ const SHOWN: [&str; 11] = [
 /// Backstage's service-to-service tokens: `backend.auth` of its `app-config.yaml`, pasted as it is.
 ///
 /// Stricter than Backstage: every JWT must have `exp`, an empty limit is an error instead of no limit, unknown options are
-/// errors, and short secrets are refused. Tokens count in the `Authorization` header only.
+/// errors, and short secrets are refused. Tokens count in the `Authorization` header only, but those of `limited_users`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackstageSettings {
@@ -43,6 +44,10 @@ pub struct BackstageSettings {
     /// refused.
     #[serde(default)]
     pub plugins: Vec<PluginSettings>,
+    /// Users by the limited tokens that Backstage puts into a cookie. They are `User`s of `name`; without this, such tokens are
+    /// refused.
+    #[serde(default)]
+    pub limited_users: Option<LimitedUserSettings>,
 }
 
 /// The part `backend` of Backstage's configuration.

@@ -17,7 +17,7 @@ pub(super) fn issuer() -> Value {
 }
 
 /// A stage with one issuer, `main`, that signs with a secret.
-fn with_issuer(policies: &str, changes: Value, routes: Value) -> Stage {
+pub(super) fn with_issuer(policies: &str, changes: Value, routes: Value) -> Stage {
     let mut issuer = issuer();
     for (name, value) in changes.as_object().unwrap() {
         issuer[name] = value.clone();

@@ -8,7 +8,7 @@ use model::Actor;
 
 use super::{Loaded, Origin, Sources};
 use crate::identity_headers::{MAX_VALUE_BYTES, check_name};
-use crate::policy::Header;
+use crate::policy::{Header, reason};
 use crate::problem::{Problem, did_you_mean};
 use crate::settings::Settings;
 use crate::status::is_denial_status;
@@ -57,8 +57,8 @@ pub(super) fn check_annotations(
                 format!("`{name}`: @status(\"{value}\") is no status that a denial can have"),
                 "use a 4xx that proxies know, such as 403 or 404",
             ),
-            "reason" if value.chars().any(char::is_control) => {
-                problem(format!("`{name}`: @reason must be one line"), "");
+            "reason" if let Err((message, help)) = reason::check(value) => {
+                problem(format!("`{name}`: {message}"), help);
             }
             "set_header" if annotated.effect == Effect::Forbid => problem(
                 format!("`{name}` is a forbid: @set_header is for permits"),

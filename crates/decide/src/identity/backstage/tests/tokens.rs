@@ -15,6 +15,7 @@ use crate::identity::testing::*;
 use crate::identity::{DEFAULT_CACHE_BYTES, Identified, Identity};
 
 mod legacy;
+mod limited;
 mod plugins;
 mod published;
 
