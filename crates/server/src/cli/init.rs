@@ -29,13 +29,13 @@ pub(crate) struct Init {
 }
 
 const AFTER_HELP: &str = "\
-A pack is a configuration with its policies, their tests and a README of one page that says what to change.
+A pack is a configuration with its policies, their tests and a page that says what to change.
 
 Examples:
-  portcullis init                              which packs there are
-  portcullis init --pack default my-gate       workspaces behind Keycloak: small, every line explained
+  portcullis init                            which packs there are
+  portcullis init --pack default my-gate     small, every line explained
   portcullis init --pack eoepca my-platform
-  portcullis init --pack default --force .     the files of the pack as they were, over those that are here
+  portcullis init --pack default --force .   the files of the pack anew, over those that are here
 
 Exit codes: 0 done, 1 cannot write (or files are there), 2 wrong usage.";
 
@@ -69,7 +69,7 @@ impl Init {
                 return Err(Failure::Message(in_the_way(folder, &there)));
             }
         }
-        let mut told = format!("{}: {} ({})\n", folder.display(), pack.title(), pack.name);
+        let mut told = format!("Wrote the pack {} to {}:\n", pack.name, folder.display());
         for (name, text) in pack.files() {
             let file = folder.join(name);
             let note = match std::fs::read(&file) {

@@ -1,0 +1,223 @@
+//! `portcullis init`: what it writes works where it was written, and nobody's files are lost.
+//!
+//! Each `init/*.txt` is what one command says. After a change of the words, run with `PORTCULLIS_UPDATE=1` and read the
+//! difference as a newcomer would.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::serving::Server;
+use crate::{Ran, portcullis, root, run};
+
+/// The folders that are packs.
+fn packs() -> Vec<String> {
+    let entries = fs::read_dir(root().join("policies")).expect("policies");
+    let folders = entries.map(|entry| entry.expect("an entry").path());
+    let mut packs: Vec<String> = folders
+        .filter(|folder| folder.join("portcullis.yaml").is_file())
+        .map(|folder| folder.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    packs.sort();
+    packs
+}
+
+/// A folder that is not there yet, in one that is.
+fn nowhere(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("init").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder");
+    folder.join("deeper/gate")
+}
+
+fn init(pack: &str, folder: &Path) -> Ran {
+    run(&["init", "--pack", pack, folder.to_str().expect("UTF-8")])
+}
+
+/// All files in and below a folder, by their path there.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(below) = folders.pop() {
+        for entry in fs::read_dir(below).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("below it").display().to_string();
+                found.insert(name, fs::read_to_string(&path).expect("a text"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_pack_is_written_whole() {
+    assert!(packs().len() >= 2, "{:?}", packs());
+    for pack in packs() {
+        let folder = nowhere(&format!("whole-{pack}"));
+        let told = init(&pack, &folder).expect(0).out;
+        let written = files(&folder);
+        let original = files(&root().join("policies").join(&pack));
+        let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&written), names(&original), "{pack}");
+        for (name, text) in &written {
+            assert!(told.contains(&format!("\n  {name}\n")), "{name}: {told}");
+            assert!(
+                !text.contains(&format!("policies/{pack}")),
+                "{pack}/{name} names its old place"
+            );
+            if !name.ends_with(".md") {
+                assert_eq!(text, &original[name], "{pack}/{name}");
+                continue;
+            }
+            let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+            for link in links.filter(|link| !link.contains("://")) {
+                let target = folder.join(name).with_file_name(link);
+                assert!(target.exists(), "{pack}/{name}: {link} leads nowhere");
+            }
+        }
+    }
+}
+
+/// The words of a command, without what is said about it.
+fn words(command: &str) -> Vec<&str> {
+    let (command, _) = command.split_once(" # ").unwrap_or((command, ""));
+    command.split_whitespace().collect()
+}
+
+#[test]
+fn every_pack_works_where_it_was_written() {
+    for pack in packs() {
+        let folder = nowhere(&format!("works-{pack}"));
+        let told = init(&pack, &folder).expect(0).out;
+        let dir = folder.to_str().expect("UTF-8");
+        let config = folder.join("portcullis.yaml");
+        let valid = run(&["validate", "--config", config.to_str().expect("UTF-8")]).expect(0);
+        assert_eq!(valid.err, "", "{pack}: valid without advice");
+        run(&["test", dir, "--require-coverage"]).expect(0);
+        run(&["matrix", "--check", dir]).expect(0);
+        run(&["lint", dir, "--deny"]).expect(0);
+
+        // What it proposes, to the letter.
+        let (_, next) = told.split_once("\nNext:\n").expect("what to do next");
+        let commands: Vec<&str> = next
+            .lines()
+            .filter_map(|line| line.strip_prefix("  portcullis "))
+            .collect();
+        assert_eq!(commands.len(), 3, "{told}");
+        assert!(
+            commands[2].contains(" # allow"),
+            "{pack}: the first question is allowed: {told}"
+        );
+        for command in &commands {
+            run(&words(command)).expect(0);
+        }
+
+        // It starts: on other ports, and with issuers that are nowhere.
+        let text = fs::read_to_string(&config).expect("the configuration");
+        let ports = ["9191", "9192", "9193"].iter().fold(text, |text, port| {
+            text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0")
+        });
+        fs::write(
+            &config,
+            ports.replace("issuer: https://", "issuer: https://127.0.0.1:1/"),
+        )
+        .expect("written");
+        let server = Server::start_with(&config);
+        let online = ["check", "--server", &server.envoy_grpc];
+        run(&[&online[..], &words(commands[2])[3..]].concat()).expect(0);
+    }
+}
+
+#[test]
+fn what_it_says() {
+    let base = nowhere("says").with_file_name("");
+    fs::create_dir_all(base.join("taken")).expect("a folder");
+    fs::write(base.join("file"), "").expect("a file");
+    for n in 1..12 {
+        fs::write(base.join(format!("taken/{n:02}.txt")), "").expect("a file");
+    }
+    let update = std::env::var_os("PORTCULLIS_UPDATE").is_some();
+    let expected = root().join("crates/server/tests/cli/init");
+    let list = run(&["init"]).expect(0).out;
+    let mut different = Vec::new();
+    for (name, code, words) in [
+        ("list", 0, &["init"][..]),
+        ("no-pack", 2, &["init", "gate"]),
+        ("unknown-pack", 2, &["init", "--pack", "defualt", "gate"]),
+        ("written", 0, &["init", "--pack", "default", "my gate"]),
+        ("again", 1, &["init", "--pack", "default", "my gate"]),
+        ("many-in-the-way", 1, &["init", "--pack", "default", "taken"]),
+        ("a-file", 1, &["init", "--pack", "default", "file"]),
+        ("force", 0, &["init", "--pack", "default", "--force", "my gate"]),
+    ] {
+        if name == "force" {
+            fs::write(base.join("my gate/public.cedar"), "// mine").expect("a file");
+            fs::remove_file(base.join("my gate/matrix.txt")).expect("it was there");
+        }
+        let ran = portcullis(words).current_dir(&base).output();
+        let ran = Ran::of(&ran.expect("the binary starts")).expect(code);
+        let shown = format!(
+            "$ portcullis {}\n{}{}exit code {code}\n",
+            words.join(" "),
+            ran.err,
+            ran.out
+        );
+        // The packs stand in one of the files only.
+        let shown = if name == "list" {
+            shown
+        } else {
+            shown.replace(&list, "(the list)\n")
+        };
+        let file = expected.join(format!("{name}.txt"));
+        if update {
+            fs::create_dir_all(&expected).expect("a folder");
+            fs::write(&file, shown).expect("the file can be written");
+        } else if fs::read_to_string(&file).unwrap_or_default() != shown {
+            different.push(format!("---- {name}\n{shown}"));
+        }
+    }
+    assert!(
+        different.is_empty(),
+        "these differ from tests/cli/init/*.txt; if they are better, run with PORTCULLIS_UPDATE=1\n{}",
+        different.join("\n")
+    );
+    assert!(!base.join("gate").exists(), "nothing is written without a pack");
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let folder = nowhere("others");
+    fs::create_dir_all(folder.join(".git")).expect("a folder");
+    init("default", &folder).expect(0);
+    let before = files(&folder);
+    let (mine, linked) = (folder.join("mine.cedar"), folder.with_file_name("linked.cedar"));
+    for file in [&mine, &linked] {
+        fs::write(file, "// mine").expect("a file");
+    }
+    fs::remove_file(folder.join("public.cedar")).expect("it was there");
+    std::os::unix::fs::symlink(&linked, folder.join("public.cedar")).expect("a link");
+    let refused = init("default", &folder).expect(1);
+    assert!(refused.err.contains("\n  mine.cedar\n"), "{}", refused.err);
+    assert_eq!(refused.out, "");
+    run(&[
+        "init",
+        "--pack",
+        "default",
+        "--force",
+        folder.to_str().expect("UTF-8"),
+    ])
+    .expect(0);
+    for file in [&mine, &linked] {
+        assert_eq!(
+            fs::read_to_string(file).expect("a file"),
+            "// mine",
+            "{}",
+            file.display()
+        );
+    }
+    fs::remove_file(mine).expect("it was there");
+    assert_eq!(files(&folder), before);
+}
