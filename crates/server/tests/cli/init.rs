@@ -81,54 +81,80 @@ fn every_pack_is_written_whole() {
     }
 }
 
-/// The words of a command, without what is said about it.
-fn words(command: &str) -> Vec<&str> {
-    let (command, _) = command.split_once(" # ").unwrap_or((command, ""));
-    command.split_whitespace().collect()
-}
-
 #[test]
 fn every_pack_works_where_it_was_written() {
     for pack in packs() {
         let folder = nowhere(&format!("works-{pack}"));
-        let told = init(&pack, &folder).expect(0).out;
-        let dir = folder.to_str().expect("UTF-8");
-        let config = folder.join("portcullis.yaml");
-        let valid = run(&["validate", "--config", config.to_str().expect("UTF-8")]).expect(0);
+        let base = folder.ancestors().nth(2).expect("a folder above");
+        let told = at(base, &["init", "--pack", &pack, "deeper/gate"]).expect(0).out;
+        let valid = at(&folder, &["validate"]).expect(0);
         assert_eq!(valid.err, "", "{pack}: valid without advice");
-        run(&["test", dir, "--require-coverage"]).expect(0);
-        run(&["matrix", "--check", dir]).expect(0);
-        run(&["lint", dir, "--deny"]).expect(0);
+        at(&folder, &["test", "--require-coverage"]).expect(0);
+        at(&folder, &["matrix", "--check"]).expect(0);
+        at(&folder, &["lint", "--deny"]).expect(0);
 
-        // What it proposes, to the letter.
         let (_, next) = told.split_once("\nNext:\n").expect("what to do next");
-        let commands: Vec<&str> = next
-            .lines()
-            .filter_map(|line| line.strip_prefix("  portcullis "))
-            .collect();
+        let commands = next.lines().filter_map(|line| line.strip_prefix("  portcullis "));
+        let commands: Vec<&str> = commands.collect();
         assert_eq!(commands.len(), 3, "{told}");
-        assert!(
-            commands[2].contains(" # allow"),
-            "{pack}: the first question is allowed: {told}"
-        );
         for command in &commands {
-            run(&words(command)).expect(0);
+            at(base, &words(command)).expect(0);
         }
-
-        // It starts: on other ports, and with issuers that are nowhere.
-        let text = fs::read_to_string(&config).expect("the configuration");
-        let ports = ["9191", "9192", "9193"].iter().fold(text, |text, port| {
-            text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0")
-        });
-        fs::write(
-            &config,
-            ports.replace("issuer: https://", "issuer: https://127.0.0.1:1/"),
-        )
-        .expect("written");
-        let server = Server::start_with(&config);
-        let online = ["check", "--server", &server.envoy_grpc];
-        run(&[&online[..], &words(commands[2])[3..]].concat()).expect(0);
+        assert!(commands[2].contains(" # allow"), "{told}");
+        answers_are_as_the_readme_says(&folder);
+        it_starts(&folder, &words(commands[2])[3..]);
     }
+}
+
+/// The binary, run there.
+fn at(folder: &Path, words: &[&str]) -> Ran {
+    let ran = portcullis(words).current_dir(folder).output();
+    Ran::of(&ran.expect("the binary starts"))
+}
+
+/// The words of a command, without what is said about it.
+fn words(command: &str) -> Vec<&str> {
+    let (command, _) = command.split_once(" # ").unwrap_or((command, ""));
+    command
+        .split_whitespace()
+        .map(|word| word.trim_matches('\''))
+        .collect()
+}
+
+/// Runs what the README says is an allow or a deny, but for what needs a token that was made a line before.
+fn answers_are_as_the_readme_says(folder: &Path) {
+    let readme = fs::read_to_string(folder.join("README.md")).expect("a page");
+    let mut seen = Vec::new();
+    for (command, said) in readme.lines().filter_map(|line| line.split_once(" # ")) {
+        let Some(command) = command.strip_prefix("portcullis check ") else {
+            continue;
+        };
+        if command.contains('$') {
+            continue;
+        }
+        let answer = said.split(':').next().unwrap_or_default().trim();
+        let code = if answer == "allow" { 0 } else { 3 };
+        let ran = at(folder, &[&["check"][..], &words(command)].concat()).expect(code);
+        assert_eq!(ran.out.lines().next(), Some(answer), "{command}");
+        seen.push(code);
+    }
+    assert!(
+        seen.contains(&0) && seen.contains(&3),
+        "an allow and a deny: {readme}"
+    );
+}
+
+/// Serves it, on other ports and with issuers that are nowhere, and asks the question to which the answer is yes.
+fn it_starts(folder: &Path, question: &[&str]) {
+    let config = folder.join("portcullis.yaml");
+    let mut text = fs::read_to_string(&config).expect("the configuration");
+    for port in ["9191", "9192", "9193"] {
+        text = text.replace(&format!("127.0.0.1:{port}"), "127.0.0.1:0");
+    }
+    text = text.replace("issuer: https://", "issuer: https://127.0.0.1:1/");
+    fs::write(&config, text).expect("written");
+    let server = Server::start_with(&config);
+    run(&[&["check", "--server", &server.envoy_grpc], question].concat()).expect(0);
 }
 
 #[test]
