@@ -161,7 +161,9 @@ fn put(file: &Path, text: &str) -> io::Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let new = folder.join(format!(".{name}.new"));
     std::fs::write(&new, text)?;
-    std::fs::rename(new, file)
+    std::fs::rename(&new, file).inspect_err(|_| {
+        let _ = std::fs::remove_file(&new);
+    })
 }
 
 /// The next three commands.

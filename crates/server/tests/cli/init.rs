@@ -246,4 +246,17 @@ fn files_of_others_are_left_alone() {
     }
     fs::remove_file(mine).expect("it was there");
     assert_eq!(files(&folder), before);
+
+    // A folder in the place of a file stays, and nothing half done beside it.
+    fs::remove_file(folder.join("README.md")).expect("it was there");
+    fs::create_dir(folder.join("README.md")).expect("a folder");
+    let words = ["init", "--pack", "default", "--force", "."];
+    let refused = at(&folder, &words).expect(1);
+    assert!(
+        refused.err.starts_with("cannot write ./README.md: "),
+        "{}",
+        refused.err
+    );
+    let left = files(&folder).into_keys().find(|name| name.contains(".new"));
+    assert_eq!(left, None);
 }
