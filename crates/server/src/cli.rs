@@ -1,6 +1,7 @@
 //! The command line: verbs are ordinary words, exit codes mean something.
 
 mod check;
+mod init;
 mod lint;
 mod matrix;
 mod serve;
@@ -27,6 +28,10 @@ pub mod exit {
 
     /// Something failed while running.
     pub const FAILURE: ExitCode = ExitCode::FAILURE;
+    /// The command line says too little, or what cannot be.
+    pub fn usage() -> ExitCode {
+        ExitCode::from(2)
+    }
     /// `check`: the answer is no. `token inspect`: the token is refused.
     pub fn denied() -> ExitCode {
         ExitCode::from(3)
@@ -52,6 +57,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   portcullis demo                                    a real Envoy, real tokens, a table of answers
+  portcullis init --pack default my-gate             a folder to start from; without --pack, which there are
   portcullis validate --config portcullis.yaml       every problem at once, before anything runs
   portcullis serve --config portcullis.yaml
   portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
@@ -69,6 +75,8 @@ enum Verb {
     Serve(serve::Serve),
     /// Show it: a local issuer, a real Envoy, an echo upstream, and a table of answers
     Demo(demo::Demo),
+    /// Write a folder to start from: configuration, policies, tests, and a page that says what to change
+    Init(init::Init),
     /// Ask one question and print the answer and the reason
     Check(Box<check::Ask>),
     /// Check the configuration, schema, policies and routes, and print every problem
@@ -143,6 +151,7 @@ impl Cli {
         match self.verb {
             Verb::Serve(serve) => serve.run(),
             Verb::Demo(demo) => demo.run(),
+            Verb::Init(init) => init.run(),
             Verb::Check(ask) => ask.run(),
             Verb::Validate(validate) => validate.run(),
             Verb::Test(test) => test.run(),

@@ -6,11 +6,13 @@ mod demo;
 mod documents;
 mod explained;
 mod flood;
+mod init;
 mod packs;
 mod references;
 mod serving;
 mod shadow;
 mod token;
+mod tutorial;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
