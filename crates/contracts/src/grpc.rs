@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use model::{Decide, Malformed, Reason};
 
 use crate::message::Message;
@@ -76,6 +77,9 @@ impl<D: Decide> AuthorizationService<D> {
         if let Err(status) = is_grpc_check(&request) {
             return plain(status);
         }
+        if let Some(peer) = self.stranger {
+            return self.answer_stranger(peer, request.into_body()).await;
+        }
         let timeout = request.headers().get("grpc-timeout").and_then(grpc_timeout);
         let most = self.listener.max_message_bytes;
         let room = &self.listener.room;
@@ -83,10 +87,9 @@ impl<D: Decide> AuthorizationService<D> {
         let answer = match Message::read(body, most.saturating_add(5), self.read_timeout, room).await {
             // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
             Ok(frame) if frame.bytes().is_empty() => return plain(StatusCode::BAD_REQUEST),
-            Ok(frame) => match (self.stranger, unframe(frame.bytes())) {
-                (Some(peer), _) => self.refuse(Reason::StrangePeer, &crate::strange(peer)),
+            Ok(frame) => match unframe(frame.bytes()) {
                 // A panic is our bug, and still only a denial.
-                (None, Ok(message)) => {
+                Ok(message) => {
                     let options = self.listener.options;
                     AssertUnwindSafe(envoy::answer(&*self.decide, message, timeout, options))
                         .catch_unwind()
@@ -95,7 +98,7 @@ impl<D: Decide> AuthorizationService<D> {
                             self.refuse(Reason::Internal, "a panic while deciding; please report it")
                         })
                 }
-                (None, Err(detail)) => self.refuse(Reason::Malformed, detail),
+                Err(detail) => self.refuse(Reason::Malformed, detail),
             },
             Err(unread) => {
                 let help = "lower max_request_bytes in the proxy or raise limits.max_message_bytes";
@@ -104,6 +107,18 @@ impl<D: Decide> AuthorizationService<D> {
             }
         };
         grpc(answer)
+    }
+
+    /// Denies without reading the message: no more of it is awaited than shows that there is one, and nothing is kept.
+    async fn answer_stranger<B>(&self, peer: IpAddr, body: B) -> Response<Reply>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let begun = tokio::time::timeout(self.read_timeout, has_bytes(body)).await;
+        if begun == Ok(false) {
+            return plain(StatusCode::BAD_REQUEST);
+        }
+        grpc(self.refuse(Reason::StrangePeer, &crate::strange(peer)))
     }
 
     fn refuse(&self, reason: Reason, detail: &str) -> Vec<u8> {
@@ -153,6 +168,18 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
         (Some(value), None) => Some(value.as_bytes()),
         _ => None,
     }
+}
+
+/// True as soon as a byte has come, or the body broke off; false for an empty one.
+async fn has_bytes<B: Body<Data = Bytes>>(body: B) -> bool {
+    let mut body = std::pin::pin!(body);
+    while let Some(frame) = body.frame().await {
+        if frame.is_ok_and(|frame| frame.is_trailers() || frame.data_ref().is_some_and(Bytes::is_empty)) {
+            continue;
+        }
+        return true;
+    }
+    false
 }
 
 /// Takes the message out of its frame: one byte of flags (0: not compressed), four of length.

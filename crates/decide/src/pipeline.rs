@@ -114,9 +114,9 @@ impl Pipeline {
     ) -> Result<Self, Vec<Problem>> {
         let live = Live::new(rules.into(), fetching)?;
         Ok(Self {
+            shadows: Shadows::about(&live),
             live: ArcSwap::from_pointee(live),
             recorder,
-            shadows: Shadows::default(),
             fetching: Some(fetching.clone()),
             replacing: tokio::sync::Mutex::new(()),
             complaints: Complaints::default(),
@@ -125,10 +125,11 @@ impl Pipeline {
 
     /// Answers by `rules` to people only ([`Self::decide_as`]): no keys are fetched, and every token is refused.
     pub fn offline(rules: Arc<Rules>, recorder: Box<dyn Recorder>) -> Self {
+        let live = Live::offline(rules);
         Self {
-            live: ArcSwap::from_pointee(Live::offline(rules)),
+            shadows: Shadows::about(&live),
+            live: ArcSwap::from_pointee(live),
             recorder,
-            shadows: Shadows::default(),
             complaints: Complaints::default(),
             fetching: None,
             replacing: tokio::sync::Mutex::new(()),
@@ -152,6 +153,7 @@ impl Pipeline {
         let next = Arc::new(next);
         // Whether they have come or not is seen by whoever needs them.
         let _ = tokio::time::timeout(PATIENCE, next.first_key_fetches()).await;
+        self.shadows.begin(&next);
         Ok(Replaced(self.live.swap(next)))
     }
 

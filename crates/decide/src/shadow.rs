@@ -110,7 +110,7 @@ pub struct ShadowReport {
     pub newly_allowed: u64,
     /// Of these, denied by both with another status.
     pub otherwise_denied: u64,
-    /// Decisions that were not asked about because the thread did not keep up.
+    /// Decisions that were not asked about because the thread did not keep up, or because their body is too large to keep.
     pub dropped: u64,
     /// Differences that are only counted, because there were too many different ones.
     pub untold: u64,
@@ -165,14 +165,18 @@ impl Asked {
 }
 
 impl Tally {
-    /// Begins anew when other rules are compared.
-    pub(crate) fn about(&mut self, live: &str, candidate: &str) {
-        let report = &self.report;
-        if report.live_version != live || report.candidate_version != candidate {
+    /// Begins anew if these are other rules than before.
+    pub(crate) fn begin(&mut self, live: &str, candidate: &str) {
+        if !self.is_about(live, candidate) {
             *self = Self::default();
             self.report.live_version = live.to_owned();
             self.report.candidate_version = candidate.to_owned();
         }
+    }
+
+    /// True if these are the rules that are compared.
+    pub(crate) fn is_about(&self, live: &str, candidate: &str) -> bool {
+        self.report.live_version == live && self.report.candidate_version == candidate
     }
 
     /// Counts one comparison. True the first time that this difference is seen.

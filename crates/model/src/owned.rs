@@ -55,13 +55,43 @@ struct OwnedMetadata(Vec<(String, Vec<Box<str>>, String)>);
 pub struct Keep<'k> {
     /// Headers, in lower case.
     pub headers: &'k [String],
+    /// Headers, in lower case, of which no more is copied than that they are there: their values are secrets.
+    pub marks: &'k [&'k str],
     /// Whether the body is needed.
     pub body: bool,
     /// Namespace and path of values in the proxy's metadata.
     pub metadata: &'k [(String, Vec<Box<str>>)],
 }
 
+impl Keep<'_> {
+    /// What is copied of a header; `None` if it is left out.
+    fn value<'v>(&self, name: &str, value: &'v [u8]) -> Option<&'v [u8]> {
+        if self.marks.iter().any(|mark| mark.eq_ignore_ascii_case(name)) {
+            return Some(&[]);
+        }
+        let kept = self.headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        kept.then_some(value)
+    }
+}
+
 impl OwnedCheck {
+    /// About how many bytes a copy of `check` takes; no copy is made.
+    pub fn size(check: &Check<'_>, keep: &Keep<'_>) -> usize {
+        let metadata = keep.metadata.iter();
+        let metadata = metadata.filter_map(|(namespace, path)| check.metadata.string(namespace, path));
+        let extensions = check.context_extensions.iter();
+        let target = match &check.target {
+            Target::Http(request) => OwnedRequest::size(request, keep),
+            Target::Tcp(connection) => connection.sni.len(),
+        };
+        target
+            + check.peer.principal.len()
+            + metadata.map(|value| value.len()).sum::<usize>()
+            + extensions
+                .map(|(name, value)| name.len() + value.len())
+                .sum::<usize>()
+    }
+
     /// Copies `check`, of headers, body and metadata only what `keep` names.
     pub fn of(check: &Check<'_>, keep: &Keep<'_>) -> Self {
         let target = match &check.target {
@@ -120,9 +150,24 @@ impl OwnedCheck {
 }
 
 impl OwnedRequest {
+    fn size(request: &HttpRequest<'_>, keep: &Keep<'_>) -> usize {
+        let headers = request.headers.iter();
+        let headers = headers.filter_map(|(name, value)| Some(name.len() + keep.value(name, value)?.len()));
+        let body = match request.body {
+            Body::Whole(bytes) | Body::Truncated(bytes) if keep.body => bytes.len(),
+            _ => 0,
+        };
+        let texts = [request.method, request.scheme, request.query.unwrap_or_default()];
+        texts.map(str::len).iter().sum::<usize>()
+            + request.host.as_str().len()
+            + request.path.as_str().len()
+            + headers.sum::<usize>()
+            + body
+    }
+
     fn of(request: &HttpRequest<'_>, keep: &Keep<'_>) -> Self {
-        let kept = |name: &str| keep.headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
-        let headers = request.headers.iter().filter(|(name, _)| kept(name));
+        let headers = request.headers.iter();
+        let headers = headers.filter_map(|(name, value)| Some((name, keep.value(name, value)?)));
         let body = match request.body {
             Body::Whole(bytes) if keep.body => OwnedBody::Whole(bytes.to_vec()),
             Body::Truncated(bytes) if keep.body => OwnedBody::Truncated(bytes.to_vec()),
@@ -206,15 +251,22 @@ mod tests {
                 ignores_method_override: None,
             },
         };
-        for (keep, headers, body) in [(&[][..], 0, false), (&["x-tier".to_owned()][..], 1, true)] {
-            let owned = OwnedCheck::of(
-                &check,
-                &Keep {
-                    headers: keep,
-                    body,
-                    metadata: &[],
-                },
-            );
+        let tier = ["x-tier".to_owned()];
+        let both = [tier[0].clone(), "authorization".to_owned()];
+        for (keep, marks, headers, body, bytes) in [
+            (&[][..], &[][..], 0, false, 52),
+            (&tier[..], &[], 1, true, 64),
+            (&[], &["authorization"], 1, false, 65),
+            (&both, &["authorization"], 2, false, 75),
+        ] {
+            let keep = Keep {
+                headers: keep,
+                marks,
+                body,
+                metadata: &[],
+            };
+            let owned = OwnedCheck::of(&check, &keep);
+            assert_eq!(OwnedCheck::size(&check, &keep), bytes);
             let again = owned.check();
             let Target::Http(request) = &again.target else {
                 panic!("a request")
@@ -224,7 +276,8 @@ mod tests {
                 ("api.example.test", "/a/A")
             );
             assert_eq!((request.query, request.headers.len()), (Some("x=1"), headers));
-            assert_eq!(request.headers.single("authorization"), Ok(None));
+            let mark = (!marks.is_empty()).then_some(&b""[..]);
+            assert_eq!(request.headers.single("authorization"), Ok(mark));
             assert_eq!(request.body, if body { Body::Whole(b"{}") } else { Body::Absent });
             assert_eq!((request.host.port(), again.listener), (Some(443), check.listener));
             assert_eq!(again.peer.principal, "spiffe://td/a");

@@ -23,12 +23,15 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
 
+/// How many connections of peers that may not ask are open at a time: they have no places among the others.
+const STRANGERS: usize = 16;
+
 /// A connection.
 struct Arrival {
     stream: TcpStream,
     /// Its peer, if that may not ask.
     stranger: Option<IpAddr>,
-    /// Its place among those that may be open.
+    /// Its place among those that may be open, or among [`STRANGERS`].
     place: OwnedSemaphorePermit,
 }
 
@@ -124,6 +127,7 @@ async fn accept(
     places: Arc<Semaphore>,
     mut stop: watch::Receiver<Stop>,
 ) {
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
     let mut next = 0_usize;
     loop {
         let accepted = tokio::select! {
@@ -142,13 +146,17 @@ async fn accept(
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!("a connection was closed at once: limits.max_connections are open");
+        let stranger = (!peers.let_in(peer)).then_some(peer);
+        let among = if stranger.is_some() { &strangers } else { &places };
+        let Ok(place) = Arc::clone(among).try_acquire_owned() else {
+            match stranger {
+                Some(peer) => tracing::debug!(%peer, "a connection was closed at once: its peer may not ask"),
+                None => tracing::warn!("a connection was closed at once: limits.max_connections are open"),
+            }
             continue;
         };
         next = next.wrapping_add(1);
         if let Some(worker) = workers.get(next % workers.len().max(1)) {
-            let stranger = (!peers.let_in(peer)).then_some(peer);
             let arrival = Arrival {
                 stream,
                 stranger,

@@ -1,14 +1,14 @@
 //! What is configured for one listener: who may ask, options that hold there alone, and how much is read at the same time.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use portcullis::ask::{Question, over_grpc};
 use proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
-use super::{exchange, house_with, request};
+use super::{exchange, exchange_on, house_with, request};
 use crate::house::{TestHouse, until};
 
 async fn house(listen: &str, more: &str) -> TestHouse {
@@ -111,6 +111,35 @@ async fn only_allowed_peers_may_ask_over_grpc() {
         });
         assert_eq!(reason.filter(|reason| *reason != "permitted"), status, "{from}");
     }
+}
+
+/// A connection to `address` from this one of our own addresses.
+async fn connection(address: SocketAddr, from: [u8; 4]) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((from, 0).into()).expect("an address");
+    socket.connect(address).await.expect("a connection")
+}
+
+#[tokio::test]
+async fn strangers_take_no_place_of_a_proxy() {
+    let listen = "envoy_grpc: 127.0.0.1:0
+  http: [{ address: '127.0.0.1:0', allowed_peers: [127.0.0.1/32], doors: [{ contract: envoy_http, path: /check }] }]";
+    let house = house(listen, "limits: { max_connections: 1 }\n").await;
+    let address = house.all_http()[0];
+    let question = request("GET", b"/check/public/a", &[("host", b"api.example.test")], b"");
+    let mut strangers = Vec::new();
+    for _ in 0..16 {
+        let mut stranger = connection(address, [127, 0, 0, 2]).await;
+        assert_eq!(exchange_on(&mut stranger, &question).await.status, 403);
+        strangers.push(stranger);
+    }
+    let mut one_more = connection(address, [127, 0, 0, 2]).await;
+    let _ = one_more.write_all(&question).await;
+    let mut answer = Vec::new();
+    let _ = one_more.read_to_end(&mut answer).await;
+    assert_eq!(answer.escape_ascii().to_string(), "", "it is closed at once");
+    let mut proxy = connection(address, [127, 0, 0, 1]).await;
+    assert_eq!(exchange_on(&mut proxy, &question).await.status, 200);
 }
 
 /// A question with this much of its body.

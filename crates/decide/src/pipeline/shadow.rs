@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use model::{Check, Decision, Keep, OwnedCheck, Principal, Target, Verdict};
+use model::{Body, Check, Decision, Keep, OwnedCheck, Principal, Target, Verdict};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::live::Live;
 use super::who::Who;
@@ -16,6 +17,15 @@ use crate::shadow::{Answer, Asked, Candidate, Example, Sample, ShadowReport, Tal
 /// How many decisions may wait for the thread; more are dropped and counted.
 const QUEUE: usize = 1024;
 
+/// How many bytes they may take together. They outlive their requests, so no bound on those is one on them.
+const ROOM: usize = 16 * 1024 * 1024;
+
+/// What a decision takes at least, with what is said about it.
+const LEAST: usize = ROOM / QUEUE;
+
+/// Decisions about larger bodies are not compared: without their body they would be about something else.
+pub(super) const LARGEST_BODY: usize = 64 * 1024;
+
 /// Request headers that a judgement may need although policies do not look at them.
 const NEEDED: [&str; 5] = [
     "x-forwarded-for",
@@ -24,6 +34,9 @@ const NEEDED: [&str; 5] = [
     "destination",
     "source",
 ];
+
+/// Request headers of which it matters that they are there: a request with a token is no CORS preflight.
+const MARKS: [&str; 1] = ["authorization"];
 
 /// Candidate rules, ready to be asked, and what of a request they need.
 pub(super) struct Shadow {
@@ -35,12 +48,13 @@ pub(super) struct Shadow {
 }
 
 /// Where decisions are offered; the thread starts with the first of them.
-#[derive(Default)]
 pub(super) struct Shadows {
     thread: OnceLock<Option<SyncSender<Decided>>>,
     offered: AtomicU64,
     dropped: AtomicU64,
     tally: Arc<Mutex<Tally>>,
+    /// What is free of [`ROOM`].
+    pub(super) room: Arc<Semaphore>,
 }
 
 /// A decision with all that is needed to ask somebody else about it.
@@ -52,6 +66,8 @@ struct Decided {
     asked: Asked,
     answer: Answer,
     example: Example,
+    /// Its part of the room, until it was asked about.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Shadow {
@@ -75,14 +91,37 @@ impl Shadow {
             live,
         })
     }
+}
 
-    /// Rules of the candidate.
-    pub(super) fn version(&self) -> &model::Version {
-        self.live.rules().version()
+impl Live {
+    /// The versions of the rules in force and of the candidate beside them, if there is one.
+    fn compared(&self) -> Option<(&str, &str)> {
+        let shadow = self.shadow.as_ref()?;
+        Some((&self.rules.version.0, &shadow.live.rules.version.0))
     }
 }
 
 impl Shadows {
+    /// For the candidate beside what is in force, if there is one.
+    pub(super) fn about(live: &Live) -> Self {
+        let shadows = Self {
+            thread: OnceLock::new(),
+            offered: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            tally: Arc::default(),
+            room: Arc::new(Semaphore::new(ROOM)),
+        };
+        shadows.begin(live);
+        shadows
+    }
+
+    /// From now on only what is decided by `live` is compared: what still waits was decided by rules that are gone.
+    pub(super) fn begin(&self, live: &Live) {
+        let (live, candidate) = live.compared().unwrap_or_default();
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.begin(live, candidate);
+    }
+
     /// Offers a decision that policies made; never waits.
     pub(super) fn offer(
         &self,
@@ -103,8 +142,13 @@ impl Shadows {
         }
         let keep = Keep {
             headers: &shadow.headers,
+            marks: &MARKS,
             body: shadow.body,
             metadata: &shadow.metadata,
+        };
+        let Some(place) = self.place(check, &keep) else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
         };
         let principal = who
             .principal()
@@ -134,6 +178,7 @@ impl Shadows {
                 live: why(decision),
                 candidate: String::new(),
             },
+            _place: place,
         };
         let thread = self.thread.get_or_init(|| self.start());
         if thread
@@ -146,14 +191,26 @@ impl Shadows {
 
     /// What came of it so far.
     pub(super) fn report(&self, live: &Live) -> Option<ShadowReport> {
-        let shadow = live.shadow.as_ref()?;
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.about(&live.rules.version.0, &shadow.version().0);
+        live.shadow.as_ref()?;
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         Some(tally.report(self.dropped.load(Ordering::Relaxed)))
     }
 
+    /// Room for a copy, before it is made; `None` if there is none.
+    fn place(&self, check: &Check<'_>, keep: &Keep<'_>) -> Option<OwnedSemaphorePermit> {
+        if let Target::Http(request) = &check.target
+            && let Body::Whole(bytes) | Body::Truncated(bytes) = request.body
+            && keep.body
+            && bytes.len() > LARGEST_BODY
+        {
+            return None;
+        }
+        let bytes = u32::try_from(LEAST + OwnedCheck::size(check, keep)).ok()?;
+        Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()
+    }
+
     /// Every n-th decision, evenly.
-    fn is_sampled(&self, Sample(share): Sample) -> bool {
+    pub(super) fn is_sampled(&self, Sample(share): Sample) -> bool {
         let number = self.offered.fetch_add(1, Ordering::Relaxed) as f64;
         ((number + 1.0) * share).floor() > (number * share).floor()
     }
@@ -190,10 +247,12 @@ fn ask_all(decisions: &Receiver<Decided>, tally: &Mutex<Tally>) {
             mut example,
             ..
         } = decided;
-        let Some(shadow) = &live.shadow else { continue };
         example.candidate = why;
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.about(&live.rules.version.0, &shadow.version().0);
+        let compared = live.compared();
+        if !compared.is_some_and(|(live, candidate)| tally.is_about(live, candidate)) {
+            continue;
+        }
         let logged = example.clone();
         let (live_verdict, candidate_verdict) = (given.verdict, answer.verdict);
         if tally.compare(asked, given, answer, || example) {
@@ -239,19 +298,5 @@ fn why(decision: &Decision) -> String {
     match decision.verdict() {
         Verdict::Allow(_) => format!("permitted by {}", decision.policies().join(", ")),
         Verdict::Deny(denial) => denial.log.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_are_even() {
-        for (share, expected) in [(0.0, 0), (0.01, 10), (0.25, 250), (0.5, 500), (1.0, 1000)] {
-            let shadows = Shadows::default();
-            let sampled = (0..1000).filter(|_| shadows.is_sampled(Sample(share))).count();
-            assert_eq!(sampled, expected, "{share}");
-        }
     }
 }

@@ -20,6 +20,7 @@ mod evaluation;
 mod explain;
 mod login;
 mod replace;
+mod shadow;
 mod tokens;
 
 /// Keeps of each record: verdict, reason, policies, who, the reason in words, and what failed.

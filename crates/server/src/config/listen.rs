@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use decide::OnReserved;
 use decide::problem::Problem;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use model::ListenerOptions;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -258,11 +258,15 @@ fn check_networks(pointer: &str, networks: &[String], problems: &mut Vec<Problem
         let wrong = match text.parse::<IpNet>() {
             Err(_) => Some((
                 "is not a network",
-                "for example `10.0.0.0/8`, `10.1.2.3/32` or `::1/128`",
+                "for example `10.0.0.0/8`, `10.1.2.3/32` or `::1/128`".to_owned(),
+            )),
+            Ok(network) if let Some(plain) = mapped(network) => Some((
+                "is a network of IPv4 in the form of IPv6, which no peer is compared with",
+                format!("write `{plain}`: it holds for both forms"),
             )),
             Ok(network) if network.trunc() != network => Some((
                 "has bits set behind its prefix",
-                "write the first address of the network, or `/32` (IPv6: `/128`) for one address",
+                "write the first address of the network, or `/32` (IPv6: `/128`) for one address".to_owned(),
             )),
             Ok(_) => None,
         };
@@ -274,6 +278,16 @@ fn check_networks(pointer: &str, networks: &[String], problems: &mut Vec<Problem
             ));
         }
     }
+}
+
+/// The network of IPv4 that this one of IPv6 stands for (`::ffff:10.0.0.0/104`): peers come as IPv4.
+fn mapped(network: IpNet) -> Option<IpNet> {
+    let IpNet::V6(network) = network else {
+        return None;
+    };
+    let address = network.addr().to_ipv4_mapped()?;
+    let length = network.prefix_len().checked_sub(96)?;
+    Some(IpNet::from(Ipv4Net::new(address, length).ok()?.trunc()))
 }
 
 fn default_envoy_grpc() -> SocketAddr {

@@ -106,3 +106,25 @@ async fn a_call_without_any_message_is_no_call() {
     let empty = answer(&service(Mood::Now), call(parts(vec![Ok(b"")]))).await;
     assert_eq!((empty.status, empty.heard), (400, Vec::new()));
 }
+
+/// What a peer that may not ask sends is not read: there is no room for it here, and the rest of it never comes.
+#[tokio::test]
+async fn a_strange_peer_is_denied_without_its_message() {
+    async fn check<B>(name: &str, body: B, expected: (u16, Option<i32>, &str))
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut service = service(Mood::Now).for_stranger([192, 0, 2, 1].into());
+        service.listener.room = crate::Room::new(0);
+        let answer = answer(&service, call(body)).await;
+        assert_eq!((answer.status, answer.code, &*answer.reason), expected, "{name}");
+    }
+    let denied = (200, Some(7), "strange_peer");
+    check("a message", full(&framed("/open")), denied).await;
+    check("no frame", full(b"x"), denied).await;
+    check("the beginning of a message", unfinished(b"\0"), denied).await;
+    check("an empty part first", parts(vec![Ok(b""), Ok(b"\0")]), denied).await;
+    check("no message", full(b""), (400, None, "")).await;
+    check("nothing but an empty part", parts(vec![Ok(b"")]), (400, None, "")).await;
+}
