@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
+use crate::stack;
 
 /// A connection.
 struct Arrival {
@@ -62,6 +63,7 @@ impl Listener {
             let (language, stop, max_streams) = (language.clone(), stop.clone(), limits.max_streams);
             let handle = std::thread::Builder::new()
                 .name(format!("answers-{index}"))
+                .stack_size(stack::ANSWERING)
                 .spawn(move || runtime.block_on(serve(arriving, language, max_streams, stop)))?;
             workers.push(arrivals);
             handles.push(handle);
