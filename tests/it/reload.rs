@@ -433,3 +433,91 @@ async fn ten_thousand_policies_come_while_requests_are_answered() {
     let (_, text) = readyz(&served).await;
     assert!(text.contains("policies: 10008 loaded"), "{text}");
 }
+
+#[tokio::test]
+async fn conditions_that_are_too_deep_are_refused_and_as_deep_ones_as_are_allowed_are_answered() {
+    let issuer = LocalIssuer::start().await.expect("an issuer");
+    let served = Served::start(&(stage::config_text(&issuer) + ASKED), &[], &[]).await;
+    let file = served.file("public.cedar");
+    let version = page(&served).await.version;
+    let nested = |depth: usize| {
+        let terms: String = (0..depth)
+            .map(|n| format!("(context.path == \"x{n}\" || "))
+            .collect();
+        format!("{terms}true{}", ")".repeat(depth))
+    };
+    let flat = |terms: usize| "context.path == \"x\" || ".repeat(terms) + "true";
+    let parentheses = |depth: usize| format!("{}true{}", "(".repeat(depth), ")".repeat(depth));
+    for (condition, good) in [
+        (nested(200), false),
+        (nested(800), false),
+        (nested(50_000), false),
+        (flat(600), false),
+        (flat(190), true),
+        (nested(95), true),
+        (parentheses(190), true),
+    ] {
+        let policy = format!(
+            "@id(\"deep\") permit(principal, action, resource is PublicPage) when {{ {condition} }};"
+        );
+        exchange(&file, &policy);
+        let (status, outcome) = reload(&served).await;
+        let answer = page(&served).await;
+        assert!(answer.allowed, "{answer:?}");
+        if good {
+            assert_eq!(
+                (status, &answer.policies),
+                (200, &vec!["deep".to_owned()]),
+                "{outcome}"
+            );
+        } else {
+            let problem = outcome["problems"][0].as_str().unwrap_or_default();
+            assert!(status == 422 && problem.contains("levels deep"), "{outcome}");
+            assert_eq!(answer.version, version);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broken_candidate_keeps_no_change_away() {
+    let issuer = LocalIssuer::start().await.expect("an issuer");
+    let config = stage::config_text(&issuer) + ASKED + "\nshadow: { files: [workspaces.cedar] }\n";
+    let served = Served::start(&config, &[], &[]).await;
+    let path = served.file("portcullis.yaml");
+    let good = fs::read_to_string(&path).expect("the configuration");
+    let candidate = served.file("candidate.cedar");
+    exchange(&served.file("public.cedar"), NOBODY);
+    exchange(
+        &path,
+        &good.replace("{ files: [workspaces.cedar] }", "{ files: [candidate.cedar] }"),
+    );
+    for broken in [None, Some("permit (principal,")] {
+        if let Some(text) = broken {
+            exchange(&candidate, text);
+        }
+        let (status, outcome) = reload(&served).await;
+        assert_eq!((status, &outcome["problems"]), (200, &json!([])), "{outcome}");
+        assert!(outcome["candidate"][0].is_string(), "{outcome}");
+        assert!(!page(&served).await.allowed, "the forbid counts");
+        let (_, text) = readyz(&served).await;
+        assert!(
+            text.contains("[!] reload: ") && text.contains("(`shadow`) are left out"),
+            "{text}"
+        );
+        assert!(
+            served.log().contains("are left out, they cannot be used"),
+            "{}",
+            served.log()
+        );
+    }
+    exchange(&path, &good);
+    exchange(&served.file("public.cedar"), &public());
+    let (status, outcome) = reload(&served).await;
+    assert!(status == 200 && outcome.get("candidate").is_none(), "{outcome}");
+    assert!(readyz(&served).await.1.contains("[+] reload: "));
+    assert!(
+        served.log().contains("forbids are GONE with this change"),
+        "{}",
+        served.log()
+    );
+}

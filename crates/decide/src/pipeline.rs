@@ -136,7 +136,8 @@ impl Pipeline {
         }
     }
 
-    /// Answers by other rules from now on. A request that has begun ends by the rules it began with.
+    /// Answers by other rules from now on. A request that has begun ends by the rules it began with,
+    /// unless it must wait for keys: then it begins again, by those that are in force after the wait.
     ///
     /// Keys are kept for every issuer whose settings are the same. Those of a new issuer are fetched before, as long as
     /// that takes no more than some seconds; after that the rules are replaced all the same, and until the keys are there
@@ -385,6 +386,8 @@ impl Decide for Pipeline {
             .map_or(PATIENCE, |timeout| timeout.mul_f64(0.8).min(PATIENCE));
         let in_time = tokio::time::timeout(patience, wanted.wait()).await;
         let asking = Asking::by_credentials(Waited::Yes);
+        // A forbid that came into force meanwhile counts.
+        let live = self.live.load_full();
         match (in_time, self.walk(&live, check, &asking, started)) {
             (_, Ok(decision)) => decision,
             (_, Err(_)) => self.waited_twice(&live),

@@ -42,6 +42,10 @@ pub(crate) use load::load;
 pub(crate) use reason::{filled, shortened};
 pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};
 
+/// Bytes of stack that a thread needs that evaluates policies, with plenty to spare: expressions are evaluated by recursion,
+/// and as deep ones as are allowed do not fit into the usual two megabytes.
+pub const STACK: usize = 16 << 20;
+
 /// How many characters of an error of Cedar's are kept.
 const LONGEST_MESSAGE: usize = 300;
 
@@ -333,6 +337,12 @@ impl Policies {
     /// The names of all policies, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.known.iter().map(|known| &*known.name)
+    }
+
+    /// The names of all policies that forbid, in no order.
+    pub fn forbids(&self) -> impl Iterator<Item = &str> {
+        let forbids = self.known.iter().filter(|known| known.effect == Effect::Forbid);
+        forbids.map(|known| &*known.name)
     }
 
     /// The name of what a policy file says: that of the template for a policy that was linked from one.

@@ -137,7 +137,7 @@ impl Readiness {
         if let Some((told, line)) = self.reload.as_ref().map(|reload| reload.told(rules)) {
             let mark = match told {
                 Told::Well => Mark::Holds,
-                Told::Unwatched => Mark::Notice,
+                Told::Noticed => Mark::Notice,
                 Told::Refused => Mark::Refused,
             };
             conditions.push(condition(mark, line));

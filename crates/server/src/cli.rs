@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::config;
 use crate::demo;
 use crate::reload::Origin;
+use crate::stack;
 
 /// Exit codes: 0 done (or allowed), 1 failed, 2 wrong usage, 3 denied (or refused), 4 invalid configuration, 5 tests of
 /// policies failed.
@@ -147,7 +148,15 @@ impl Cli {
     }
 
     /// Runs the verb.
+    #[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
     pub fn run(self) -> ExitCode {
+        stack::with_room(|| self.run_here()).unwrap_or_else(|error| {
+            eprintln!("no thread: {error}");
+            exit::FAILURE
+        })
+    }
+
+    fn run_here(self) -> ExitCode {
         match self.verb {
             Verb::Serve(serve) => serve.run(),
             Verb::Demo(demo) => demo.run(),
@@ -229,6 +238,7 @@ impl Failure {
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .thread_stack_size(stack::ANSWERING)
         .enable_all()
         .build()
 }

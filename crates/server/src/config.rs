@@ -23,6 +23,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::recent::ExplainSettings;
+use crate::stack;
 pub(crate) use checked::Checked;
 use files::Named;
 pub(crate) use listen::AllowedPeers;
@@ -237,6 +238,17 @@ pub struct Loaded {
     pub rules: Arc<Rules>,
     /// What is worth knowing and breaks nothing.
     pub advice: Invalid,
+    /// Why the candidate policies are left out, if they are.
+    pub unfit: Option<Invalid>,
+}
+
+/// What it means that the candidate policies (`shadow`) cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unfit {
+    /// The configuration cannot be used.
+    Refuses,
+    /// The candidate is left out: it never answers, and must not keep a change away from those that do.
+    LeftOut,
 }
 
 /// Reads and compiles the configuration file at `path`.
@@ -249,17 +261,41 @@ pub fn load(path: &Path) -> Result<Loaded, Invalid> {
 
 /// The same, with what was read for it, whether that is a configuration or not.
 pub fn load_noting(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
-    let reader = Reader::default();
-    let name = path.display().to_string();
-    let loaded = match reader.text(path) {
-        Ok(text) => read_all(&name, &text, path.parent().unwrap_or(Path::new(".")), &reader),
-        Err(error) => Err(Invalid::unreadable(
-            &name,
-            &error.to_string(),
-            "name the file with --config FILE",
-        )),
+    noting(path, Unfit::Refuses)
+}
+
+/// The same for a server that runs: candidate policies that cannot be used are left out.
+pub(crate) fn load_again(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
+    noting(path, Unfit::LeftOut)
+}
+
+fn noting(path: &Path, unfit: Unfit) -> (Result<Loaded, Invalid>, Reads) {
+    let noting = || {
+        let reader = Reader::default();
+        let name = path.display().to_string();
+        let loaded = match reader.text(path) {
+            Ok(text) => {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                read_all(&name, &text, (folder, &reader), unfit)
+            }
+            Err(error) => Err(Invalid::unreadable(
+                &name,
+                &error.to_string(),
+                "name the file with --config FILE",
+            )),
+        };
+        (loaded, reader.reads())
     };
-    (loaded, reader.reads())
+    stack::with_room(noting).unwrap_or_else(|error| {
+        (
+            Err(no_room(&path.display().to_string(), &error)),
+            Reads::default(),
+        )
+    })
+}
+
+fn no_room(name: &str, error: &std::io::Error) -> Invalid {
+    Invalid::unreadable(name, &format!("no thread to compile in: {error}"), "")
 }
 
 /// The same for a text that was read already; `name` is for messages, relative paths begin at `folder`.
@@ -267,10 +303,16 @@ pub fn load_noting(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invalid> {
-    read_all(name, text, folder, &Reader::default())
+    stack::with_room(|| read_all(name, text, (folder, &Reader::default()), Unfit::Refuses))
+        .unwrap_or_else(|error| Err(no_room(name, &error)))
 }
 
-fn read_all(name: &str, text: &str, folder: &Path, reader: &Reader) -> Result<Loaded, Invalid> {
+fn read_all(
+    name: &str,
+    text: &str,
+    (folder, reader): (&Path, &Reader),
+    unfit: Unfit,
+) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
     let (document, config, mut problems) = read_settings(document, folder, reader)?;
     let before = problems.len();
@@ -282,16 +324,33 @@ fn read_all(name: &str, text: &str, folder: &Path, reader: &Reader) -> Result<Lo
         (folder, reader),
         &mut problems,
     )?;
-    let candidate = match &config.shadow {
-        Some(shadow) => Some(files::sources(
+    let mut lacking = Vec::new();
+    let mut left_out = None;
+    let candidate = config.shadow.as_ref().map(|shadow| {
+        files::sources(
             "/shadow",
             &shadow.named(),
             &sources,
             (folder, reader),
-            &mut problems,
-        )?),
-        None => None,
+            &mut lacking,
+        )
+    });
+    let candidate = match candidate {
+        Some(Err(invalid)) if unfit == Unfit::LeftOut => {
+            left_out = Some(invalid);
+            None
+        }
+        Some(Ok(_)) if unfit == Unfit::LeftOut && !lacking.is_empty() => {
+            left_out = Some(Invalid::new(
+                document.clone(),
+                sources.clone(),
+                lacking.split_off(0),
+            ));
+            None
+        }
+        candidate => candidate.transpose()?,
     };
+    problems.extend(lacking);
     if config.reload.run_tests {
         // Read where they are run; here only so that a change of them is noticed.
         let suites = reader.list(&folder.join(crate::policy_tests::SUITES), &[".yaml", ".yml"]);
@@ -309,7 +368,11 @@ fn read_all(name: &str, text: &str, folder: &Path, reader: &Reader) -> Result<Lo
         );
         return Err(Invalid::new(document, sources, problems));
     }
-    compile(document, config, sources, candidate, problems)
+    let loaded = compile(document, config, (sources, candidate), problems, unfit)?;
+    Ok(Loaded {
+        unfit: left_out.or(loaded.unfit),
+        ..loaded
+    })
 }
 
 /// The same with the sources at hand instead of in files; other relative paths begin at the current folder.
@@ -317,9 +380,12 @@ fn read_all(name: &str, text: &str, folder: &Path, reader: &Reader) -> Result<Lo
 /// # Errors
 /// As [`load`].
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
-    let document = yaml::Document::parse(name, text)?;
-    let (document, config, problems) = read_settings(document, Path::new(""), &Reader::default())?;
-    compile(document, config, sources, None, problems)
+    let here = || {
+        let document = yaml::Document::parse(name, text)?;
+        let (document, config, problems) = read_settings(document, Path::new(""), &Reader::default())?;
+        compile(document, config, (sources, None), problems, Unfit::Refuses)
+    };
+    stack::with_room(here).unwrap_or_else(|error| Err(no_room(name, &error)))
 }
 
 /// The settings, with the unknown ones left out and reported: everything else can be looked at all the same.
@@ -372,9 +438,9 @@ fn remove(value: &mut serde_json::Value, pointer: &str) {
 fn compile(
     document: yaml::Document,
     mut config: Config,
-    sources: Sources,
-    candidate_sources: Option<Sources>,
+    (sources, candidate_sources): (Sources, Option<Sources>),
     mut problems: Vec<Problem>,
+    unfit: Unfit,
 ) -> Result<Loaded, Invalid> {
     config.settings.engine = EngineSettings {
         backend: config.policies.engine,
@@ -389,20 +455,26 @@ fn compile(
         ));
     }
     let (rules, mut found) = compiled(Rules::compile(&config.settings, &sources));
+    let mut left_out = None;
     let candidate = match config.shadow.as_ref().zip(candidate_sources.as_ref()) {
         None => Ok(None),
         Some((shadow, sources)) => {
-            let (rules, more) = compiled(Rules::compile(&config.settings, sources));
-            // What is wrong with the settings is wrong for both.
-            let known = std::mem::take(&mut found);
-            found.extend(more.into_iter().filter(|problem| !known.contains(problem)));
-            found.splice(0..0, known);
+            let (candidate, more) = compiled(Rules::compile(&config.settings, sources));
             let sample = shadow.sample;
-            let candidate = rules.map(|rules| Candidate {
+            let candidate = candidate.map(|rules| Candidate {
                 rules: Arc::new(rules),
                 sample,
             });
-            candidate.map(Some).ok_or(())
+            if candidate.is_none() && rules.is_some() && unfit == Unfit::LeftOut {
+                left_out = Some(Invalid::new(document.clone(), sources.clone(), more));
+                Ok(None)
+            } else {
+                // What is wrong with the settings is wrong for both.
+                let known = std::mem::take(&mut found);
+                found.extend(more.into_iter().filter(|problem| !known.contains(problem)));
+                found.splice(0..0, known);
+                candidate.map(Some).ok_or(())
+            }
         }
     };
     let all = Sources::all([Some(sources), candidate_sources].into_iter().flatten());
@@ -414,6 +486,7 @@ fn compile(
                 None => rules,
             }),
             advice: Invalid::new(document, all, found),
+            unfit: left_out,
         }),
         _ => {
             let references = document.references();

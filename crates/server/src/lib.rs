@@ -13,3 +13,4 @@ mod listen;
 pub mod policy_tests;
 pub mod recent;
 pub mod reload;
+mod stack;

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
+use crate::stack;
 
 /// How many connections of peers that may not ask are open at a time: they have no places among the others.
 const STRANGERS: usize = 16;
@@ -65,6 +66,7 @@ impl Listener {
             let (language, stop, max_streams) = (language.clone(), stop.clone(), limits.max_streams);
             let handle = std::thread::Builder::new()
                 .name(format!("answers-{index}"))
+                .stack_size(stack::ANSWERING)
                 .spawn(move || runtime.block_on(serve(arriving, language, max_streams, stop)))?;
             workers.push(arrivals);
             handles.push(handle);

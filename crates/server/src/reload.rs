@@ -48,6 +48,9 @@ pub(crate) struct Outcome {
     pub(crate) took: f64,
     /// Why nothing has changed, if something should have.
     pub(crate) problems: Vec<String>,
+    /// Why the candidate policies (`shadow`) are left out, if they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) candidate: Vec<String>,
     /// Settings that have changed and take effect at the next start.
     pub(crate) restart: Vec<&'static str>,
 }
@@ -86,6 +89,8 @@ struct Last {
     changed: Option<Instant>,
     /// When the last change was refused, and for how many problems; `None` if it was not.
     refused: Option<(Instant, usize)>,
+    /// For how many problems the candidate policies are left out; 0 if they are not.
+    unfit: usize,
     /// Why changes of the files are not told of by the system.
     unwatched: Option<String>,
 }
@@ -118,6 +123,7 @@ impl Reload {
         );
         std::thread::Builder::new()
             .name("reload".to_owned())
+            .stack_size(crate::stack::COMPILING)
             .spawn(move || work.run())?;
         Ok(this)
     }
@@ -165,9 +171,20 @@ impl Reload {
             |at| format!("in force for {} s", ago(at)),
         );
         let line = format!("reload: version {version} {since}, reloads: {reloads}");
-        match &last.unwatched {
-            None => (Told::Well, line),
-            Some(why) => (Told::Unwatched, format!("{line}; files cannot be watched: {why}")),
+        let mut notices = String::new();
+        if last.unfit > 0 {
+            let s = if last.unfit == 1 { "" } else { "s" };
+            notices = format!(
+                "; the candidate policies (`shadow`) are left out, {} problem{s}; see log",
+                last.unfit
+            );
+        }
+        if let Some(why) = &last.unwatched {
+            notices = format!("{notices}; files cannot be watched: {why}");
+        }
+        match notices.as_str() {
+            "" => (Told::Well, line),
+            _ => (Told::Noticed, line + &notices),
         }
     }
 }
@@ -176,7 +193,8 @@ impl Reload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Well,
-    Unwatched,
+    /// With something that is not as it should be.
+    Noticed,
     Refused,
 }
 

@@ -81,6 +81,11 @@ impl Replaced {
         &self.0.rules.version
     }
 
+    /// What was in force.
+    pub fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
     /// Waits, blocking, until the last request that began with it has its answer, and frees it.
     pub fn free(self) {
         // Nobody can get hold of it any more, so a count of one stays one.

@@ -218,7 +218,9 @@ impl Shadows {
     fn start(&self) -> Option<SyncSender<Decided>> {
         let (queue, decisions) = sync_channel(QUEUE);
         let tally = Arc::clone(&self.tally);
-        let thread = std::thread::Builder::new().name("shadow".to_owned());
+        let thread = std::thread::Builder::new()
+            .name("shadow".to_owned())
+            .stack_size(crate::policy::STACK);
         match thread.spawn(move || ask_all(&decisions, &tally)) {
             Ok(_ends_with_the_queue) => Some(queue),
             Err(error) => {

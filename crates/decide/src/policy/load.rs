@@ -1,6 +1,7 @@
 //! Schema, policy and data files -> [`Policies`], with every problem found on the way.
 
 mod annotations;
+mod depth;
 mod findings;
 mod links;
 mod types;
@@ -196,6 +197,9 @@ impl Written<'_> {
 fn load_policies(settings: &Settings, sources: &Sources, problems: &mut Vec<Problem>) -> Loaded {
     let mut loaded = Loaded::default();
     for (index, file) in sources.policies.iter().enumerate() {
+        if depth::check(file, problems) {
+            continue;
+        }
         let parsed: PolicySet = match file.text.parse() {
             Ok(parsed) => parsed,
             Err(errors) => {

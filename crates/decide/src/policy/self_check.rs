@@ -156,7 +156,9 @@ impl Policies {
         if self.count() > INLINE {
             if !counts.running.swap(true, Ordering::AcqRel) {
                 let (counts, set) = (Arc::clone(counts), Arc::clone(self.engine.set()));
-                let thread = std::thread::Builder::new().name("self-check".to_owned());
+                let thread = std::thread::Builder::new()
+                    .name("self-check".to_owned())
+                    .stack_size(crate::policy::STACK);
                 let spawned = thread.spawn({
                     let counts = Arc::clone(&counts);
                     move || {

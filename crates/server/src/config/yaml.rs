@@ -14,6 +14,7 @@ use super::references::{self, Environment, References};
 use super::report::{Invalid, Syntax};
 
 /// A YAML document: its text, its value, and where each part of it stands.
+#[derive(Clone)]
 pub(super) struct Document {
     name: String,
     text: String,
@@ -32,7 +33,7 @@ impl fmt::Debug for Document {
 }
 
 /// Where a value stands (byte offset and length), and where its members do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Place {
     value: Span,
     /// The name of a member of a map.

@@ -51,6 +51,7 @@ struct Outcome {
 pub(super) fn run(after: After) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .thread_stack_size(crate::stack::ANSWERING)
         .enable_all()
         .build()
     {

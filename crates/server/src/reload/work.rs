@@ -1,6 +1,7 @@
 //! The thread that reloads.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -8,7 +9,9 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use decide::{Pipeline, Replaced};
+use decide::{Live, Pipeline, Replaced};
+use notify::EventKind;
+use notify::event::{ModifyKind, RenameMode};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -24,6 +27,11 @@ const QUIET: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 /// How often files that change while they are read are read again before that is a problem.
 const TRIES: usize = 5;
+/// The same after a file has gone: who puts it back, or another in its place, may be slow, and policies that are missing forbid
+/// nothing.
+const QUIET_AFTER_REMOVAL: Duration = Duration::from_secs(1);
+/// As many forbids that go are named in the log.
+const NAMED: usize = 20;
 /// The time between the files being looked at where nobody asked for it.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
 
@@ -66,10 +74,10 @@ enum Next {
 
 /// What a reload comes to, before it is told.
 enum Loading {
-    /// These rules are in force now; those are not any more.
-    Done(Replaced, Vec<&'static str>),
-    /// Nothing that decides has changed.
-    Same(Vec<&'static str>),
+    /// Other rules than these are in force now; with what needs a restart and why the candidate is left out.
+    Done(Replaced, Vec<&'static str>, Vec<String>),
+    /// Nothing that decides has changed; with the same.
+    Same(Vec<&'static str>, Vec<String>),
     /// For these reasons nothing has changed; the same in full, for the log.
     Refused(Vec<String>, String),
     /// Somebody is writing a file.
@@ -125,11 +133,12 @@ impl Work {
         let look = self.config.reload.poll().map(|poll| Instant::now() + poll);
         // When the first thing happened, and the last.
         let mut happened: Option<(Instant, Instant)> = None;
+        let mut quiet = QUIET;
         loop {
             let writing = self.watch.as_ref().is_some_and(Watch::sees_writing);
             let end = happened.map(|(first, last)| match writing {
                 true => first + LONGEST,
-                false => (last + QUIET).min(first + LONGEST),
+                false => (last + quiet).min(first + LONGEST),
             });
             let now = Instant::now();
             let patience = end.or(look).map_or(NEVER, |at| at.saturating_duration_since(now));
@@ -144,7 +153,13 @@ impl Work {
                     asked.answers.extend(answer);
                     true
                 }
-                Ok(Signal::Event(event)) => self.watch.as_mut().is_some_and(|watch| watch.matters(&event)),
+                Ok(Signal::Event(event)) => {
+                    let matters = self.watch.as_mut().is_some_and(|watch| watch.matters(&event));
+                    if matters && is_removal(&event) {
+                        quiet = QUIET_AFTER_REMOVAL;
+                    }
+                    matters
+                }
                 Ok(Signal::Lost) => true,
                 Err(RecvTimeoutError::Timeout) => break,
             };
@@ -167,7 +182,12 @@ impl Work {
     fn reload(&mut self, asked: Asked) {
         let begun = Instant::now();
         let trigger = asked.trigger.map_or("a change of files", Trigger::as_str);
-        let loading = self.load();
+        let loading = caught(|| self.load()).unwrap_or_else(|| {
+            // What makes it panic is not looked at again until it changes.
+            self.reads = self.reads.again();
+            let line = "loading it has panicked, which is a bug of Portcullis; the log says where";
+            Loading::Refused(vec![line.to_owned()], line.to_owned())
+        });
         let Some(pipeline) = self.pipeline.upgrade() else {
             return;
         };
@@ -179,6 +199,7 @@ impl Work {
             changed: false,
             took: took.as_secs_f64(),
             problems: Vec::new(),
+            candidate: Vec::new(),
             restart: Vec::new(),
         };
         let mut old = None;
@@ -194,7 +215,7 @@ impl Work {
                 self.pending.push_back(Signal::Lost);
                 return;
             }
-            Loading::Done(replaced, restart) => {
+            Loading::Done(replaced, restart, candidate) => {
                 self.state.reloads.fetch_add(1, Ordering::Relaxed);
                 self.state.last().changed = Some(Instant::now());
                 tracing::info!(
@@ -207,12 +228,13 @@ impl Work {
                     "reloaded"
                 );
                 warn_of_audit(live.rules());
-                (outcome.changed, outcome.restart) = (true, restart);
+                warn_of_missing_forbids(&replaced, &live);
+                (outcome.changed, outcome.restart, outcome.candidate) = (true, restart, candidate);
                 old = Some(replaced);
             }
-            Loading::Same(restart) => {
+            Loading::Same(restart, candidate) => {
                 tracing::info!(%trigger, version, "nothing that decides has changed");
-                outcome.restart = restart;
+                (outcome.restart, outcome.candidate) = (restart, candidate);
             }
             Loading::Refused(problems, whole) => {
                 self.state.refused.fetch_add(1, Ordering::Relaxed);
@@ -228,7 +250,8 @@ impl Work {
             }
         }
         if outcome.problems.is_empty() {
-            self.state.last().refused = None;
+            let mut last = self.state.last();
+            (last.refused, last.unfit) = (None, outcome.candidate.len());
         }
         for name in &outcome.restart {
             tracing::warn!("`{name}` changed: takes effect at the next start");
@@ -269,14 +292,17 @@ impl Work {
             config,
             rules,
             advice,
+            unfit,
         } = loaded;
         let restart = restart::changed(&self.started, &config);
-        self.config = config;
+        let candidate = unfit.as_ref().map(config::Invalid::lines).unwrap_or_default();
         let Some(pipeline) = self.pipeline.upgrade() else {
             return Loading::Stopping;
         };
         if pipeline.live().rules().is_same(&rules) {
-            return Loading::Same(restart);
+            self.config = config;
+            warn_of_unfit(unfit.as_ref());
+            return Loading::Same(restart, candidate);
         }
         let advice = advice.plain();
         if !advice.is_empty() {
@@ -291,7 +317,11 @@ impl Work {
         });
         match replaced {
             None => Loading::Stopping,
-            Some(Ok(replaced)) => Loading::Done(replaced, restart),
+            Some(Ok(replaced)) => {
+                self.config = config;
+                warn_of_unfit(unfit.as_ref());
+                Loading::Done(replaced, restart, candidate)
+            }
             Some(Err(problems)) => {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 let whole = lines.join("\n");
@@ -304,7 +334,7 @@ impl Work {
     fn read(&mut self) -> Option<Result<Loaded, config::Invalid>> {
         for _ in 0..TRIES {
             let begun = Instant::now();
-            let (loaded, reads) = config::load_noting(&self.file);
+            let (loaded, reads) = config::load_again(&self.file);
             thread::sleep(QUIET.saturating_sub(begun.elapsed()));
             let stays = reads.again() == reads;
             self.reads = reads;
@@ -358,3 +388,54 @@ impl Work {
         let _ = self.signals.send(Signal::Lost);
     }
 }
+
+/// `None` if it panics: that is a refusal, and the next change gets another chance.
+fn caught<T>(load: impl FnOnce() -> T) -> Option<T> {
+    // What is in force is replaced last, and as a whole.
+    std::panic::catch_unwind(AssertUnwindSafe(load)).ok()
+}
+
+fn is_removal(event: &notify::Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))
+    )
+}
+
+fn warn_of_unfit(unfit: Option<&config::Invalid>) {
+    if let Some(unfit) = unfit {
+        tracing::error!(
+            "the candidate policies (`shadow`) are left out, they cannot be used:\n{}",
+            unfit.plain().trim_end()
+        );
+    }
+}
+
+/// A file that is missing is as valid as one that was never there.
+fn warn_of_missing_forbids(old: &Replaced, live: &Live) {
+    let missing = missing(
+        old.rules().policies().forbids(),
+        live.rules().policies().forbids(),
+    );
+    if !missing.is_empty() {
+        let mut names = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        if missing.len() > NAMED {
+            names += &format!(" and {} more", missing.len() - NAMED);
+        }
+        tracing::warn!(
+            forbids = missing.len(),
+            "forbids are GONE with this change, what they denied may pass now: {names}"
+        );
+    }
+}
+
+/// What is in the first and not in the second, in order.
+fn missing<'n>(old: impl Iterator<Item = &'n str>, new: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let new: HashSet<&str> = new.collect();
+    let mut missing: Vec<&str> = old.filter(|name| !new.contains(name)).collect();
+    missing.sort_unstable();
+    missing
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use serde_json::Value;
 const SHORT: usize = 4;
 
 /// The references of a configuration: their values, which no message may quote, and those that have none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in crate::config) struct References {
     /// The longest first.
     hidden: Vec<Hidden>,
@@ -19,6 +19,7 @@ pub(in crate::config) struct References {
 }
 
 /// A text that came from a reference.
+#[derive(Clone)]
 struct Hidden {
     pointer: String,
     text: String,
