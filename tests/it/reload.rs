@@ -454,7 +454,7 @@ async fn conditions_that_are_too_deep_are_refused_and_as_deep_ones_as_are_allowe
         (nested(50_000), false),
         (flat(600), false),
         (flat(190), true),
-        (nested(95), true),
+        (nested(65), true),
         (parentheses(190), true),
     ] {
         let policy = format!(
