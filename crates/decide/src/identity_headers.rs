@@ -89,10 +89,20 @@ impl IdentityHeaders {
 
     /// Whether an upstream may take `name` for one of them.
     pub(crate) fn is_spelling(&self, name: &str) -> bool {
+        self.names().any(|declared| rerouting::is(name, declared))
+    }
+
+    /// All that are set, or kept out of requests that pass.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let filled = self.filled.iter().map(|(filled, _)| &**filled);
         let granted = self.granted.iter().map(|granted| &**granted);
-        let mut declared = filled.chain(granted).chain([model::DECISION_ID_HEADER]);
-        declared.any(|declared| rerouting::is(name, declared))
+        filled.chain(granted).chain([model::DECISION_ID_HEADER])
+    }
+
+    /// A header of the request that some upstream would take for one that a permit has set.
+    pub(crate) fn forged<'a>(&self, headers: &Headers<'a>) -> Option<&'a str> {
+        let is_granted = |name: &str| self.granted.iter().any(|granted| rerouting::is(name, granted));
+        headers.iter().map(|(name, _)| name).find(|name| is_granted(name))
     }
 
     /// What to set and what to remove for `principal`. Of every name all spellings with `_` are removed too:
@@ -359,6 +369,28 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn what_only_permits_set_is_noticed_in_every_spelling() {
+        let mut headers = headers();
+        headers.grant(&["x-tier".into()]);
+        for (name, forged) in [
+            ("X-Tier", true),
+            ("x_tier", true),
+            ("x.tier", true),
+            ("x-tiers", false),
+            ("x-auth-subject", false),
+        ] {
+            let mut request = Headers::default();
+            request.push(name, b"gold");
+            assert_eq!(headers.forged(&request).is_some(), forged, "{name}");
+        }
+        let names: Vec<&str> = headers.names().collect();
+        assert!(
+            names.contains(&"x-tier") && names.contains(&model::DECISION_ID_HEADER),
+            "{names:?}"
+        );
     }
 
     #[test]

@@ -83,7 +83,6 @@ impl Rules {
         if settings.url_override == OnReserved::Refuse {
             identity_headers.also_remove(&rerouting::QUESTIONS);
         }
-        check_answers(settings, &mut problems);
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &settings.expose, &mut problems);
         let mut exposed_anywhere = settings.expose.clone();
@@ -116,6 +115,8 @@ impl Rules {
             check_resources(settings, policies, &mut problems);
             identity_headers.grant(policies.header_names());
         }
+        let granted = policies.as_ref().map(Policies::header_names).unwrap_or_default();
+        check_answers(settings, granted, &mut problems);
         let nothing = Arc::default();
         let entities = policies.as_ref().map_or(&nothing, Policies::entities);
         let anonymous = Persona::new(&Principal::anonymous(), &identity_headers, entities);
@@ -176,6 +177,12 @@ impl Rules {
     /// The compiled routes.
     pub fn routes(&self) -> &RouteTable {
         &self.routes
+    }
+
+    /// The headers that are set or cleared on requests that pass: identity headers, those of `@set_header`, and the
+    /// decision's id. A proxy that copies headers by name must list them all.
+    pub fn upstream_headers(&self) -> Vec<&str> {
+        self.identity_headers.names().collect()
     }
 
     /// Whom claims would make, by the issuers of these rules.
@@ -264,20 +271,23 @@ fn advise_on_audit(settings: &Settings, problems: &mut Vec<Problem>) {
 }
 
 /// What clients are told must not look like what upstreams are told about them: the two go through the same proxy.
-fn check_answers(settings: &Settings, problems: &mut Vec<Problem>) {
+fn check_answers(settings: &Settings, granted: &[Box<str>], problems: &mut Vec<Problem>) {
     for (index, route) in settings.routes.iter().enumerate() {
         let denied = route.on_deny.headers.iter().enumerate();
         let allowed = route.on_allow.response_headers.iter().enumerate();
         let denied = denied.map(|(at, (name, _))| (format!("on_deny/headers/{at}"), name));
         let allowed = allowed.map(|(at, (name, _))| (format!("on_allow/response_headers/{at}"), name));
         for (field, name) in denied.chain(allowed) {
-            let mut declared = settings.identity_headers.keys().map(String::as_str);
-            if let Some(declared) = declared.find(|declared| rerouting::is(name, declared)) {
+            let declared = settings.identity_headers.keys().map(String::as_str);
+            let declared = declared.map(|name| ("is the identity header", name));
+            let granted = granted
+                .iter()
+                .map(|name| ("is the header of a `@set_header`,", &**name));
+            let mut known = declared.chain(granted);
+            if let Some((what, known)) = known.find(|(_, known)| rerouting::is(name, known)) {
                 problems.push(Problem::setting(
                     format!("/routes/{index}/{field}"),
-                    format!(
-                        "`{name}` is the identity header `{declared}`, and some proxies take it for that"
-                    ),
+                    format!("`{name}` {what} `{known}`, and some proxies take it for that"),
                     "identity headers are for upstreams: give the header for clients another name",
                 ));
             }

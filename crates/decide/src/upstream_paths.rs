@@ -6,18 +6,18 @@
 
 use std::borrow::Cow;
 
-use model::Host;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::problem::Problem;
-use crate::routes::RouteSettings;
+use crate::routes::{HostPattern, RouteSettings};
 
 /// How the upstreams of some hosts read paths.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamPathSettings {
-    /// The hosts, in lower case and without port. Empty: every host.
+    /// The hosts, in lower case and without port, or patterns as in `routes[].hosts`. Empty: every host. Two entries that can
+    /// be for the same host must say the same. Example: `["{workspace}.lab.example.org"]`
     #[serde(default)]
     pub hosts: Vec<String>,
     /// The upstream ignores the case of ASCII letters: routes and policies see lower case only.
@@ -28,9 +28,17 @@ pub struct UpstreamPathSettings {
     pub slash_equivalent: bool,
 }
 
-/// The entries, in the order of the configuration; all that are for a host count.
+/// The entries, in the order of the configuration; those that are for the same host say the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UpstreamPaths(Vec<UpstreamPathSettings>);
+pub(crate) struct UpstreamPaths(Vec<Entry>);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    /// Empty: every host.
+    hosts: Vec<HostPattern>,
+    fold_case: bool,
+    slash_equivalent: bool,
+}
 
 impl UpstreamPaths {
     /// Checks the entries, and the routes that they would keep from ever matching.
@@ -39,36 +47,56 @@ impl UpstreamPaths {
         routes: &[RouteSettings],
         problems: &mut Vec<Problem>,
     ) -> Self {
-        for (index, entry) in settings.iter().enumerate() {
-            for (i, host) in entry.hosts.iter().enumerate() {
-                if !Host::parse(host).is_ok_and(|normal| normal.as_str() == host) {
-                    problems.push(Problem::setting(
-                        format!("/upstream_paths/{index}/hosts/{i}"),
-                        "this is no host in its normal form",
-                        "lower case, without port: `files.example.org`",
-                    ));
-                }
-            }
-            if !entry.fold_case && !entry.slash_equivalent {
+        let mut all: Vec<(usize, Entry)> = Vec::new();
+        for (index, settings) in settings.iter().enumerate() {
+            if !settings.fold_case && !settings.slash_equivalent {
                 problems.push(Problem::setting(
                     format!("/upstream_paths/{index}"),
                     "this entry changes nothing",
                     "set `fold_case` or `slash_equivalent`",
                 ));
             }
+            let mut pattern = |i: usize, host: &str| {
+                let wrong = |message| {
+                    problems.push(Problem::setting(
+                        format!("/upstream_paths/{index}/hosts/{i}"),
+                        message,
+                        "lower case, without port: `files.example.org`, or `{name}.files.example.org`",
+                    ));
+                };
+                HostPattern::parse(host).map_err(wrong).ok()
+            };
+            let hosts = settings.hosts.iter().enumerate();
+            let hosts: Option<Vec<HostPattern>> = hosts.map(|(i, host)| pattern(i, host)).collect();
+            let Some(hosts) = hosts else {
+                continue;
+            };
+            let entry = Entry {
+                hosts,
+                fold_case: settings.fold_case,
+                slash_equivalent: settings.slash_equivalent,
+            };
+            let rival = |(_, other): &&(usize, Entry)| entry.differs(other) && entry.meets(&other.hosts);
+            if let Some((other, _)) = all.iter().find(rival) {
+                problems.push(Problem::setting(
+                    format!("/upstream_paths/{index}"),
+                    format!("this entry and /upstream_paths/{other} can be for the same host, and differ"),
+                    "say of each host in one entry how its upstream reads paths",
+                ));
+            }
+            all.push((index, entry));
         }
-        let all = Self(settings.to_vec());
+        let all: Vec<Entry> = all.into_iter().map(|(_, entry)| entry).collect();
         for (index, route) in routes.iter().enumerate() {
             // Names of captures have no capitals.
             let (capitals, slashless) = (
                 folded(Cow::Borrowed(&route.path)) != route.path,
                 route.path.len() > 1 && route.path.ends_with('/'),
             );
-            // A route for any host is one for the hosts of every entry.
-            let shared = |entry: &UpstreamPathSettings| {
-                route.hosts.is_empty() || route.hosts.iter().any(|host| entry.is_for(host))
-            };
-            let mut entries = all.0.iter().filter(|entry| shared(entry));
+            // What is wrong with a host is said where routes are compiled.
+            let hosts = route.hosts.iter();
+            let hosts: Vec<HostPattern> = hosts.filter_map(|host| HostPattern::parse(host).ok()).collect();
+            let mut entries = all.iter().filter(|entry| entry.meets(&hosts));
             if entries.any(|entry| (entry.fold_case && capitals) || (entry.slash_equivalent && slashless)) {
                 problems.push(Problem::setting(
                     format!("/routes/{index}/path"),
@@ -77,7 +105,7 @@ impl UpstreamPaths {
                 ));
             }
         }
-        all
+        Self(all)
     }
 
     /// The canonical path in the form in which it is compared.
@@ -98,9 +126,22 @@ impl UpstreamPaths {
     }
 }
 
-impl UpstreamPathSettings {
+impl Entry {
     fn is_for(&self, host: &str) -> bool {
-        self.hosts.is_empty() || self.hosts.iter().any(|known| known == host)
+        self.hosts.is_empty() || self.hosts.iter().any(|known| known.is_for(host))
+    }
+
+    /// Whether some host is one of its hosts and one of `hosts`, where none are all.
+    fn meets(&self, hosts: &[HostPattern]) -> bool {
+        let mut pairs = self
+            .hosts
+            .iter()
+            .flat_map(|own| hosts.iter().map(move |other| (own, other)));
+        self.hosts.is_empty() || hosts.is_empty() || pairs.any(|(own, other)| own.overlaps(other))
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        (self.fold_case, self.slash_equivalent) != (other.fold_case, other.slash_equivalent)
     }
 }
 
@@ -144,8 +185,9 @@ mod tests {
     fn paths_are_compared_as_the_upstream_reads_them() {
         let (paths, problems) = paths(
             json!([
-                {"hosts": ["fold.test", "both.test"], "fold_case": true},
-                {"hosts": ["slash.test", "both.test"], "slash_equivalent": true},
+                {"hosts": ["fold.test", "{w}.lab.test"], "fold_case": true},
+                {"hosts": ["slash.test"], "slash_equivalent": true},
+                {"hosts": ["both.test"], "fold_case": true, "slash_equivalent": true},
             ]),
             &["/a/{rest..}"],
         );
@@ -159,6 +201,8 @@ mod tests {
             ("slash.test", "/Admin/", "/Admin"),
             ("slash.test", "/", "/"),
             ("both.test", "/Admin/", "/admin"),
+            ("a.lab.test", "/Admin/", "/admin/"),
+            ("a.b.lab.test", "/Admin/", "/Admin/"),
         ] {
             assert_eq!(paths.comparable(host, path), expected, "{host}{path}");
         }
@@ -177,9 +221,52 @@ mod tests {
             (json!([{"hosts": ["a.test"]}]), "/a", 1),
             (json!([{"hosts": ["A.test"], "fold_case": true}]), "/a", 1),
             (json!([{"hosts": ["a.test:80"], "fold_case": true}]), "/a", 1),
+            (json!([{"hosts": ["{w}.test"], "fold_case": true}]), "/Admin", 1),
+            (json!([{"hosts": ["{w}"], "fold_case": true}]), "/a", 1),
+            (
+                json!([{"fold_case": true}, {"hosts": ["a.test"], "slash_equivalent": true}]),
+                "/a",
+                1,
+            ),
+            (
+                json!([{"fold_case": true}, {"hosts": ["a.test"], "fold_case": true}]),
+                "/a",
+                0,
+            ),
+            (
+                json!([{"hosts": ["{w}.a.test"], "fold_case": true}, {"hosts": ["x-{w}.a.test"], "slash_equivalent": true}]),
+                "/a",
+                1,
+            ),
+            (
+                json!([{"hosts": ["{w}.a.test"], "fold_case": true}, {"hosts": ["x.b.test"], "slash_equivalent": true}]),
+                "/a",
+                0,
+            ),
         ] {
             let (_, problems) = paths(settings.clone(), &[route]);
             assert_eq!(problems.len(), expected, "{settings} {route}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn routes_for_patterns_of_hosts_are_checked_too() {
+        let lower = json!([{"hosts": ["x.lab.test"], "fold_case": true}]);
+        let pattern = json!([{"hosts": ["{w}.lab.test"], "fold_case": true}]);
+        for (settings, host, expected) in [
+            (&lower, "{w}.lab.test", 1),
+            (&lower, "y-{w}.lab.test", 0),
+            (&lower, "{w}.other.test", 0),
+            (&pattern, "x.lab.test", 1),
+            (&pattern, "y-{w}.lab.test", 1),
+            (&pattern, "lab.test", 0),
+        ] {
+            let settings: Vec<UpstreamPathSettings> = serde_json::from_value(settings.clone()).unwrap();
+            let route = json!({"hosts": [host], "path": "/Admin/{rest..}", "methods": ["GET"], "resource": {"type": "Page"}});
+            let routes: Vec<RouteSettings> = vec![serde_json::from_value(route).unwrap()];
+            let mut problems = Vec::new();
+            UpstreamPaths::new(&settings, &routes, &mut problems);
+            assert_eq!(problems.len(), expected, "{host}: {problems:?}");
         }
     }
 }

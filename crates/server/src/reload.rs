@@ -223,3 +223,18 @@ pub(crate) fn warn_of_audit(rules: &Rules) {
         );
     }
 }
+
+/// Says so if other headers than before are set or cleared on requests.
+pub(crate) fn warn_of_headers(before: &Rules, now: &Rules) {
+    let (before, now) = (
+        before.upstream_headers().join(" "),
+        now.upstream_headers().join(" "),
+    );
+    if before != now {
+        tracing::warn!(
+            before,
+            now,
+            "other headers than before are set or cleared on requests: a proxy that copies headers by name needs the new list"
+        );
+    }
+}

@@ -23,7 +23,7 @@ pub(super) enum Stop {
 }
 
 /// Turns what the policies say into a yes or a no; `actor` is whom a no is about, if not the principal itself, and `missing`
-/// what its token lacks. The only place that grants a permit.
+/// what its token lacks. Nothing else grants a permit, except `enforce` where denials are only audited.
 #[expect(
     clippy::disallowed_methods,
     reason = "the pipeline, after the policies said yes"

@@ -23,6 +23,15 @@ impl Live {
             let log = format!("the header {name:?} is an identity header in another spelling");
             return Err(reserved("a header has a name that is reserved", log));
         }
+        // A list of headers to copy that was written before the policy was would let the client's pass.
+        if removable == Removable::No
+            && let Some(name) = self.rules.identity_headers.forged(&request.headers)
+        {
+            let log = format!(
+                "only a policy may set the header {name:?} (`@set_header`), and this proxy cannot remove it"
+            );
+            return Err(reserved("a header has a name that is reserved", log));
+        }
         let (headers, rules) = (&request.headers, &self.rules);
         let refused = |setting: OnReserved| setting == OnReserved::Refuse;
         if let Some(name) = rerouting::alias(headers, |name| rules.identity_headers.is_spelling(name))

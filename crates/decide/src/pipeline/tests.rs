@@ -425,6 +425,24 @@ fn policies_see_the_peer() {
     }
 }
 
+/// A proxy that was told which headers to copy before a policy set this one would let the client's pass.
+#[test]
+fn a_header_that_only_policies_set_is_refused_where_it_cannot_be_removed() {
+    let policies = r#"@set_header("x-tier: gold") permit(principal, action, resource);"#;
+    let stage = stage(policies, Settings::default());
+    for (contract, name, status) in [
+        (Contract::EnvoyGrpc, "x-tier", 200),
+        (Contract::EnvoyHttp, "x-tier", 200),
+        (Contract::Nginx, "x-tier", 400),
+        (Contract::Traefik, "X-Tier", 400),
+        (Contract::Caddy, "x_tier", 400),
+        (Contract::Haproxy, "x-tiers", 200),
+    ] {
+        let decision = stage.ask_through(contract, Peer::default(), "GET", "/pages/one", &[(name, "gold")]);
+        assert_eq!(told(&decision).0, status, "{} {name}", contract.as_str());
+    }
+}
+
 /// An address that came in a header is nobody to believe who somebody is.
 #[test]
 fn networks_forward_certificates_only_where_the_transport_says_the_address() {

@@ -95,6 +95,9 @@ impl EntityData {
         // The first step of a row is what is given, or what a policy names.
         let more = self.reach.steps.saturating_sub(1) + usize::from(!named.is_empty());
         for _ in 0..more {
+            if next.is_empty() {
+                break;
+            }
             let mut behind = Vec::new();
             for uid in next {
                 if let Some(kept) = self.get(uid).filter(|_| seen.insert(uid)) {

@@ -5,6 +5,7 @@ mod depth;
 mod findings;
 mod links;
 mod types;
+mod unseen;
 mod validate;
 
 use std::collections::HashMap;
@@ -121,6 +122,7 @@ pub(crate) fn load(
     };
     let wrong = validate::validate(&schema, &loaded, sources, problems);
     annotations::check_conflicts(&schema, &loaded, sources, problems);
+    unseen::check(&schema, &loaded, settings, sources, problems);
     // What is linked needs no validation of its own, and what looks at the context is the same in every link.
     let context = ContextUse::of(&loaded.set);
     let headers = header_names(&loaded);

@@ -54,6 +54,9 @@ struct Counts {
     running: AtomicBool,
 }
 
+/// Says that no check runs any more when it goes, also if that is for a panic.
+struct Running<'c>(&'c Counts);
+
 /// How the answers of [`Backend::Sliced`] compared with those of Cedar's `Authorizer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelfCheckStatus {
@@ -119,6 +122,12 @@ impl SelfCheck {
     }
 }
 
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+    }
+}
+
 impl Counts {
     /// Counts a check and says whether both answers are the same; a difference is logged.
     fn compare(&self, engine: &Essence, authorizer: &Essence, request: &Request) -> bool {
@@ -162,8 +171,8 @@ impl Policies {
                 let spawned = thread.spawn({
                     let counts = Arc::clone(&counts);
                     move || {
+                        let _running = Running(&counts);
                         counts.compare(&engine, &Essence::of(&plain.ask(&set)), &plain.request);
-                        counts.running.store(false, Ordering::Release);
                     }
                 });
                 if spawned.is_err() {
@@ -261,5 +270,25 @@ impl Essence {
             reasons,
             failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_panics_does_not_keep_others_from_running() {
+        let counts = Arc::<Counts>::default();
+        counts.running.store(true, Ordering::Release);
+        let beside = std::thread::spawn({
+            let counts = Arc::clone(&counts);
+            move || {
+                let _running = Running(&counts);
+                panic!("a bug");
+            }
+        });
+        assert!(beside.join().is_err());
+        assert!(!counts.running.load(Ordering::Acquire));
     }
 }

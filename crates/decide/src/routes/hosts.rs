@@ -127,6 +127,13 @@ impl HostPattern {
         given && labels.all(|(label, text)| label.matches(text, &mut Vec::new()))
     }
 
+    /// Whether some host matches both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        // The domain first: it tells most pairs apart.
+        self.labels.len() == other.labels.len()
+            && (self.labels.iter().zip(&other.labels).rev()).all(|(a, b)| a.overlaps(b))
+    }
+
     fn is_like(&self, other: &Self) -> bool {
         self.labels.len() == other.labels.len()
             && self.labels.iter().zip(&other.labels).all(|(a, b)| a.is_like(b))
@@ -134,11 +141,7 @@ impl HostPattern {
 
     /// Whether some host matches both, and neither is more specific.
     pub(super) fn is_rival_of(&self, other: &Self) -> bool {
-        // The domain first: it tells most pairs apart.
-        self.rank == other.rank
-            && !self.is_like(other)
-            && self.labels.len() == other.labels.len()
-            && (self.labels.iter().zip(&other.labels).rev()).all(|(a, b)| a.overlaps(b))
+        self.rank == other.rank && !self.is_like(other) && self.overlaps(other)
     }
 }
 

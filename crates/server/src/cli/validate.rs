@@ -60,7 +60,12 @@ impl Validate {
         }
         let _ = writeln!(
             table,
-            "\nvalid. policies: {}, routes: {}, issuers: {}, version: {}",
+            "\nheaders that the proxy copies or clears: {}",
+            rules.upstream_headers().join(" ")
+        );
+        let _ = writeln!(
+            table,
+            "valid. policies: {}, routes: {}, issuers: {}, version: {}",
             rules.policies().count(),
             rows.len(),
             loaded.config.settings.identity.issuers.len(),

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::watch::Watch;
-use super::{Origin, Outcome, Signal, State, Trigger, restart, warn_of_audit};
+use super::{Origin, Outcome, Signal, State, Trigger, restart, warn_of_audit, warn_of_headers};
 use crate::config::{self, Config, Loaded, Reads};
 use crate::listen::Stop;
 use crate::policy_tests;
@@ -308,6 +308,7 @@ impl Work {
         if !advice.is_empty() {
             tracing::warn!("worth knowing:\n{}", advice.trim_end());
         }
+        warn_of_headers(pipeline.live().rules(), &rules);
         let stop = &mut self.stop;
         let replaced = self.runtime.block_on(async {
             tokio::select! {

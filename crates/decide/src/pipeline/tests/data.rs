@@ -248,13 +248,13 @@ fn attributes_of_routes_have_types() {
 #[test]
 fn a_route_shows_its_own_parts_only() {
     let routes = json!([
-        {"path": "/named", "methods": ["POST"], "resource": {"type": "Page"}, "expose": {"body": ["name"]}},
-        {"path": "/titled", "methods": ["POST"], "resource": {"type": "Page"}, "expose": {"body": ["title"], "query": ["name"]}},
+        {"path": "/named", "methods": ["POST"], "action": "name", "resource": {"type": "Page"}, "expose": {"body": ["name"]}},
+        {"path": "/titled", "methods": ["POST"], "action": "title", "resource": {"type": "Page"}, "expose": {"body": ["title"], "query": ["name"]}},
         {"path": "/plain", "methods": ["POST", "GET"], "resource": {"type": "Page"}},
     ]);
     let policies = r#"@id("all") permit(principal, action, resource);
-        forbid(principal, action, resource) when { context.body has name && context.body.name == "x" };
-        forbid(principal, action == Action::"POST", resource) when { context.query has name && context.query.name == "y" };"#;
+        forbid(principal, action == Action::"name", resource) when { context.body has name && context.body.name == "x" };
+        forbid(principal, action == Action::"title", resource) when { context.query has name && context.query.name == "y" };"#;
     let pipeline = pipeline(policies, json!([]), json!([]), routes);
     for (method, path, body, expected) in [
         ("POST", "/named", &br#"{"name": "x"}"#[..], false),
@@ -382,5 +382,76 @@ fn headers_that_could_contradict_each_other_do_not_load() {
             rules(&same, json!([]), json!([]), shelves(json!({}))).is_ok(),
             "{one} / {other}"
         );
+    }
+}
+
+#[test]
+fn a_forbid_must_see_what_it_forbids_on_every_route_that_it_is_about() {
+    let named = json!({"path": "/named", "methods": ["POST"], "action": "name", "resource": {"type": "Page"},
+                       "expose": {"body": ["name"], "headers": ["x-danger"]}});
+    let routes = json!([
+        named,
+        {"path": "/plain", "methods": ["GET"], "resource": {"type": "Page"}},
+        {"path": "/shelf", "methods": ["GET"], "resource": {"type": "Shelf", "attributes": {"name": "a"}},
+         "expose": {"headers": ["x-danger", "x-b"]}},
+    ]);
+    for (policy, expected) in [
+        (
+            "forbid(principal, action, resource) when { context.headers has \"x-danger\" };",
+            "`x-danger` /plain",
+        ),
+        (
+            "forbid(principal, action, resource) unless { !(context.headers has \"x-danger\") };",
+            "`x-danger` /plain",
+        ),
+        (
+            "forbid(principal, action, resource) when { context has headers && {a: context.headers} == {a: context.headers} };",
+            "`x-danger` /plain, `x-b` /named",
+        ),
+        (
+            "forbid(principal, action, resource is Shelf) when { context.headers has \"x-danger\" };",
+            "",
+        ),
+        (
+            "forbid(principal, action == Action::\"GET\", resource) when { context.headers has \"x-danger\" };",
+            "`x-danger` /plain",
+        ),
+        (
+            "forbid(principal, action, resource == ?resource) when { context.headers has \"x-danger\" };",
+            "`x-danger` /plain",
+        ),
+        (
+            "forbid(principal, action == Action::\"name\", resource) when { context.body has name && context.body.name == \"x\" };",
+            "",
+        ),
+        (
+            "forbid(principal, action, resource) when { context.body has name && context.body.name == \"x\" };",
+            "`name` /plain",
+        ),
+        (
+            "forbid(principal, action, resource) when { context.host == \"x\" };",
+            "",
+        ),
+        (
+            "permit(principal, action, resource) when { context.headers has \"x-danger\" };",
+            "",
+        ),
+    ] {
+        let problems = rules(policy, json!([]), json!([]), routes.clone())
+            .err()
+            .unwrap_or_default();
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let blind: Vec<&String> = problems
+            .iter()
+            .filter(|line| line.contains("does not show it"))
+            .collect();
+        let expected: Vec<&str> = expected.split(", ").filter(|part| !part.is_empty()).collect();
+        assert_eq!(blind.len(), expected.len(), "{policy}: {problems:?}");
+        for (line, words) in blind.iter().zip(expected) {
+            assert!(
+                words.split(' ').all(|word| line.contains(word)),
+                "{policy}: {line}"
+            );
+        }
     }
 }

@@ -18,19 +18,28 @@ pub(in crate::policy) struct Reach {
 }
 
 impl Reach {
-    /// Reads the conditions of all policies and templates. What is linked looks as far as its template.
+    /// Reads the conditions of all policies and templates. What is linked looks as far as its template; what cannot be read
+    /// may look at everything.
     pub(in crate::policy) fn of(policies: &PolicySet) -> Self {
         let mut named = BTreeSet::new();
         let statics = policies.policies().filter(|policy| policy.is_static());
         let all = statics.map(Policy::to_json);
         let all = all.chain(policies.templates().map(Template::to_json));
-        let steps = all.map(|json| json.map_or(1, |json| steps(json.get("conditions"), false, &mut named)));
+        let steps = all.map(|json| of_form(json.ok().as_ref(), &mut named));
         let steps = steps.max().unwrap_or_default();
+        for policy in policies.policies().filter(|policy| policy.to_json().is_err()) {
+            named.extend(policy.entity_literals());
+        }
         Self {
             steps,
             named: named.into_iter().collect(),
         }
     }
+}
+
+/// How far a policy of this form looks; without a form, as far as there is anything.
+fn of_form(form: Option<&Value>, named: &mut BTreeSet<EntityUid>) -> usize {
+    form.map_or(usize::MAX, |form| steps(form.get("conditions"), false, named))
 }
 
 /// The longest row of operators that go through entities; `inside` is true on the left of one.
@@ -80,5 +89,10 @@ mod tests {
             let reach = Reach::of(&policy.parse().unwrap());
             assert_eq!((reach.steps, reach.named.len()), (expected, names), "{condition}");
         }
+        assert_eq!(
+            of_form(None, &mut BTreeSet::new()),
+            usize::MAX,
+            "what cannot be read"
+        );
     }
 }
