@@ -46,6 +46,10 @@ enum OwnedBody {
     Truncated(Vec<u8>),
 }
 
+/// What a pair of texts takes besides their bytes: two texts, as much again because lists grow by doubling, and what the
+/// allocator adds to each of the two.
+const PAIR: usize = 2 * size_of::<(String, String)>() + 32;
+
 /// Values of metadata by namespace and path.
 #[derive(Debug)]
 struct OwnedMetadata(Vec<(String, Vec<Box<str>>, String)>);
@@ -53,8 +57,8 @@ struct OwnedMetadata(Vec<(String, Vec<Box<str>>, String)>);
 /// What to copy besides what every request has.
 #[derive(Debug)]
 pub struct Keep<'k> {
-    /// Headers, in lower case.
-    pub headers: &'k [String],
+    /// Headers, in lower case; `None` for all of them.
+    pub headers: Option<&'k [String]>,
     /// Whether the body is needed.
     pub body: bool,
     /// Namespace and path of values in the proxy's metadata.
@@ -89,6 +93,27 @@ impl OwnedCheck {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let texts = |name: usize, value: usize| name + value + PAIR;
+        let target = match &self.target {
+            OwnedTarget::Http(request) => request.bytes(),
+            OwnedTarget::Tcp { sni, .. } => sni.len(),
+        };
+        let extensions = self.context_extensions.iter();
+        let metadata = self.metadata.0.iter().map(|(namespace, path, value)| {
+            let path = path.iter().map(|member| texts(member.len(), 0));
+            texts(namespace.len(), value.len()) + path.sum::<usize>()
+        });
+        size_of::<Self>()
+            + self.peer.1.len()
+            + target
+            + extensions
+                .map(|(name, value)| texts(name.len(), value.len()))
+                .sum::<usize>()
+            + metadata.sum::<usize>()
+    }
+
     /// The check again.
     pub fn check(&self) -> Check<'_> {
         let target = match &self.target {
@@ -121,7 +146,10 @@ impl OwnedCheck {
 
 impl OwnedRequest {
     fn of(request: &HttpRequest<'_>, keep: &Keep<'_>) -> Self {
-        let kept = |name: &str| keep.headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        let kept = |name: &str| {
+            let named = |names: &[String]| names.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+            keep.headers.is_none_or(named)
+        };
         let headers = request.headers.iter().filter(|(name, _)| kept(name));
         let body = match request.body {
             Body::Whole(bytes) if keep.body => OwnedBody::Whole(bytes.to_vec()),
@@ -140,6 +168,24 @@ impl OwnedRequest {
                 .collect(),
             body,
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let body = match &self.body {
+            OwnedBody::Absent => 0,
+            OwnedBody::Whole(bytes) | OwnedBody::Truncated(bytes) => bytes.len(),
+        };
+        size_of::<Self>()
+            + self.method.len()
+            + self.scheme.len()
+            + self.host.as_str().len()
+            + self.path.as_str().len()
+            + self.query.as_ref().map_or(0, String::len)
+            + headers
+                .map(|(name, value)| name.len() + value.len() + PAIR)
+                .sum::<usize>()
+            + body
     }
 
     fn request(&self) -> HttpRequest<'_> {
@@ -206,7 +252,11 @@ mod tests {
                 ignores_method_override: None,
             },
         };
-        for (keep, headers, body) in [(&[][..], 0, false), (&["x-tier".to_owned()][..], 1, true)] {
+        for (keep, headers, body) in [
+            (Some(&[][..]), 0, false),
+            (Some(&["x-tier".to_owned()][..]), 1, true),
+            (None, 2, false),
+        ] {
             let owned = OwnedCheck::of(
                 &check,
                 &Keep {
@@ -224,7 +274,14 @@ mod tests {
                 ("api.example.test", "/a/A")
             );
             assert_eq!((request.query, request.headers.len()), (Some("x=1"), headers));
-            assert_eq!(request.headers.single("authorization"), Ok(None));
+            let secret = request.headers.single("authorization");
+            assert_eq!(secret.is_ok_and(|found| found.is_some()), keep.is_none());
+            let texts: usize = request
+                .headers
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum();
+            assert!(owned.bytes() > size_of::<OwnedCheck>() + texts + request.headers.len() * PAIR);
             assert_eq!(request.body, if body { Body::Whole(b"{}") } else { Body::Absent });
             assert_eq!((request.host.port(), again.listener), (Some(443), check.listener));
             assert_eq!(again.peer.principal, "spiffe://td/a");

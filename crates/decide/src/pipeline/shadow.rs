@@ -102,7 +102,7 @@ impl Shadows {
             return;
         }
         let keep = Keep {
-            headers: &shadow.headers,
+            headers: Some(&shadow.headers),
             body: shadow.body,
             metadata: &shadow.metadata,
         };
