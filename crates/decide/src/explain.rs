@@ -5,6 +5,7 @@
 mod document;
 mod hints;
 mod kept;
+mod redacted;
 mod routes;
 mod views;
 mod visible;

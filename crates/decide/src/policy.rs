@@ -36,7 +36,7 @@ use engine::{Answer, Engine, Question};
 use self_check::{PlainQuestion, SelfCheck};
 
 pub(crate) use body::members as body_members;
-pub(crate) use context::{Circumstances, query_parameter};
+pub(crate) use context::{Circumstances, percent_decode, query_parameter};
 pub(crate) use entities::uid;
 pub(crate) use load::load;
 pub(crate) use reason::{filled, shortened};

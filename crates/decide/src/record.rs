@@ -44,13 +44,18 @@ pub struct Record<'a, 'c> {
 impl Record<'_, '_> {
     /// Why, in a line for operators: the full reason of a denial, or the policies that permitted.
     pub fn why(&self) -> String {
-        match self.decision.verdict() {
-            Verdict::Allow(_) if let Some(audited) = self.decision.audited() => {
-                format!("only audited, would have been denied: {}", audited.denial.log)
-            }
-            Verdict::Allow(_) => format!("permitted by {}", self.decision.policies().join(", ")),
-            Verdict::Deny(denial) => denial.log.clone(),
+        why(self.decision)
+    }
+}
+
+/// Why it was decided like that, in a line for operators.
+pub(crate) fn why(decision: &Decision) -> String {
+    match decision.verdict() {
+        Verdict::Allow(_) if let Some(audited) = decision.audited() => {
+            format!("only audited, would have been denied: {}", audited.denial.log)
         }
+        Verdict::Allow(_) => format!("permitted by {}", decision.policies().join(", ")),
+        Verdict::Deny(denial) => denial.log.clone(),
     }
 }
 

@@ -46,6 +46,10 @@ enum OwnedBody {
     Truncated(Vec<u8>),
 }
 
+/// What a pair of texts takes besides their bytes: two texts, as much again because lists grow by doubling, and what the
+/// allocator adds to each of the two.
+const PAIR: usize = 2 * size_of::<(String, String)>() + 32;
+
 /// Values of metadata by namespace and path.
 #[derive(Debug)]
 struct OwnedMetadata(Vec<(String, Vec<Box<str>>, String)>);
@@ -53,8 +57,8 @@ struct OwnedMetadata(Vec<(String, Vec<Box<str>>, String)>);
 /// What to copy besides what every request has.
 #[derive(Debug)]
 pub struct Keep<'k> {
-    /// Headers, in lower case.
-    pub headers: &'k [String],
+    /// Headers, in lower case; `None` for all of them.
+    pub headers: Option<&'k [String]>,
     /// Headers, in lower case, of which no more is copied than that they are there: their values are secrets.
     pub marks: &'k [&'k str],
     /// Whether the body is needed.
@@ -69,8 +73,8 @@ impl Keep<'_> {
         if self.marks.iter().any(|mark| mark.eq_ignore_ascii_case(name)) {
             return Some(&[]);
         }
-        let kept = self.headers.iter().any(|kept| kept.eq_ignore_ascii_case(name));
-        kept.then_some(value)
+        let named = |names: &[String]| names.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        self.headers.is_none_or(named).then_some(value)
     }
 }
 
@@ -117,6 +121,27 @@ impl OwnedCheck {
             timeout: check.timeout,
             listener: check.listener,
         }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let texts = |name: usize, value: usize| name + value + PAIR;
+        let target = match &self.target {
+            OwnedTarget::Http(request) => request.bytes(),
+            OwnedTarget::Tcp { sni, .. } => sni.len(),
+        };
+        let extensions = self.context_extensions.iter();
+        let metadata = self.metadata.0.iter().map(|(namespace, path, value)| {
+            let path = path.iter().map(|member| texts(member.len(), 0));
+            texts(namespace.len(), value.len()) + path.sum::<usize>()
+        });
+        size_of::<Self>()
+            + self.peer.1.len()
+            + target
+            + extensions
+                .map(|(name, value)| texts(name.len(), value.len()))
+                .sum::<usize>()
+            + metadata.sum::<usize>()
     }
 
     /// The check again.
@@ -187,6 +212,24 @@ impl OwnedRequest {
         }
     }
 
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter();
+        let body = match &self.body {
+            OwnedBody::Absent => 0,
+            OwnedBody::Whole(bytes) | OwnedBody::Truncated(bytes) => bytes.len(),
+        };
+        size_of::<Self>()
+            + self.method.len()
+            + self.scheme.len()
+            + self.host.as_str().len()
+            + self.path.as_str().len()
+            + self.query.as_ref().map_or(0, String::len)
+            + headers
+                .map(|(name, value)| name.len() + value.len() + PAIR)
+                .sum::<usize>()
+            + body
+    }
+
     fn request(&self) -> HttpRequest<'_> {
         let mut headers = Headers::default();
         for (name, value) in &self.headers {
@@ -254,10 +297,11 @@ mod tests {
         let tier = ["x-tier".to_owned()];
         let both = [tier[0].clone(), "authorization".to_owned()];
         for (keep, marks, headers, body, bytes) in [
-            (&[][..], &[][..], 0, false, 52),
-            (&tier[..], &[], 1, true, 64),
-            (&[], &["authorization"], 1, false, 65),
-            (&both, &["authorization"], 2, false, 75),
+            (Some(&[][..]), &[][..], 0, false, 52),
+            (Some(&tier[..]), &[], 1, true, 64),
+            (Some(&[]), &["authorization"], 1, false, 65),
+            (Some(&both), &["authorization"], 2, false, 75),
+            (None, &["authorization"], 2, false, 75),
         ] {
             let keep = Keep {
                 headers: keep,

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path as UrlPath, RawQuery, State};
+use axum::extract::{Path as UrlPath, RawQuery, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -197,9 +198,6 @@ impl Admin {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let decisions = Router::new()
-            .route("/decisions/{id}", get(decision))
-            .with_state((Arc::clone(&pipeline), recent));
         let readiness = Readiness {
             pipeline,
             reload,
@@ -207,14 +205,7 @@ impl Admin {
         };
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, &readiness).await;
-        let router = Router::new()
-            .route("/livez", get(|| async { "ok\n" }))
-            .route("/readyz", get(readyz))
-            .route("/shadow", get(shadow))
-            .route("/reload", post(reload_now))
-            .route_service("/grpc.health.v1.Health/{method}", health)
-            .with_state(readiness.clone())
-            .merge(decisions);
+        let router = router(&readiness, recent).route_service("/grpc.health.v1.Health/{method}", health);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
         Ok(Self {
@@ -232,6 +223,24 @@ impl Admin {
         self.task.abort();
         let _ = self.task.await;
     }
+}
+
+/// All but `grpc.health.v1`: probes for everybody, the rest for this very host.
+fn router(readiness: &Readiness, recent: Recent) -> Router {
+    let decisions = Router::new()
+        .route("/decisions/{id}", get(decision))
+        .with_state((Arc::clone(&readiness.pipeline), recent));
+    let private = Router::new()
+        .route("/shadow", get(shadow))
+        .route("/reload", post(reload_now))
+        .with_state(readiness.clone())
+        .merge(decisions)
+        .route_layer(from_fn(only_here));
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .with_state(readiness.clone())
+        .merge(private)
 }
 
 /// Takes connections until it is aborted; `tasks` end with it.
@@ -285,6 +294,14 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
     (status, body)
 }
 
+/// Refuses whoever asks from another host: what requests and policies look like is not for everybody who reaches probes.
+async fn only_here(Extension(Peer(peer)): Extension<Peer>, request: Request, next: Next) -> Response {
+    if is_here(peer) {
+        return next.run(request).await;
+    }
+    (StatusCode::FORBIDDEN, "only from the loopback address\n").into_response()
+}
+
 /// `GET /shadow`: what candidate policies would answer otherwise, as JSON; 404 if there are none.
 async fn shadow(
     State(readiness): State<Readiness>,
@@ -296,11 +313,8 @@ async fn shadow(
     ))
 }
 
-/// `POST /reload`, from this very host only: 200 and what became of it, or 422 if what is there now cannot be used.
-async fn reload_now(State(readiness): State<Readiness>, Extension(Peer(peer)): Extension<Peer>) -> Response {
-    if !is_here(peer) {
-        return (StatusCode::FORBIDDEN, "only from the loopback address\n").into_response();
-    }
+/// `POST /reload`: 200 and what became of it, or 422 if what is there now cannot be used.
+async fn reload_now(State(readiness): State<Readiness>) -> Response {
     let Some(reload) = &readiness.reload else {
         return (StatusCode::NOT_FOUND, "this server has no file to reload\n").into_response();
     };
@@ -357,23 +371,4 @@ async fn report(reporter: &HealthReporter, readiness: &Readiness) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_host_may_reload() {
-        for (peer, here) in [
-            ("127.0.0.1:5000", true),
-            ("127.8.9.1:5000", true),
-            ("[::1]:5000", true),
-            ("[::ffff:127.0.0.1]:5000", true),
-            ("10.0.0.7:5000", false),
-            ("192.168.1.2:9192", false),
-            ("0.0.0.0:1", false),
-            ("[::ffff:10.0.0.7]:5000", false),
-            ("[fe80::1]:5000", false),
-        ] {
-            assert_eq!(is_here(peer.parse().expect("an address")), here, "{peer}");
-        }
-    }
-}
+mod tests;

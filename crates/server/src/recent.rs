@@ -31,7 +31,7 @@ pub struct ExplainSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Only {
-    /// Denials.
+    /// Denials, also those that are only audited.
     #[default]
     Denied,
     /// All of them.
@@ -108,7 +108,9 @@ impl Recent {
 impl Recorder for Recent {
     fn offer(&self, record: &Record<'_, '_>) {
         let settings = &self.0.settings;
-        if settings.recent == 0 || (settings.only == Only::Denied && record.decision.is_allow()) {
+        let decision = record.decision;
+        let denied = !decision.is_allow() || decision.audited().is_some();
+        if settings.recent == 0 || (settings.only == Only::Denied && !denied) {
             return;
         }
         let kept = Kept::of(record);

@@ -4,19 +4,16 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use model::{
-    Body, Check, Contract, Decoding, Headers, Host, HttpRequest, Metadata, Pairs, Peer, Principal, Reason,
-    RequestPath, Target, TcpConnection, Verdict,
-};
-use serde_json::{Map, Value};
+use model::{Check, OwnedCheck, Principal, Reason, Verdict};
 
 use super::document::{Credential, Explanation, FORMAT, Recorded, Reply, Request};
+use super::redacted::{body_bytes, redacted};
 use super::views::{principal_of, request_of};
-use crate::policy::body_members;
+use super::visible::Visible;
 use crate::record::Record;
 
-/// In place of a value that is not kept.
-const NOT_KEPT: &str = "(not kept)";
+/// The most bytes of memory that one request may take.
+const MOST: usize = 64 * 1024;
 
 /// A question that was decided.
 #[derive(Debug)]
@@ -35,41 +32,10 @@ pub struct Kept {
     principal: Option<Principal>,
     issued_at: Option<f64>,
     client_ip: Option<IpAddr>,
-    request: Option<Request>,
-    again: Option<Again>,
+    check: Option<OwnedCheck>,
+    /// How long the body was that came.
+    body_bytes: Option<usize>,
     missing: Vec<String>,
-}
-
-/// What it takes to ask again.
-#[derive(Debug)]
-pub(crate) struct Again {
-    contract: Contract,
-    tcp: bool,
-    method: String,
-    scheme: String,
-    host: String,
-    path: String,
-    query: Option<String>,
-    headers: Vec<(String, String)>,
-    extensions: Vec<(String, String)>,
-    metadata: KeptMetadata,
-    body: Option<Vec<u8>>,
-    truncated: bool,
-    peer: String,
-    port: Option<u16>,
-    sni: String,
-}
-
-/// The strings of the metadata that policies may see.
-#[derive(Debug)]
-struct KeptMetadata(Vec<(String, Vec<Box<str>>, String)>);
-
-impl Metadata for KeptMetadata {
-    fn string(&self, namespace: &str, path: &[Box<str>]) -> Option<String> {
-        let mut strings = self.0.iter();
-        let (.., value) = strings.find(|(kept, place, _)| kept == namespace && place == path)?;
-        Some(value.clone())
-    }
 }
 
 impl Kept {
@@ -81,9 +47,13 @@ impl Kept {
             Verdict::Deny(denial) => (Some(denial.status), Some(denial.caller.to_string())),
         };
         let mut missing = Vec::new();
-        let request = record
-            .check
-            .map(|check| request_of(check, record.visible, record.client_ip, "passed".to_owned()));
+        let check = record.check.map(|check| redacted(check, record, &mut missing));
+        if check.as_ref().is_some_and(|check| check.bytes() > MOST) {
+            missing.push(format!("the request: it takes more than {MOST} bytes of memory"));
+        }
+        let policies = decision
+            .audited()
+            .map_or(decision.policies(), |audited| &audited.policies);
         Self {
             id: decision.id().to_string().into(),
             time: SystemTime::now(),
@@ -93,46 +63,30 @@ impl Kept {
             why: record.why(),
             caller,
             version: (*decision.version().0).into(),
-            policies: decision.policies().iter().map(ToString::to_string).collect(),
+            policies: policies.iter().map(ToString::to_string).collect(),
             principal: record.principal.cloned(),
             issued_at: record.issued_at,
             client_ip: record.client_ip,
-            again: record.check.map(|check| Again::of(check, record, &mut missing)),
-            request,
+            check: check.filter(|check| check.bytes() <= MOST),
+            body_bytes: record.check.and_then(body_bytes),
             missing,
         }
     }
 
     /// About how many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
-        let pairs =
-            |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len() + 48).sum::<usize>();
-        let texts = |texts: &[String]| texts.iter().map(|text| text.len() + 24).sum::<usize>();
-        let principal = self.principal.as_ref().map_or(0, |principal| {
-            let roles = principal
-                .roles
-                .iter()
-                .map(|(client, roles)| client.len() + 48 + texts(roles));
-            let lists = [&principal.groups, &principal.scopes, &principal.audiences];
-            let granted = principal
-                .capabilities
-                .iter()
-                .map(|(path, _)| path.map_or(0, str::len) + 48);
-            lists.into_iter().map(|list| texts(list)).sum::<usize>()
-                + roles.chain(granted).sum::<usize>()
-                + pairs(&principal.claims)
-                + 512
-        });
-        // The request is there twice: as it is shown, and as it is asked again.
-        let again = self.again.as_ref().map_or(0, |again| {
-            let query = again.query.as_ref().map_or(0, String::len);
-            let metadata = again.metadata.0.iter().map(|(a, _, b)| a.len() + b.len() + 128);
-            2 * (again.method.len() + again.host.len() + again.path.len() + query + pairs(&again.headers))
-                + pairs(&again.extensions)
-                + metadata.sum::<usize>()
-                + again.body.as_ref().map_or(0, Vec::len)
-        });
-        size_of::<Self>() + self.why.len() + texts(&self.policies) + principal + again + 256
+        let texts = |texts: &[String]| texts.iter().map(|text| text.len() + TEXT).sum::<usize>();
+        let caller = self.caller.as_ref().map_or(0, String::len);
+        size_of::<Self>()
+            + self.id.len()
+            + self.why.len()
+            + caller
+            + self.version.len()
+            + texts(&self.policies)
+            + texts(&self.missing)
+            + self.principal.as_ref().map_or(0, bytes_of)
+            + self.check.as_ref().map_or(0, OwnedCheck::bytes)
+            + 8 * TEXT
     }
 
     /// What was decided then.
@@ -163,8 +117,12 @@ impl Kept {
     }
 
     /// The explanation of a question that cannot be asked again: what is known of it.
-    pub(crate) fn as_it_was(&self, recorded: Recorded) -> Explanation {
+    pub(crate) fn as_it_was(&self, recorded: Recorded, visible: Visible<'_>) -> Explanation {
         let refused = self.reason == Reason::CredentialRefused || self.reason == Reason::KeysUnavailable;
+        let request = self.check().map(|check| Request {
+            body_bytes: self.body_bytes,
+            ..request_of(&check, visible, self.client_ip, "passed".to_owned())
+        });
         Explanation {
             format: FORMAT,
             verdict: self.verdict.to_owned(),
@@ -173,7 +131,7 @@ impl Kept {
             why: self.why.clone(),
             decision_id: self.id.to_string(),
             version: self.version.to_string(),
-            request: self.request.clone(),
+            request,
             credential: Credential {
                 found: self.credential().to_owned(),
                 refusal: refused.then(|| self.why.clone()),
@@ -205,8 +163,13 @@ impl Kept {
         }
     }
 
-    pub(crate) fn check(&self) -> Option<&Again> {
-        self.again.as_ref()
+    /// The check again, as far as it is kept.
+    pub(crate) fn check(&self) -> Option<Check<'_>> {
+        self.check.as_ref().map(OwnedCheck::check)
+    }
+
+    pub(crate) fn body_bytes(&self) -> Option<usize> {
+        self.body_bytes
     }
 
     pub(crate) fn principal(&self) -> Option<&Principal> {
@@ -226,144 +189,37 @@ impl Kept {
     }
 }
 
-impl Again {
-    fn of(check: &Check<'_>, record: &Record<'_, '_>, missing: &mut Vec<String>) -> Self {
-        let visible = record.visible;
-        let expose = visible.expose;
-        let mut again = Self {
-            contract: check.contract,
-            tcp: matches!(check.target, Target::Tcp(_)),
-            method: String::new(),
-            scheme: String::new(),
-            host: String::new(),
-            path: String::new(),
-            query: None,
-            headers: Vec::new(),
-            extensions: Vec::new(),
-            metadata: KeptMetadata(Vec::new()),
-            body: None,
-            truncated: false,
-            peer: check.peer.principal.to_owned(),
-            port: None,
-            sni: String::new(),
-        };
-        for (name, value) in check
-            .context_extensions
-            .iter()
-            .filter(|(name, _)| expose.extensions.iter().any(|e| e == name))
-        {
-            again.extensions.push(((*name).to_owned(), (*value).to_owned()));
-        }
-        for place in expose.metadata.values() {
-            if let Some(value) = check.metadata.string(&place.namespace, &place.path) {
-                again
-                    .metadata
-                    .0
-                    .push((place.namespace.clone(), place.path.clone(), value));
-            }
-        }
-        match &check.target {
-            Target::Http(request) => again.http(request, record, missing),
-            Target::Tcp(connection) => {
-                again.port = connection.destination_port;
-                again.sni = connection.sni.to_owned();
-            }
-        }
-        again
-    }
+/// What a text takes besides its bytes: itself, as much again because lists grow by doubling, and what the allocator adds.
+const TEXT: usize = 2 * size_of::<String>() + 16;
 
-    fn http(&mut self, request: &HttpRequest<'_>, record: &Record<'_, '_>, missing: &mut Vec<String>) {
-        let (visible, expose) = (record.visible, record.visible.expose);
-        self.method = request.method.to_owned();
-        self.scheme = request.scheme.to_owned();
-        self.host = request.host.as_str().to_owned();
-        self.path = request.path.as_str().to_owned();
-        let shown: Vec<&String> = visible.header_names().collect();
-        let preflight = request.method == "OPTIONS";
-        for (name, value) in request.headers.iter() {
-            let name = name.to_ascii_lowercase();
-            let needed = preflight && name == "access-control-request-method";
-            let kept = shown.contains(&&name) || needed;
-            let value = if kept {
-                String::from_utf8_lossy(value)
-            } else {
-                NOT_KEPT.into()
-            };
-            self.headers.push((name, value.into_owned()));
-        }
-        for name in expose.headers.iter().filter(|name| !shown.contains(name)) {
-            if request.headers.all(name).next().is_some() {
-                missing.push(format!("the value of the header {name:?}: it is a credential"));
-            }
-        }
-        // Values that policies may not see are left out, and what could be read in two ways stays so.
-        self.query = request.query.map(|query| {
-            let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-                Some((name, _)) if !visible.parameter(name) => format!("{name}="),
-                _ => pair.to_owned(),
-            });
-            pairs.collect::<Vec<_>>().join("&")
-        });
-        match request.body {
-            Body::Absent => {}
-            Body::Truncated(_) => self.truncated = true,
-            Body::Whole(_) if expose.body.is_empty() => {}
-            Body::Whole(bytes) => match body_members(bytes, &expose.body) {
-                Ok(members) => {
-                    let named = expose.body.iter().zip(members);
-                    let present =
-                        named.filter_map(|(name, value)| Some((name.clone(), Value::String(value?))));
-                    let members: Map<String, Value> = present.collect();
-                    self.body = Some(Value::Object(members).to_string().into_bytes());
-                }
-                Err(why) => missing.push(format!("the body: {why}")),
-            },
-        }
-    }
-
-    /// The check that is asked again.
-    pub(crate) fn check(&self) -> Option<Check<'_>> {
-        let mut headers = Headers::default();
-        for (name, value) in &self.headers {
-            headers.push(name, value.as_bytes());
-        }
-        let mut context_extensions = Pairs::new();
-        for (name, value) in &self.extensions {
-            context_extensions.push((name, value));
-        }
-        let target = if self.tcp {
-            Target::Tcp(TcpConnection {
-                destination_port: self.port,
-                sni: &self.sni,
-            })
-        } else {
-            // It was decoded when it came.
-            let (path, _) = RequestPath::parse_target(self.path.as_bytes(), Decoding::Decoded).ok()?;
-            Target::Http(HttpRequest {
-                method: &self.method,
-                scheme: &self.scheme,
-                host: Host::parse(&self.host).ok()?,
-                path,
-                query: self.query.as_deref(),
-                headers,
-                body: match (&self.body, self.truncated) {
-                    (_, true) => Body::Truncated(b""),
-                    (Some(bytes), _) => Body::Whole(bytes),
-                    (None, _) => Body::Absent,
-                },
-            })
-        };
-        Some(Check {
-            listener: model::ListenerOptions::default(),
-            contract: self.contract,
-            target,
-            peer: Peer {
-                address: None,
-                principal: &self.peer,
-            },
-            context_extensions,
-            metadata: &self.metadata,
-            timeout: None,
-        })
-    }
+/// About how many bytes of memory a principal takes besides itself.
+fn bytes_of(principal: &Principal) -> usize {
+    let text = |text: &String| text.len() + TEXT;
+    let all = |texts: &[String]| texts.iter().map(text).sum::<usize>();
+    let pairs = principal
+        .claims
+        .iter()
+        .map(|(name, value)| text(name) + text(value));
+    let roles = principal.roles.iter();
+    let granted = principal.capabilities.iter();
+    let actors = principal.actors.iter();
+    let names = [&principal.name, &principal.client].into_iter().flatten();
+    [&principal.id, &principal.issuer, &principal.subject]
+        .into_iter()
+        .chain(names)
+        .map(text)
+        .sum::<usize>()
+        + all(&principal.groups)
+        + all(&principal.scopes)
+        + all(&principal.audiences)
+        + roles
+            .map(|(client, roles)| text(client) + all(roles) + TEXT)
+            .sum::<usize>()
+        + granted
+            .map(|(path, _)| path.map_or(0, str::len) + 2 * TEXT)
+            .sum::<usize>()
+        + pairs.sum::<usize>()
+        + actors
+            .map(|actor| text(&actor.id) + text(&actor.issuer) + text(&actor.client))
+            .sum::<usize>()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::Headers;
 
 use crate::identity::Place;
-use crate::policy::query_parameter;
+use crate::policy::{percent_decode, query_parameter};
 use crate::settings::Expose;
 
 /// Headers that are credentials, whoever reads them.
@@ -59,25 +59,71 @@ impl<'r> Visible<'r> {
         })
     }
 
-    /// The names of the query parameters, with the values that may be shown.
+    /// The names of the query parameters, with the values that may be shown. What stands there without a `=` is shown only
+    /// if its name is one that may be: it may as well be a value.
     pub(super) fn query(self, query: Option<&str>) -> Vec<(String, Option<String>)> {
-        let pairs = query
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty());
-        pairs
-            .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned())
-            .map(|name| {
-                let value = query.filter(|_| self.parameter(&name));
-                let value = value.and_then(|query| query_parameter(query, &name).ok().flatten());
-                (name, value)
-            })
-            .collect()
+        let query = query.unwrap_or_default();
+        // Each value is looked for once, however many pairs there are.
+        let shown: Vec<(&str, Option<String>)> = self
+            .parameters()
+            .map(|name| (name, query_parameter(query, name).ok().flatten()))
+            .collect();
+        let pair = |pair: &str| {
+            let name = pair.split_once('=').map(|(name, _)| name);
+            let decoded = percent_decode(name.unwrap_or(pair));
+            let shown = shown.iter().find(|(shown, _)| decoded.as_deref() == Some(shown));
+            match (name, shown) {
+                (None, None) => None,
+                _ => Some((
+                    name.unwrap_or(pair).to_owned(),
+                    shown.and_then(|(_, value)| value.clone()),
+                )),
+            }
+        };
+        let pairs = query.split(['&', ';']).filter(|pair| !pair.is_empty());
+        pairs.filter_map(pair).collect()
+    }
+
+    /// The query without the values that may not be shown; what could be read in two ways stays so. `None` if nothing of
+    /// it may be kept, because some take it for other pairs than we do.
+    pub(super) fn kept_query(self, query: &str) -> Option<String> {
+        if query.contains(';') {
+            return None;
+        }
+        let mut kept = String::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let name = pair.split_once('=').map(|(name, _)| name);
+            let decoded = percent_decode(name.unwrap_or(pair));
+            let is_shown = decoded.as_deref().is_some_and(|name| self.parameter(name));
+            let (part, end) = match name {
+                _ if is_shown => (pair, ""),
+                Some(name) => (name, "="),
+                None if decoded.is_none() => ("%", ""),
+                None => continue,
+            };
+            if !kept.is_empty() {
+                kept.push('&');
+            }
+            kept.push_str(part);
+            kept.push_str(end);
+        }
+        Some(kept)
+    }
+
+    /// The query parameters whose values may be shown.
+    fn parameters(self) -> impl Iterator<Item = &'r str> {
+        let names = self.expose.query.iter().map(String::as_str);
+        names.filter(move |name| {
+            let secret = |place: &Place| matches!(place, Place::Query(parameter) if parameter == name);
+            !self.places.iter().any(secret)
+        })
     }
 
     /// True if the value of the query parameter `name` may be shown.
-    pub(super) fn parameter(self, name: &str) -> bool {
-        let secret = |place: &Place| matches!(place, Place::Query(parameter) if parameter == name);
-        self.expose.query.iter().any(|shown| shown == name) && !self.places.iter().any(secret)
+    fn parameter(self, name: &str) -> bool {
+        self.parameters().any(|shown| shown == name)
     }
 }
+
+#[cfg(test)]
+mod tests;

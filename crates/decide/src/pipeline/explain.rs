@@ -13,6 +13,7 @@ use crate::explain::{
     Credential, Explanation, FORMAT, Kept, Request, Route, Step, Visible, credential_of, hints, near,
     principal_of, reply_of, request_of,
 };
+use crate::record::why;
 use crate::routes::Found;
 
 impl Pipeline {
@@ -52,18 +53,15 @@ impl Pipeline {
         let same_rules = *live.rules.version.0 == *kept.version;
         let recorded = kept.recorded(same_rules);
         let again = kept.check().filter(|_| kept.can_be_asked_again());
-        let Some((check, principal)) = again
-            .as_ref()
-            .and_then(|owned| Some((owned.check()?, kept.principal())))
-        else {
-            return kept.as_it_was(recorded);
+        let Some(check) = again else {
+            return kept.as_it_was(recorded, live.visible());
         };
         let nobody = Principal::anonymous();
         let asking = Asking {
             now: kept.time(),
             waited: Waited::Yes,
             given: Some(Given::Principal {
-                principal: principal.unwrap_or(&nobody),
+                principal: kept.principal().unwrap_or(&nobody),
                 issued_at: kept.issued_at(),
                 client_ip: kept.client_ip(),
             }),
@@ -79,6 +77,9 @@ impl Pipeline {
         explanation.decision_id = kept.id.to_string();
         explanation.recorded = Some(recorded);
         explanation.credential.found = kept.credential().to_owned();
+        if let Some(request) = &mut explanation.request {
+            request.body_bytes = kept.body_bytes();
+        }
         explanation
     }
 
@@ -233,16 +234,16 @@ impl Live {
 
 /// What every explanation begins with.
 fn start(decision: &Decision) -> Explanation {
-    let (why, status) = match decision.verdict() {
-        Verdict::Allow(_) => (format!("permitted by {}", decision.policies().join(", ")), None),
-        Verdict::Deny(denial) => (denial.log.clone(), Some(denial.status)),
+    let status = match decision.verdict() {
+        Verdict::Allow(_) => None,
+        Verdict::Deny(denial) => Some(denial.status),
     };
     Explanation {
         format: FORMAT,
         verdict: if decision.is_allow() { "allow" } else { "deny" }.to_owned(),
         status,
         reason: decision.reason().as_str().to_owned(),
-        why,
+        why: why(decision),
         decision_id: decision.id().to_string(),
         version: decision.version().to_string(),
         credential: Credential {

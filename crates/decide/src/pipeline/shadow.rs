@@ -141,7 +141,7 @@ impl Shadows {
             return;
         }
         let keep = Keep {
-            headers: &shadow.headers,
+            headers: Some(&shadow.headers),
             marks: &MARKS,
             body: shadow.body,
             metadata: &shadow.metadata,

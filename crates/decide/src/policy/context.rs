@@ -297,7 +297,8 @@ pub(crate) fn query_parameter(query: &str, name: &str) -> Result<Option<String>,
     Ok(found)
 }
 
-fn percent_decode(text: &str) -> Option<String> {
+/// `text` with its escapes decoded and `+` read as a blank; `None` if that is no UTF-8.
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

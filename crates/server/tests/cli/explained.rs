@@ -314,3 +314,16 @@ fn a_running_server_explains_what_it_denied() {
         ran.err
     );
 }
+
+#[test]
+fn a_running_server_explains_what_it_only_audited() {
+    let server = Server::start("remembers-audited", "\nmode: audit\n");
+    let url = "https://api.example.test/workspaces/workspace-api";
+    let ran = run(&["check", "--server", &server.envoy_grpc, "-o", "json", "GET", url]);
+    let answer: Value = serde_json::from_str(&ran.expect(0).out).expect("JSON");
+    let id = answer["decision_id"].as_str().expect("an id");
+    let ran = run(&["check", "--explain", "--decision", id, "--server", &server.admin]);
+    let text = ran.expect(0).out;
+    let why = "only audited, would have been denied: forbidden by workspace-reserved-name";
+    assert!(text.contains(why) && !text.contains("permitted by"), "{text}");
+}

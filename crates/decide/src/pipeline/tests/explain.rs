@@ -301,3 +301,155 @@ fn what_is_missing_is_said() {
         assert_eq!(hint, expected, "{policy}\n{explanation:#?}");
     }
 }
+
+/// What is kept of one question that is asked of `stage`.
+fn kept_of(stage: &mut Stage, method: &str, target: &str, headers: &[(&str, &str)]) -> Kept {
+    let all = KeptAll::default();
+    stage.pipeline.recorder = Box::new(all.clone());
+    stage.ask(method, target, headers);
+    let kept = all.0.lock().unwrap().pop();
+    kept.unwrap()
+}
+
+fn exposing(expose: serde_json::Value) -> Settings {
+    serde_json::from_value(serde_json::json!({ "expose": expose })).unwrap()
+}
+
+#[test]
+fn what_was_denied_is_asked_again_as_it_was() {
+    let permit = "@id(\"x\") permit(principal, action, resource) when { resource.name == \"y\" };";
+    let settings = exposing(serde_json::json!({"query": ["page"], "headers": ["x-tier"]}));
+    let mut stage = stage(permit, settings);
+    for (method, target, reason, path, query, missing) in [
+        (
+            "GET",
+            "/pages/x%20y",
+            "credential_missing",
+            "/pages/x%20y",
+            &[][..],
+            "",
+        ),
+        (
+            "GET",
+            "/pages/%C3%A9?page=1",
+            "credential_missing",
+            "/pages/%C3%A9",
+            &[("page", Some("1"))],
+            "",
+        ),
+        (
+            "GET",
+            "/pages/a?secret&key=secret",
+            "credential_missing",
+            "/pages/a",
+            &[("key", None)],
+            "",
+        ),
+        (
+            "GET",
+            "/pages/a?page=1;secret=2",
+            "credential_missing",
+            "/pages/a",
+            &[],
+            "the query: it has a `;`",
+        ),
+        ("GET", "/else%20where", "no_route", "/else%20where", &[], ""),
+        ("PUT", "/pages/a", "no_method", "/pages/a", &[], ""),
+    ] {
+        let kept = kept_of(
+            &mut stage,
+            method,
+            target,
+            &[("x-tier", "gold"), ("cookie", "secret")],
+        );
+        assert!(!format!("{kept:?}").contains("\"secret"), "{kept:?}");
+        let explanation = stage.pipeline.explain_kept(&kept);
+        let request = explanation.request.as_ref().unwrap();
+        let shown: Vec<(&str, Option<&str>)> = request
+            .query
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect();
+        assert_eq!(
+            (explanation.reason.as_str(), request.path.as_str()),
+            (reason, path),
+            "{explanation:#?}"
+        );
+        assert_eq!(shown, query, "{target}");
+        assert_eq!(request.headers, [("x-tier".to_owned(), "gold".to_owned())]);
+        assert!(!explanation.steps.is_empty(), "{target} was asked again");
+        let recorded = explanation.recorded.unwrap();
+        assert!(recorded.missing.concat().starts_with(missing), "{recorded:?}");
+        assert_eq!(recorded.missing.is_empty(), missing.is_empty(), "{recorded:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_one_request_is_bounded_and_counted() {
+    let mut stage = stage("", exposing(serde_json::json!({"query": ["q"]})));
+    // As many pairs as a query can have: they cost what the query has bytes, and no more.
+    let query = format!("/pages/a?{}{}", "&".repeat(6_000), "q&".repeat(5_000));
+    let kept = kept_of(&mut stage, "GET", &query, &[]);
+    assert!((10_000..20_000).contains(&kept.bytes()), "{}", kept.bytes());
+    let explanation = stage.pipeline.explain_kept(&kept);
+    assert_eq!(explanation.request.unwrap().query.len(), 5_000);
+    // Names of headers are kept, each at its price, until they are too many.
+    for (headers, is_kept) in [(100, true), (4_000, false)] {
+        let kept = kept_of(&mut stage, "GET", "/pages/a", &vec![("x", "y"); headers]);
+        let explanation = stage.pipeline.explain_kept(&kept);
+        assert_eq!(explanation.request.is_some(), is_kept, "{headers}");
+        let most = if is_kept { headers * 200 } else { 2_000 };
+        assert!(kept.bytes() < most + 4_000, "{headers}: {}", kept.bytes());
+        assert_eq!(explanation.recorded.unwrap().missing.is_empty(), is_kept);
+    }
+}
+
+#[test]
+fn bodies_are_read_again_only_where_policies_were_asked() {
+    let mut stage = stage("", exposing(serde_json::json!({"body": ["kind"]})));
+    let all = KeptAll::default();
+    stage.pipeline.recorder = Box::new(all.clone());
+    for (target, missing) in [
+        ("/pages/a", &[][..]),
+        ("/nowhere", &["the body: policies were not asked"]),
+    ] {
+        let (path, query) = RequestPath::parse_target(target.as_bytes(), Decoding::Raw).unwrap();
+        let body = br#"{"kind": "a", "password": "topsecret"}"#;
+        stage.decide(
+            Peer::default(),
+            Target::Http(HttpRequest {
+                method: "POST",
+                scheme: "https",
+                host: Host::parse("api.example.test").unwrap(),
+                path,
+                query,
+                headers: Headers::default(),
+                body: Body::Whole(body),
+            }),
+        );
+        let kept = all.0.lock().unwrap().pop().unwrap();
+        let explanation = stage.pipeline.explain_kept(&kept);
+        assert_eq!(explanation.request.unwrap().body_bytes, Some(body.len()));
+        assert_eq!(explanation.recorded.unwrap().missing, missing, "{target}");
+    }
+}
+
+#[test]
+fn what_is_only_audited_says_what_it_would_have_been() {
+    let settings = serde_json::from_value(serde_json::json!({"mode": "audit"})).unwrap();
+    let mut stage = stage("@id(\"no\") forbid(principal, action, resource);", settings);
+    let kept = kept_of(&mut stage, "GET", "/pages/a", &[]);
+    let explanation = stage.pipeline.explain_kept(&kept);
+    let recorded = explanation.recorded.unwrap();
+    for (verdict, reason, why) in [
+        (&explanation.verdict, &explanation.reason, &explanation.why),
+        (&recorded.verdict, &recorded.reason, &recorded.why),
+    ] {
+        assert_eq!((verdict.as_str(), reason.as_str()), ("allow", "audited"));
+        assert!(
+            why.starts_with("only audited, would have been denied: forbidden by no"),
+            "{why}"
+        );
+    }
+    assert_eq!(recorded.policies, ["no"]);
+}
