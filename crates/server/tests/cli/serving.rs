@@ -66,7 +66,10 @@ impl Server {
                 0,
                 "it ended without saying where it listens"
             );
-            let entry: Value = serde_json::from_str(&line).expect("the log is JSON");
+            // Advice about the configuration comes before the log, and is for people.
+            let Ok(entry) = serde_json::from_str::<Value>(&line) else {
+                continue;
+            };
             let field = |name: &str| entry["fields"][name].as_str().unwrap_or_default().to_owned();
             (server.envoy_grpc, server.admin) = (field("envoy_grpc"), field("admin"));
         }

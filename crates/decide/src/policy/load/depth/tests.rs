@@ -14,7 +14,8 @@ fn depths_are_counted_as_they_nest() {
         ("a".to_owned() + &" && a".repeat(50), 52),
         ("1".to_owned() + &" + 1".repeat(50) + " == 2", 52),
         ("(".repeat(50) + "a" + &")".repeat(50), 52),
-        ("[".repeat(50) + "1" + &"]".repeat(50), 2 + 50 + 1),
+        // A bracket may be that of an attribute (`a["b"]`), so it counts for that, too.
+        ("[".repeat(50) + "1" + &"]".repeat(50), 2 + 2 * 50),
         ("(a || ".repeat(50) + "a" + &")".repeat(50), 102),
         ("a".to_owned() + &".b".repeat(50), 52),
         ("if a then b else ".repeat(50) + "c", 52),
