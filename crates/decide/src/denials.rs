@@ -85,12 +85,14 @@ impl Denials {
         let mut problem = |pointer: String, message: String, help: String| {
             problems.push(Problem::setting(format!("/denials{pointer}"), message, help));
         };
-        let classes = Reason::ALL.iter().filter(|reason| **reason != Reason::Permitted);
+        let classes = Reason::ALL
+            .iter()
+            .filter(|reason| !matches!(reason, Reason::Permitted | Reason::Audited));
         let classes: Vec<&str> = classes.map(|reason| reason.as_str()).collect();
         let mut texts = HashMap::new();
         for (class, text) in &settings.texts {
             let known = Reason::ALL.into_iter().find(|reason| reason.as_str() == class);
-            match known.filter(|reason| *reason != Reason::Permitted) {
+            match known.filter(|reason| classes.contains(&reason.as_str())) {
                 Some(reason) => {
                     check_line(text, format!("/texts/{class}"), &mut problem);
                     texts.insert(reason, text.clone());

@@ -128,8 +128,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every class.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Permitted,
+        Self::Audited,
         Self::NoPermit,
         Self::Forbidden,
         Self::PolicyError,
@@ -141,6 +142,8 @@ impl Reason {
         Self::AmbiguousPath,
         Self::InvalidHost,
         Self::Malformed,
+        Self::StrangePeer,
+        Self::Overloaded,
         Self::Timeout,
         Self::Internal,
     ];

@@ -5,12 +5,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use model::{Body, Check, Decision, Keep, OwnedCheck, Principal, Target, Verdict};
+use model::{Body, Check, Decision, Keep, OwnedCheck, Principal, Target};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::live::Live;
 use super::who::Who;
 use super::{Asking, Given, Story, Waited, decided};
+use crate::record::why;
 use crate::rules::Rules;
 use crate::shadow::{Answer, Asked, Candidate, Example, Sample, ShadowReport, Tally, seconds};
 
@@ -291,14 +292,4 @@ fn decided_by(live: &Live, check: &Check<'_>, asking: &Asking<'_>) -> Option<Dec
     let mut story = Story::default();
     let verdict = live.judge(check, asking, &mut story);
     decided(live, check, verdict).ok()
-}
-
-fn why(decision: &Decision) -> String {
-    if let Some(audited) = decision.audited() {
-        return audited.denial.log.clone();
-    }
-    match decision.verdict() {
-        Verdict::Allow(_) => format!("permitted by {}", decision.policies().join(", ")),
-        Verdict::Deny(denial) => denial.log.clone(),
-    }
 }
