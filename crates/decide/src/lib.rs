@@ -18,6 +18,7 @@ mod client_ip;
 mod denials;
 mod destination;
 pub mod explain;
+mod house;
 pub mod identity;
 mod identity_headers;
 pub mod lint;
@@ -35,7 +36,8 @@ mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
 pub use denials::DenialSettings;
-pub use pipeline::{Live, Pipeline, Replaced};
+pub use house::{House, HouseAction, HouseKind, HouseResource, HouseValue};
+pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

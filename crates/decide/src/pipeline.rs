@@ -6,6 +6,7 @@ mod complaints;
 mod destination;
 mod explain;
 mod gate;
+mod house;
 mod live;
 mod login;
 mod missing;
@@ -19,12 +20,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{Check, Decide, Decision, Denial, Malformed, Principal, PrincipalKind, Reason};
+use model::{Check, Decide, Decision, Denial, HouseView, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
 use self::audit::{Word, Yes};
 use self::complaints::Complaints;
+pub use self::house::HouseAnswer;
 pub use self::live::{Live, Replaced};
 use self::notes::Notes;
 use self::shadow::Shadows;
@@ -156,6 +158,11 @@ impl Pipeline {
         let _ = tokio::time::timeout(PATIENCE, next.first_key_fetches()).await;
         self.shadows.begin(&next);
         Ok(Replaced(self.live.swap(next)))
+    }
+
+    /// Answers by this view of the store from now on.
+    pub fn publish(&self, view: HouseView) {
+        self.live.load().identity.house().publish(view);
     }
 
     /// What is in force at this moment.

@@ -9,6 +9,7 @@ use model::{Principal, Version};
 
 use crate::certificate::ClientCertificates;
 use crate::denials::Denials;
+use crate::house::HouseRules;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
 use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
@@ -47,6 +48,8 @@ pub struct Rules {
     pub(crate) url_override: OnReserved,
     pub(crate) header_aliases: OnReserved,
     pub(crate) version: Version,
+    /// The policies about the house itself, if it has an authority.
+    pub(crate) house: Option<HouseRules>,
     /// Rules that are asked beside these.
     pub(crate) candidate: Option<Candidate>,
 }
@@ -115,6 +118,8 @@ impl Rules {
             check_resources(settings, policies, &mut problems);
             identity_headers.grant(policies.header_names());
         }
+        let house = settings.identity.house.as_ref();
+        let house = house.and_then(|_| HouseRules::compile(settings, sources, &mut problems));
         let granted = policies.as_ref().map(Policies::header_names).unwrap_or_default();
         check_answers(settings, granted, &mut problems);
         let nothing = Arc::default();
@@ -150,6 +155,7 @@ impl Rules {
                     url_override: settings.url_override,
                     header_aliases: settings.header_aliases,
                     version: version(settings, sources),
+                    house,
                     candidate: None,
                 },
                 problems,
@@ -172,6 +178,11 @@ impl Rules {
     /// The loaded policies.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// The schema of the policies about the house itself; `None` without an authority.
+    pub fn house_schema_text(&self) -> Option<&str> {
+        self.house.as_ref().map(|house| house.policies.schema_text())
     }
 
     /// The compiled routes.

@@ -16,9 +16,6 @@ use decide::Pipeline;
 use decide::explain::Explanation;
 use decide::policy::{Backend, SelfCheckStatus};
 use decide::shadow::ShadowReport;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::http_server::{Connected, accept};
 use crate::listen::Stop;
 use crate::recent::Recent;
 use crate::reload::{Reload, Told, Trigger};
@@ -159,10 +157,6 @@ fn is_ready(conditions: &[Condition]) -> bool {
     conditions.iter().all(|condition| condition.mark != Mark::Fails)
 }
 
-/// Who asks the admin listener.
-#[derive(Clone, Copy, Debug)]
-struct Peer(SocketAddr);
-
 fn self_check(status: SelfCheckStatus) -> String {
     let SelfCheckStatus {
         backend,
@@ -243,34 +237,6 @@ fn router(readiness: &Readiness, recent: Recent) -> Router {
         .merge(private)
 }
 
-/// Takes connections until it is aborted; `tasks` end with it.
-async fn accept(listener: TcpListener, router: Router, mut tasks: JoinSet<()>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_ended) = tasks.join_next() => continue,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer))));
-                tasks.spawn(async move {
-                    let mut http = auto::Builder::new(TokioExecutor::new());
-                    http.http1()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(Duration::from_secs(10));
-                    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
-                        tracing::debug!(error, "an admin connection ended");
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "an admin connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
-}
-
 /// `GET /readyz`: 200 or 503; with `?verbose` every condition, one a line.
 async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -> (StatusCode, String) {
     let conditions = readiness.conditions();
@@ -295,7 +261,11 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
 }
 
 /// Refuses whoever asks from another host: what requests and policies look like is not for everybody who reaches probes.
-async fn only_here(Extension(Peer(peer)): Extension<Peer>, request: Request, next: Next) -> Response {
+async fn only_here(
+    Extension(Connected(peer)): Extension<Connected>,
+    request: Request,
+    next: Next,
+) -> Response {
     if is_here(peer) {
         return next.run(request).await;
     }

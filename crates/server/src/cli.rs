@@ -89,7 +89,7 @@ enum Verb {
     /// Look for what is valid and probably not meant: policies without names, without tests, twice, too wide
     Lint(lint::Lint),
     /// Print the whole Cedar schema: your entity types with the generated actions and context
-    Schema(ConfigFile),
+    Schema(Schema),
     /// About tokens: explain one
     #[command(subcommand)]
     Token(token::TokenVerb),
@@ -107,6 +107,35 @@ enum Verb {
 enum ConfigVerb {
     /// Print the JSON Schema of the configuration file, for editors and for reading
     Schema,
+}
+
+/// The whole Cedar schema.
+#[derive(Debug, clap::Args)]
+struct Schema {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// That of the policies about the house itself (`authority.policies`)
+    #[arg(long)]
+    authority: bool,
+}
+
+impl Schema {
+    fn run(self) -> ExitCode {
+        let loaded = match self.config.load() {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        let text = if self.authority {
+            loaded.rules.house_schema_text()
+        } else {
+            Some(loaded.rules.policies().schema_text())
+        };
+        let Some(text) = text else {
+            return Failure::Message("the configuration has no `authority`".to_owned()).tell();
+        };
+        say(text);
+        ExitCode::SUCCESS
+    }
 }
 
 /// Where the configuration is.
@@ -168,13 +197,7 @@ impl Cli {
             Verb::Lint(lint) => lint.run(),
             Verb::Token(verb) => verb.run(),
             Verb::Shadow(verb) => verb.run(),
-            Verb::Schema(file) => match file.load() {
-                Ok(loaded) => {
-                    say(loaded.rules.policies().schema_text());
-                    ExitCode::SUCCESS
-                }
-                Err(code) => code,
-            },
+            Verb::Schema(schema) => schema.run(),
             Verb::Config(ConfigVerb::Schema) => {
                 say(&format!("{:#}\n", config::json_schema()));
                 ExitCode::SUCCESS

@@ -7,8 +7,8 @@
 //! A [`Verified`] is the proof that a token was verified: nothing outside this module can make one. A credential that
 //! is refused stays refused, it never becomes [`Identified::Anonymous`].
 //!
-//! Not here: revocation (the caller asks the house, by [`Verified::token_id`], subject and [`Verified::issued_at`]),
-//! tokens the house issues, and what the principal may do.
+//! Not here: revocation (the caller asks the [`House`], by [`Verified::token_id`], subject and [`Verified::issued_at`]), and
+//! what the principal may do.
 
 mod actor;
 mod algorithm;
@@ -47,7 +47,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use model::{Headers, Principal};
+use model::{Headers, HouseView, Principal};
 use tokio::runtime::Handle;
 
 use self::cache::{Digest, TokenCache};
@@ -58,6 +58,7 @@ use self::issuer::Proven;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
 use self::verifier::{Answer, Question, Verifier, Waited};
+use crate::house::House;
 use crate::problem::{Problem, Severity};
 
 pub use self::algorithm::Algorithm;
@@ -72,7 +73,7 @@ pub use self::rehearsal::Rehearsal;
 pub(crate) use self::settings::short_name;
 pub use self::settings::{IssuerSettings, Profile};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
-pub use self::verifier::{IdentitySettings, validate};
+pub use self::verifier::{HouseIdentity, IdentitySettings, validate};
 
 /// Bytes of verified tokens to keep, if nothing else is said.
 pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -84,6 +85,8 @@ pub struct Identity<D> {
     places: Vec<Place>,
     verified: TokenCache<D>,
     derive: Box<dyn Fn(&Principal) -> D + Send + Sync>,
+    /// What the store says, the latest.
+    house: Arc<House>,
     /// Tells what was derived by this identity from what one before it derived.
     generation: u64,
     /// Of the settings that the verifiers were made with.
@@ -146,9 +149,13 @@ impl<D: Send + Sync + 'static> Identity<D> {
         derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
     ) -> Result<Self, Vec<Problem>> {
         check(settings)?;
-        let verifiers = Verifier::all(settings, &Fetching::anew(fetching));
+        let house = settings.house.as_ref();
+        let view = house.map_or_else(HouseView::none, |_| HouseView::unknown());
+        let house = Arc::new(House::new(view));
+        let verifiers = Verifier::all(settings, &Fetching::anew(fetching), &house);
         Ok(Self {
             fingerprint: Some(settings.fingerprint()),
+            house,
             ..Self::with_verifiers(verifiers, cache_bytes, derive)
         })
     }
@@ -174,13 +181,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
                 places: self.places.clone(),
                 verified: self.verified.clone(),
                 derive: Box::new(derive),
+                house: Arc::clone(&self.house),
                 generation: self.generation + 1,
                 fingerprint,
             });
         }
-        let verifiers = Verifier::all(settings, &Fetching::after(&self.verifiers, fetching));
+        let fetching = Fetching::after(&self.verifiers, fetching);
+        let verifiers = Verifier::all(settings, &fetching, &self.house);
         Ok(Self {
             fingerprint,
+            house: Arc::clone(&self.house),
             ..Self::with_verifiers(verifiers, cache_bytes, derive)
         })
     }
@@ -206,6 +216,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             places,
             verified: TokenCache::new(cache_bytes),
             derive: Box::new(derive),
+            house: Arc::new(House::new(HouseView::none())),
             generation: 0,
             fingerprint: None,
         }
@@ -244,6 +255,11 @@ impl<D: Send + Sync + 'static> Identity<D> {
     /// Where credentials may be besides the `Authorization` header.
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
+    }
+
+    /// What the store says: revocations, and the house's own credentials.
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
     }
 
     /// True if credentials may be in the query of a request.

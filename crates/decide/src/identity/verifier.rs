@@ -22,6 +22,7 @@ use super::mapping::ClaimPath;
 use super::refusal::TokenRefusal;
 use super::settings::{self, IssuerSettings};
 use super::static_token::{self, StaticTokenSettings, StaticTokens};
+use crate::house::House;
 use crate::problem::Problem;
 
 /// Whose credentials are believed.
@@ -42,6 +43,25 @@ pub struct IdentitySettings {
     /// Callers from outside as Backstage's own configuration names them.
     #[serde(default)]
     pub backstage: Option<BackstageSettings>,
+    /// What the house itself vouches for (`authority`).
+    #[serde(skip)]
+    pub house: Option<HouseIdentity>,
+}
+
+/// How credentials that the house itself gave are recognised.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct HouseIdentity {
+    /// Short name of the house: lower-case letters, digits and `-`. It is part of the ids of those whom the house alone vouches
+    /// for (`User::"house/magpie_network_b"`), and revocations name the house's own tokens by it. Default: `house`
+    #[serde(default = "default_house_name")]
+    pub name: String,
+    /// The house's own URL, as clients and other nodes reach it through the proxy: `iss` of the tokens that it issues, and the
+    /// beginning of its endpoints' addresses. `https`, or `http` on this very host. Example: `https://gate.example.org`
+    pub issuer: String,
+}
+
+fn default_house_name() -> String {
+    "house".to_owned()
 }
 
 impl IdentitySettings {
@@ -51,7 +71,9 @@ impl IdentitySettings {
         let endpoints = self.introspection.iter().map(|endpoint| endpoint.name.as_str());
         let tokens = self.static_tokens.iter().map(|tokens| tokens.name.as_str());
         let backstage = self.backstage.iter().map(|backstage| backstage.name.as_str());
-        issuers.chain(endpoints).chain(tokens).chain(backstage).collect()
+        let house = self.house.iter().map(|house| house.name.as_str());
+        let others = tokens.chain(backstage).chain(house);
+        issuers.chain(endpoints).chain(others).collect()
     }
 }
 
@@ -122,7 +144,11 @@ impl Question<'_> {
 
 impl Verifier {
     /// Everybody, in the order in which they are asked; fetching of keys begins at once.
-    pub(super) fn all(settings: &IdentitySettings, fetching: &Fetching<'_>) -> Vec<Self> {
+    pub(super) fn all(
+        settings: &IdentitySettings,
+        fetching: &Fetching<'_>,
+        _house: &Arc<House>,
+    ) -> Vec<Self> {
         let statics = settings.static_tokens.iter().map(|settings| {
             let (tokens, proofs) = StaticTokens::new(settings);
             Self::Static(tokens, proofs)
@@ -258,6 +284,26 @@ pub fn validate(settings: &IdentitySettings) -> Vec<Problem> {
         problems.extend(backstage::validate(backstage));
         if !names.insert(&backstage.name) {
             problems.push(taken("/backstage/name", &backstage.name));
+        }
+    }
+    if let Some(house) = &settings.house {
+        if let Err(message) = settings::short_name(&house.name) {
+            problems.push(Problem::setting(
+                "/authority/name",
+                message,
+                "for example `house`",
+            ));
+        }
+        if !names.insert(&house.name) {
+            problems.push(taken("/authority/name", &house.name));
+        }
+        if let Err(message) = settings::acceptable_url(&house.issuer) {
+            let help = "the address of the proxy in front, for example `https://gate.example.org`";
+            problems.push(Problem::setting(
+                "/authority/issuer",
+                format!("the URL {message}"),
+                help,
+            ));
         }
     }
     problems.extend(introspection::validate(&settings.introspection));

@@ -136,6 +136,13 @@ pub(super) fn refused(log: String) -> Stop {
     denial.into()
 }
 
+/// A credential that was good until it was revoked: the caller is told no more than of any other that is refused.
+pub(super) fn revoked(log: String) -> Stop {
+    let mut denial = deny(401, Reason::Revoked, "the credential was refused", log);
+    denial.challenge = Some(Cow::Borrowed(CHALLENGE_INVALID));
+    denial.into()
+}
+
 impl From<Denial> for Stop {
     fn from(denial: Denial) -> Self {
         Self::Denied(Box::new(denial), Vec::new())

@@ -44,6 +44,8 @@ pub struct Sources {
     pub links: Vec<DataFile>,
     /// What is known of entities besides what tokens and routes say.
     pub entities: Vec<DataFile>,
+    /// `*.cedar`: policies about the house itself.
+    pub authority: Vec<SourceFile>,
 }
 
 impl Sources {
@@ -55,13 +57,14 @@ impl Sources {
             add_new(&mut all.policies, sources.policies, |file| &file.name);
             add_new(&mut all.links, sources.links, |file| &file.name);
             add_new(&mut all.entities, sources.entities, |file| &file.name);
+            add_new(&mut all.authority, sources.authority, |file| &file.name);
         }
         all
     }
 
     /// Name and text of every file.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        let files = self.schema.iter().chain(&self.policies);
+        let files = self.schema.iter().chain(&self.policies).chain(&self.authority);
         let data = self.links.iter().chain(&self.entities);
         let files = files.map(|file| (file.name.as_str(), file.text.as_str()));
         files.chain(data.map(|file| (file.name.as_str(), file.text.as_str())))

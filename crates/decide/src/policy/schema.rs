@@ -35,6 +35,8 @@ pub struct ActionTable {
     http: BTreeMap<String, HttpAction>,
     /// Resource types of `tcp.connect`.
     tcp: BTreeSet<String>,
+    /// Entity types that are declared beside the user's, in Cedar's syntax.
+    types: &'static str,
     groups: BTreeMap<String, Vec<String>>,
     /// Each member with the groups that have it.
     parents: HashMap<String, Vec<String>>,
@@ -104,6 +106,27 @@ impl ActionTable {
         table
     }
 
+    /// Actions that no route has, each with the one entity type it is about, and the types.
+    pub(crate) fn of_house<'a>(
+        actions: impl IntoIterator<Item = (&'a str, &'a str)>,
+        types: &'static str,
+        settings: &Settings,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut table = Self {
+            types,
+            ..Self::default()
+        };
+        for (name, kind) in actions {
+            let action = table.http.entry(name.to_owned()).or_default();
+            action.kinds.insert(kind.to_owned());
+        }
+        for (group, members) in &settings.actions {
+            table.add_group(group, members, settings, problems);
+        }
+        table
+    }
+
     fn add_group(
         &mut self,
         group: &str,
@@ -157,6 +180,7 @@ impl ActionTable {
     /// The generated part of the schema, in Cedar's syntax.
     pub fn schema_text(&self, settings: &Settings) -> String {
         let mut text = String::from("\n// ---- generated from the routes; not to be edited ----\n");
+        text.push_str(self.types);
         let principals = PRINCIPAL_TYPES.join(", ");
         let contexts = self.contexts(settings);
         for (context, name) in &contexts {

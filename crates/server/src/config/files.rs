@@ -72,6 +72,10 @@ pub(super) fn sources(
     from: (&Path, &Reader),
     problems: &mut Vec<Problem>,
 ) -> Result<Sources, Invalid> {
+    let authority = match named.authority {
+        Some(paths) => read("/authority/policies", &[".cedar"], paths, from, problems),
+        None => otherwise.authority.clone(),
+    };
     let mut files = |key, endings, paths: &[PathBuf]| {
         let key = format!("{at}/{key}");
         read(&key, endings, paths, from, problems)
@@ -90,6 +94,7 @@ pub(super) fn sources(
             Some(paths) => parse(files("entities", ENTITIES, paths))?,
             None => otherwise.entities.clone(),
         },
+        authority,
     })
 }
 
@@ -99,6 +104,8 @@ pub(super) struct Named<'n> {
     pub(super) schema: Option<&'n [PathBuf]>,
     pub(super) links: Option<&'n [PathBuf]>,
     pub(super) entities: Option<&'n [PathBuf]>,
+    /// Policies about the house itself.
+    pub(super) authority: Option<&'n [PathBuf]>,
 }
 
 /// Reads data files as YAML, of which JSON is a part.
