@@ -21,6 +21,7 @@ pub mod explain;
 pub mod identity;
 mod identity_headers;
 pub mod lint;
+mod magpie;
 mod pipeline;
 pub mod policy;
 pub mod problem;
