@@ -5,11 +5,24 @@
 
 mod access;
 mod api;
+mod geoserver;
+mod kind;
+mod ncwms;
+mod ows;
+mod parameters;
 mod permission;
 #[cfg(test)]
 mod tests;
+mod thredds;
+mod wfs;
+mod wms;
+mod wps;
+mod xml;
 
+pub(crate) use geoserver::GeoServerRules;
 pub(crate) use permission::Permission;
+pub(crate) use thredds::ThreddsRules;
+pub(crate) use wfs::Namespaces;
 
 /// A request as services see it.
 #[derive(Clone, Copy, Debug)]
@@ -75,12 +88,24 @@ pub(crate) enum Unclear {
 }
 
 /// Magpie's service types: how requests are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum ServiceKind {
     /// All or nothing.
     Access,
     /// One resource per segment of the path, read or written.
     Api,
+    /// Directories and files of a THREDDS data server.
+    Thredds(ThreddsRules),
+    /// Processes.
+    Wps,
+    /// Layers. Not one of Magpie's types.
+    Wms,
+    /// Data sets as layers.
+    NcWms,
+    /// Feature types.
+    Wfs(Namespaces),
+    /// One or all services of a GeoServer.
+    GeoServer(GeoServerRules),
 }
 
 /// The most needs of one request.
@@ -94,24 +119,12 @@ pub(crate) fn needs(kind: &ServiceKind, request: &ServiceRequest<'_>) -> Result<
     match kind {
         ServiceKind::Access => Ok(access::needs()),
         ServiceKind::Api => api::needs(request),
-    }
-}
-
-impl ServiceKind {
-    /// The kind that Magpie calls `name`, with the `configuration` of the service if it has one.
-    ///
-    /// # Errors
-    /// Texts for whoever wrote that, all at once.
-    pub(crate) fn read(name: &str, configuration: Option<&serde_json::Value>) -> Result<Self, Vec<String>> {
-        let kind = match name {
-            "access" => Self::Access,
-            "api" => Self::Api,
-            _ => return Err(vec![format!("`{name}` is no type of service")]),
-        };
-        match configuration {
-            None | Some(serde_json::Value::Null) => Ok(kind),
-            Some(_) => Err(vec![format!("services of type `{name}` have no configuration")]),
-        }
+        ServiceKind::Thredds(rules) => thredds::needs(request, rules),
+        ServiceKind::Wps => wps::needs(request),
+        ServiceKind::Wms => wms::needs(request),
+        ServiceKind::NcWms => ncwms::needs(request),
+        ServiceKind::Wfs(namespaces) => wfs::needs(request, namespaces),
+        ServiceKind::GeoServer(rules) => geoserver::needs(request, rules),
     }
 }
 
@@ -127,9 +140,44 @@ impl Needs {
         }
     }
 
+    /// All of these.
+    fn all(needs: Vec<Need>) -> Result<Self, Unclear> {
+        let mut asked: Vec<Need> = Vec::new();
+        for need in needs {
+            if !asked.contains(&need) {
+                asked.push(need);
+            }
+        }
+        match asked.len() {
+            0 => parameters::unknown("the request asks for nothing"),
+            count => parameters::few_enough(count).map(|()| Self { asked }),
+        }
+    }
+
     /// `permission` on the service itself.
     fn service(permission: Permission) -> Self {
         Self::one(Vec::new(), Reach::Exact, permission)
+    }
+}
+
+/// The permission that a document's outermost element names, if the query agrees.
+fn document_permission(
+    root: &xml::Element,
+    parameters: &parameters::Parameters,
+    service: &str,
+) -> Result<Permission, Unclear> {
+    parameters.for_service(service)?;
+    match root.attribute("service") {
+        Some(other) if !other.eq_ignore_ascii_case(service) => {
+            return parameters::malformed("the document is for another service");
+        }
+        _ => {}
+    }
+    match parameters.get("request") {
+        Some(request) if !request.eq_ignore_ascii_case(&root.local) => {
+            parameters::malformed("the query asks for something else than the document")
+        }
+        _ => parameters::permission(&root.local),
     }
 }
 

@@ -2,11 +2,16 @@
 
 use super::{Needs, Permission, Reach, ServiceRequest, Unclear, names};
 
-/// GET and HEAD read, every other method writes.
+/// The resource of the whole path.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
-    let permission = match request.method {
+    Ok(below(request.method, names(request.segments)?))
+}
+
+/// GET and HEAD read, every other method writes.
+pub(super) fn below(method: &str, resource: Vec<String>) -> Needs {
+    let permission = match method {
         "GET" | "HEAD" => Permission::Read,
         _ => Permission::Write,
     };
-    Ok(Needs::one(names(request.segments)?, Reach::Exact, permission))
+    Needs::one(resource, Reach::Exact, permission)
 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Unclear;
+use super::parameters::unknown;
+
 /// What can be allowed or denied on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Permission {
@@ -62,6 +65,14 @@ impl Permission {
     /// All there are.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         NAMES.iter().map(|(permission, _)| *permission)
+    }
+
+    /// Itself, if it is one of those of a service.
+    pub(super) fn among(self, permissions: &[Self]) -> Result<Self, Unclear> {
+        if permissions.contains(&self) {
+            return Ok(self);
+        }
+        unknown(&format!("services of this type have no permission `{self}`"))
     }
 
     /// Its name, in small letters.

@@ -1,0 +1,97 @@
+//! Names of feature types, `prefix:name`. Requests may say themselves what a prefix stands for, so that `public:roads` is
+//! `private:roads` to the service. Such prefixes are believed only for namespaces that the configuration knows.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::super::Unclear;
+use super::super::parameters::{Parameters, malformed, unknown};
+
+/// The namespaces (URIs) of a service with the names that its resources have for them: for GeoServer its workspaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Namespaces(pub(in super::super) BTreeMap<String, String>);
+
+/// A feature type as resources name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct FeatureType {
+    /// What is before the `:`, if anything is.
+    pub(in super::super) workspace: Option<String>,
+    pub(in super::super) name: String,
+}
+
+/// What prefixes stand for in a query: `namespaces=xmlns(p,uri)` (WFS 2.0), `namespace=xmlns(p=uri)` (WFS 1.1).
+#[derive(Debug, Default)]
+pub(super) struct Bindings(BTreeMap<String, String>);
+
+impl Namespaces {
+    /// Reads `name` or `prefix:name`, where `bound` says what a prefix stands for; the empty one is that of names without.
+    pub(super) fn feature_type<'b>(
+        &self,
+        name: &str,
+        bound: impl Fn(&str) -> Option<&'b str>,
+    ) -> Result<FeatureType, Unclear> {
+        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        if local.is_empty() || local.contains(':') || name.starts_with(':') {
+            return malformed(&format!("`{}` is no name of a feature type", name.escape_debug()));
+        }
+        let workspace = match bound(prefix) {
+            Some(uri) => Some(self.name(uri)?.to_owned()),
+            None => (!prefix.is_empty()).then(|| prefix.to_owned()),
+        };
+        Ok(FeatureType {
+            workspace,
+            name: local.to_owned(),
+        })
+    }
+
+    /// What the configuration calls this namespace.
+    pub(super) fn name(&self, uri: &str) -> Result<&str, Unclear> {
+        match self.0.get(uri) {
+            Some(name) => Ok(name),
+            None => unknown(&format!(
+                "the configuration of the service does not know the namespace `{}`",
+                uri.escape_debug()
+            )),
+        }
+    }
+}
+
+impl Bindings {
+    /// Reads both parameters.
+    pub(super) fn of_query(parameters: &Parameters) -> Result<Self, Unclear> {
+        let mut bindings = BTreeMap::new();
+        for parameter in ["namespaces", "namespace"] {
+            let Some(value) = parameters.get(parameter) else {
+                continue;
+            };
+            let wrong = || malformed(&format!("`{parameter}` is `{}`", value.escape_debug()));
+            let mut rest = value;
+            while !rest.is_empty() {
+                let inside = rest.strip_prefix("xmlns(").and_then(|rest| rest.split_once(')'));
+                let Some((inside, after)) = inside else {
+                    return wrong();
+                };
+                let (prefix, uri) = inside.split_once([',', '=']).unwrap_or(("", inside));
+                if uri.is_empty()
+                    || uri.contains('(')
+                    || bindings.insert(prefix.to_owned(), uri.to_owned()).is_some()
+                {
+                    return wrong();
+                }
+                rest = match after.strip_prefix(',') {
+                    Some("") => return wrong(),
+                    Some(next) => next,
+                    None if after.is_empty() => after,
+                    None => return wrong(),
+                };
+            }
+        }
+        Ok(Self(bindings))
+    }
+
+    pub(super) fn get(&self, prefix: &str) -> Option<&str> {
+        self.0.get(prefix).map(String::as_str)
+    }
+}
