@@ -7,7 +7,6 @@ mod entry;
 mod groups;
 mod permissions;
 mod providers;
-mod usable;
 
 use super::tree::Tree;
 use crate::policy::{Data, DataFile, DataValue, Findings};

@@ -58,8 +58,9 @@ pub(super) fn read(data: &Data, tree: &mut Tree, findings: &mut Findings<'_>) {
         else {
             continue;
         };
-        if !kind.permissions().contains(&written.permission) {
-            let names: Vec<&str> = kind.permissions().iter().map(|known| known.as_str()).collect();
+        let known = kind.permissions();
+        if !known.contains(&written.permission) {
+            let names: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
             let message = format!(
                 "services of this type have no permission `{}`",
                 written.permission
@@ -113,7 +114,7 @@ fn place(entry: &Data, tree: &mut Tree, findings: &mut Findings<'_>) -> Option<(
         );
         return None;
     }
-    if kind == ServiceKind::Access {
+    if matches!(kind, ServiceKind::Access) {
         let help = "set it on the service: leave `resource` out";
         findings.error(span, "services of type `access` have no resources", help);
         return None;
