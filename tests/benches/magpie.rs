@@ -61,8 +61,14 @@ fn asked(resources: usize, users: usize) -> For {
     }
     let mut permissions = String::from("users:\n");
     for user in 0..users {
-        let groups: Vec<String> = (0..10).map(|group| format!("g{}", (user + group) % 100)).collect();
-        let _ = writeln!(permissions, "  - {{ username: u{user}, group: [{}] }}", groups.join(", "));
+        let groups: Vec<String> = (0..10)
+            .map(|group| format!("g{}", (user + group) % 100))
+            .collect();
+        let _ = writeln!(
+            permissions,
+            "  - {{ username: u{user}, group: [{}] }}",
+            groups.join(", ")
+        );
     }
     permissions.push_str("permissions:\n");
     for resource in 0..resources {

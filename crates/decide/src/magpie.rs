@@ -82,6 +82,12 @@ impl Magpie {
         }
     }
 
+    /// The same for other people.
+    #[cfg(test)]
+    pub(crate) fn with_users(self, users: Vec<MagpieUserSettings>) -> Self {
+        Self { users, ..self }
+    }
+
     /// Checks what routes say about services.
     pub(crate) fn check_routes(
         magpie: Option<&Self>,

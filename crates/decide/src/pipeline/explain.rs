@@ -76,7 +76,9 @@ impl Pipeline {
         let mut explanation = live.explanation(&check, &asking, &mut story, &decision);
         explanation.decision_id = kept.id.to_string();
         let mut recorded = recorded;
-        recorded.missing.extend(live.lost_for_magpie(&explanation, kept.body_bytes()));
+        recorded
+            .missing
+            .extend(live.lost_for_magpie(&explanation, kept.body_bytes()));
         explanation.recorded = Some(recorded);
         explanation.credential.found = kept.credential().to_owned();
         if let Some(request) = &mut explanation.request {

@@ -71,12 +71,17 @@ impl Live {
     }
 
     /// What Magpie's answer depends on and is not kept of a request, if its route asks Magpie.
-    pub(super) fn lost_for_magpie(&self, explanation: &explain::Explanation, body: Option<usize>) -> Option<String> {
+    pub(super) fn lost_for_magpie(
+        &self,
+        explanation: &explain::Explanation,
+        body: Option<usize>,
+    ) -> Option<String> {
         let matched = explanation.route.matched.as_deref();
         let mut routes = self.rules.routes.routes().iter();
         let asks = routes.any(|route| Some(&*route.name) == matched && route.magpie.is_some());
         let mut query = explanation.request.iter().flat_map(|request| &request.query);
         let lost = query.any(|(_, value)| value.is_none()) || body.is_some_and(|bytes| bytes > 0);
-        (asks && lost).then(|| "the query and the body, by which it is known what Magpie is asked for".to_owned())
+        (asks && lost)
+            .then(|| "the query and the body, by which it is known what Magpie is asked for".to_owned())
     }
 }

@@ -19,6 +19,7 @@ mod destination;
 mod evaluation;
 mod explain;
 mod login;
+mod magpie;
 mod replace;
 mod shadow;
 mod tokens;
