@@ -36,6 +36,7 @@ mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
 pub use denials::DenialSettings;
+pub use magpie::{MagpieRouteSettings, MagpieSettings, MagpieUserSettings, UserName};
 pub use pipeline::{Live, Pipeline, Replaced};
 pub use record::{Record, Recorder};
 pub use rules::Rules;

@@ -134,9 +134,23 @@ pub struct ShadowSettings {
     pub sample: Sample,
 }
 
+impl Config {
+    fn named(&self) -> Named<'_> {
+        Named {
+            magpie: self
+                .settings
+                .magpie
+                .as_ref()
+                .map(|magpie| magpie.files.as_slice()),
+            ..self.policies.named()
+        }
+    }
+}
+
 impl PolicyFiles {
     fn named(&self) -> Named<'_> {
         Named {
+            magpie: None,
             files: &self.files,
             schema: Some(&self.schema),
             links: Some(&self.links),
@@ -152,6 +166,7 @@ impl ShadowSettings {
             schema: self.schema.as_deref(),
             links: self.links.as_deref(),
             entities: self.entities.as_deref(),
+            magpie: None,
         }
     }
 }
@@ -316,7 +331,7 @@ fn read_all(
     let document = yaml::Document::parse(name, text)?;
     let (document, config, mut problems) = read_settings(document, folder, reader)?;
     let before = problems.len();
-    let named = config.policies.named();
+    let named = config.named();
     let sources = files::sources(
         "/policies",
         &named,

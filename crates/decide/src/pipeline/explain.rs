@@ -158,6 +158,7 @@ impl Live {
         explanation.route.action_groups = notes.action_groups;
         explanation.request = Some(request);
         explanation.questions = notes.questions;
+        explanation.magpie = notes.magpie;
         explanation.hints = hints(&explanation);
         explanation
     }

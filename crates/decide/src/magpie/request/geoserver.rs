@@ -81,6 +81,11 @@ impl GeoServerRules {
         }
     }
 
+    /// The parts that are there.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// One part alone.
     pub(crate) fn only(part: Part, namespaces: Namespaces) -> Self {
         Self {

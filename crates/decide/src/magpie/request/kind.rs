@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::geoserver::{GeoServerConfiguration, Part};
 use super::thredds::ThreddsConfiguration;
-use super::{GeoServerRules, Namespaces, ServiceKind, ThreddsRules};
+use super::{GeoServerRules, Namespaces, Permission, ServiceKind, ThreddsRules, ncwms, wfs, wms, wps};
 
 /// All names.
 pub(crate) const TYPES: [&str; 12] = [
@@ -70,6 +70,35 @@ impl ServiceKind {
 #[serde(deny_unknown_fields, default)]
 struct OfFeatures {
     namespaces: Namespaces,
+}
+
+impl ServiceKind {
+    /// The permissions that requests to such a service can need, on it or on its resources, and those that Magpie lets be
+    /// set there although nothing needs them.
+    pub(crate) fn permissions(&self) -> Vec<Permission> {
+        const API: &[Permission] = &[Permission::Read, Permission::Write];
+        match self {
+            Self::Access => vec![Permission::Access],
+            Self::Api => API.to_vec(),
+            Self::Thredds(_) => [&[Permission::Browse], API].concat(),
+            Self::Wps => wps::PERMISSIONS.to_vec(),
+            Self::Wms => wms::PERMISSIONS.to_vec(),
+            Self::NcWms => ncwms::PERMISSIONS.to_vec(),
+            Self::Wfs(_) => wfs::PERMISSIONS.to_vec(),
+            Self::GeoServer(rules) => {
+                let parts = rules.parts().iter().map(|part| match part {
+                    Part::Api => API,
+                    Part::Wms => wms::PERMISSIONS,
+                    Part::Wfs => wfs::PERMISSIONS,
+                    Part::Wps => wps::PERMISSIONS,
+                });
+                let mut all: Vec<Permission> = parts.flatten().copied().collect();
+                all.sort_unstable();
+                all.dedup();
+                all
+            }
+        }
+    }
 }
 
 fn read<C: DeserializeOwned + Default>(name: &str, configuration: Option<&Value>) -> Result<C, Vec<String>> {
