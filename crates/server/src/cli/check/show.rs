@@ -238,13 +238,24 @@ fn magpie(magpie: &Magpie) -> Node {
 }
 
 fn magpie_need(need: &MagpieNeed) -> Node {
-    let missing = if need.exact { "" } else { ", which Magpie does not know" };
+    let missing = if need.exact {
+        ""
+    } else {
+        ", which Magpie does not know"
+    };
     let mut node = Node::line(format!("{} on {}{missing}", need.permission, need.resource));
-    node = node.marked(if need.allowed { Mark::Yes } else { Mark::No }).noted(need.reason.clone());
+    node = node
+        .marked(if need.allowed { Mark::Yes } else { Mark::No })
+        .noted(need.reason.clone());
     for seen in &need.chain {
-        let line = Node::line(format!("{} {} on {}", seen.subject, seen.permission, seen.resource));
+        let line = Node::line(format!(
+            "{} {} on {}",
+            seen.subject, seen.permission, seen.resource
+        ));
         node.push(match (seen.decides, seen.reaches) {
-            (true, _) => line.marked(if need.allowed { Mark::Yes } else { Mark::No }).noted("decides"),
+            (true, _) => line
+                .marked(if need.allowed { Mark::Yes } else { Mark::No })
+                .noted("decides"),
             (false, true) => line.marked(Mark::Skipped).noted("weaker than what decides"),
             (false, false) => line.marked(Mark::Skipped).noted("for that resource only"),
         });
