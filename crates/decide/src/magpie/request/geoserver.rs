@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::parameters::{Parameters, malformed, unknown};
+use super::parameters::{Parameters, malformed, name, unknown};
 use super::wfs::Namespaces;
 use super::{Need, Needs, Permission, Reach, ServiceRequest, Unclear, api, names, wfs, wms, wps};
 
@@ -229,12 +229,11 @@ fn workspace_name(workspace: Option<&String>) -> Result<Option<&String>, Unclear
 
 /// `workspace:layer`, or `layer`.
 fn scoped(layer: &str) -> Result<(Option<String>, String), Unclear> {
-    let (workspace, name) = match layer.split_once(':') {
-        None => (None, layer),
-        Some((workspace, name)) => (Some(workspace.to_owned()), name),
-    };
-    if name.is_empty() || name.contains(':') || workspace.as_deref() == Some("") {
-        return malformed(&format!("`{}` is no name of a layer", layer.escape_debug()));
+    match layer.split_once(':') {
+        Some((_, name)) if name.contains(':') => {
+            malformed(&format!("`{}` is no name of a layer", layer.escape_debug()))
+        }
+        Some((workspace, layer)) => Ok((Some(name("a workspace", workspace)?), name("a layer", layer)?)),
+        None => Ok((None, layer.to_owned())),
     }
-    Ok((workspace, name.to_owned()))
 }

@@ -105,9 +105,9 @@ fn read<C: DeserializeOwned + Default>(name: &str, configuration: Option<&Value>
     let Some(configuration) = configuration else {
         return Ok(C::default());
     };
-    C::deserialize(configuration).map_err(|error| {
-        vec![format!(
-            "the configuration of a service of type `{name}`: {error}"
-        )]
-    })
+    let wrong = |why: String| vec![format!("the configuration of a service of type `{name}`: {why}")];
+    if !configuration.is_object() {
+        return Err(wrong("it is not a list of names with values".to_owned()));
+    }
+    C::deserialize(configuration).map_err(|error| wrong(error.to_string()))
 }

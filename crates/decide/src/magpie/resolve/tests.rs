@@ -1,6 +1,7 @@
 //! Magpie's documented example, its own tests of services, and any tree against the rule written down step by step.
 
 mod random;
+mod reference;
 
 use super::super::request::{Need, Permission, Reach, ServiceKind};
 use super::super::tree::looks::LOOKS;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::super::Unclear;
-use super::super::parameters::{Parameters, malformed, unknown};
+use super::super::parameters::{Parameters, malformed, name, unknown};
 
 /// The namespaces (URIs) of a service with the names that its resources have for them: for GeoServer its workspaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -29,20 +29,23 @@ impl Namespaces {
     /// Reads `name` or `prefix:name`, where `bound` says what a prefix stands for; the empty one is that of names without.
     pub(super) fn feature_type<'b>(
         &self,
-        name: &str,
+        text: &str,
         bound: impl Fn(&str) -> Option<&'b str>,
     ) -> Result<FeatureType, Unclear> {
-        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
-        if local.is_empty() || local.contains(':') || name.starts_with(':') {
-            return malformed(&format!("`{}` is no name of a feature type", name.escape_debug()));
-        }
-        let workspace = match bound(prefix) {
+        let (prefix, local) = match text.split_once(':') {
+            Some((_, local)) if local.contains(':') => {
+                return malformed(&format!("`{}` is no name of a feature type", text.escape_debug()));
+            }
+            Some((prefix, local)) => (name("a prefix", prefix)?, local),
+            None => (String::new(), text),
+        };
+        let workspace = match bound(&prefix) {
             Some(uri) => Some(self.name(uri)?.to_owned()),
-            None => (!prefix.is_empty()).then(|| prefix.to_owned()),
+            None => (!prefix.is_empty()).then_some(prefix),
         };
         Ok(FeatureType {
             workspace,
-            name: local.to_owned(),
+            name: name("a feature type", local)?,
         })
     }
 
