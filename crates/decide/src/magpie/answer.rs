@@ -203,6 +203,10 @@ impl Found {
                 (format!("{kind}:{name}"), Some(depth))
             }
             Reason::Multiple(depth) => ("multiple".to_owned(), Some(depth)),
+            Reason::Below(subject) => {
+                let (kind, name) = kind_and_name(tree, subject);
+                (format!("{kind}:{name}"), None)
+            }
             Reason::NoPermission => ("no-permission".to_owned(), None),
         };
         Self {

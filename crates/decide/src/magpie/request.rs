@@ -8,6 +8,7 @@ mod api;
 mod geoserver;
 mod kind;
 mod ncwms;
+mod operation;
 mod ows;
 mod parameters;
 mod permission;
@@ -76,6 +77,8 @@ pub(crate) enum Reach {
     /// What is asked for lies somewhere below and has no name in the request: it is decided as a resource that does not
     /// exist there, permissions of scope `match` do not count.
     Below,
+    /// Some of what lies below is asked for, and it cannot be said which: all of it must be allowed.
+    Everything,
 }
 
 /// Why it cannot be said what a request needs. The text is for the log.

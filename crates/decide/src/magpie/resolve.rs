@@ -27,6 +27,8 @@ pub(crate) enum Reason {
     Of(Subject, usize),
     /// Several groups', that all say the same, at the same place.
     Multiple(usize),
+    /// One user's or group's own somewhere below, where everything is asked for.
+    Below(Subject),
     /// Nobody's.
     NoPermission,
 }
@@ -55,6 +57,44 @@ struct Kept {
 /// Resolves one need at the service whose resources begin at `root`. Everything that has a say is told to `see`, from the
 /// resource up.
 pub(crate) fn resolve(
+    tree: &Tree,
+    asker: &Asker,
+    root: NodeId,
+    need: &Need,
+    see: impl FnMut(Seen),
+) -> Effective {
+    let effective = at_one_place(tree, asker, root, need, see);
+    let decides = match effective.reason {
+        _ if need.reach != Reach::Everything || !effective.allowed => return effective,
+        Reason::Of(Subject::User(_), _) => None,
+        Reason::Of(group, _) => group.priority(),
+        Reason::Multiple(_) => Some(Priority::Ordinary),
+        Reason::Administrator | Reason::NoPermission | Reason::Below(_) => return effective,
+    };
+    // What is as strong as that which allows it here, or stronger, can deny it further down: no look at each resource is
+    // needed to know that nothing does.
+    let groups = asker.groups.iter().map(|number| Subject::Group(*number));
+    let mut subjects = asker.user.map(Subject::User).into_iter().chain(groups);
+    let denied = subjects.find(|subject| {
+        let strong = match (decides, subject.priority()) {
+            (_, None) => true,
+            (Some(decides), Some(priority)) => priority >= decides,
+            (None, Some(_)) => false,
+        };
+        strong && tree.denies_below(root, *subject, need.permission)
+    });
+    match denied {
+        Some(subject) => Effective {
+            allowed: false,
+            reason: Reason::Below(subject),
+            ..effective
+        },
+        None => effective,
+    }
+}
+
+/// The answer for the resource, or for one below that nothing is known of.
+fn at_one_place(
     tree: &Tree,
     asker: &Asker,
     root: NodeId,

@@ -4,6 +4,7 @@
 //! depend on how much there is.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::request::{Permission, ServiceKind};
 
@@ -13,7 +14,11 @@ pub(crate) struct Tree {
     services: HashMap<Box<str>, Service>,
     /// What is below each service and resource.
     nodes: Vec<HashMap<Box<str>, NodeId>>,
+    /// The service of each, as the place where its resources begin.
+    roots: Vec<NodeId>,
     rules: HashMap<(NodeId, Subject, Permission), Rule>,
+    /// How often a permission is denied below a service, on whichever resources.
+    denials: HashMap<(NodeId, Subject, Permission), usize>,
     users: Names,
     groups: Names,
     /// The groups of users, as the files or records say.
@@ -110,7 +115,9 @@ impl Default for Tree {
         Self {
             services: HashMap::new(),
             nodes: Vec::new(),
+            roots: Vec::new(),
             rules: HashMap::new(),
+            denials: HashMap::new(),
             users: Names::default(),
             groups,
             members: HashMap::new(),
@@ -139,6 +146,12 @@ impl Tree {
     pub(super) fn rule(&self, node: NodeId, subject: Subject, permission: Permission) -> Option<Rule> {
         count_a_look();
         self.rules.get(&(node, subject, permission)).copied()
+    }
+
+    /// True if `subject` is denied this on any resource below the service that begins at `root`.
+    pub(super) fn denies_below(&self, root: NodeId, subject: Subject, permission: Permission) -> bool {
+        count_a_look();
+        self.denials.contains_key(&(root, subject, permission))
     }
 
     /// Somebody of that name who is in these groups, in those that the tree itself knows, and in that of everybody. Without
@@ -170,7 +183,7 @@ impl Tree {
         if self.services.contains_key(name) {
             return false;
         }
-        let root = self.add_node();
+        let root = self.add_node(None);
         let service = Service {
             type_name: type_name.into(),
             kind,
@@ -186,7 +199,7 @@ impl Tree {
             if let Some(child) = self.nodes.get(parent.0).and_then(|below| below.get(*name)) {
                 return *child;
             }
-            let child = self.add_node();
+            let child = self.add_node(self.roots.get(parent.0).copied());
             if let Some(below) = self.nodes.get_mut(parent.0) {
                 below.insert((*name).into(), child);
             }
@@ -205,15 +218,35 @@ impl Tree {
         permission: Permission,
         rule: Rule,
     ) -> Result<(), Rule> {
-        match *self.rules.entry((node, subject, permission)).or_insert(rule) {
-            there if there == rule => Ok(()),
-            other => Err(other),
+        match self.rules.entry((node, subject, permission)) {
+            Entry::Occupied(there) if *there.get() != rule => return Err(*there.get()),
+            Entry::Occupied(_) => return Ok(()),
+            Entry::Vacant(place) => place.insert(rule),
+        };
+        if let Some(root) = self.denied_below(node, rule) {
+            *self.denials.entry((root, subject, permission)).or_default() += 1;
         }
+        Ok(())
     }
 
     /// Takes a permission away.
     pub(crate) fn revoke(&mut self, node: NodeId, subject: Subject, permission: Permission) -> Option<Rule> {
-        self.rules.remove(&(node, subject, permission))
+        let rule = self.rules.remove(&(node, subject, permission))?;
+        if let Some(root) = self.denied_below(node, rule)
+            && let Entry::Occupied(mut denials) = self.denials.entry((root, subject, permission))
+        {
+            match denials.get().saturating_sub(1) {
+                0 => drop(denials.remove()),
+                left => *denials.get_mut() = left,
+            }
+        }
+        Some(rule)
+    }
+
+    /// The service, if `rule` on `node` denies something below it.
+    fn denied_below(&self, node: NodeId, rule: Rule) -> Option<NodeId> {
+        let root = *self.roots.get(node.0)?;
+        (root != node && rule.access == Access::Deny).then_some(root)
     }
 
     /// The user of that name, known from now on.
@@ -232,9 +265,11 @@ impl Tree {
         self.members.entry(user).or_default().push(group);
     }
 
-    fn add_node(&mut self) -> NodeId {
+    fn add_node(&mut self, root: Option<NodeId>) -> NodeId {
+        let node = NodeId(self.nodes.len());
         self.nodes.push(HashMap::new());
-        NodeId(self.nodes.len() - 1)
+        self.roots.push(root.unwrap_or(node));
+        node
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use super::operation::{Named, Operation};
 use super::parameters::{Parameters, malformed, name, unknown};
 use super::wfs::Namespaces;
 use super::{Need, Needs, Permission, Reach, ServiceRequest, Unclear, api, names, wfs, wms, wps};
@@ -106,55 +107,46 @@ pub(super) fn needs(request: &ServiceRequest<'_>, rules: &GeoServerRules) -> Res
     if !rules.parts.contains(&part) {
         return unknown(&format!("the service has no {part:?}"));
     }
-    let (permission, asked) = match part {
+    let Operation {
+        permission,
+        named,
+        rest,
+    } = match part {
         Part::Api => return Ok(api::below(request.method, path.to_vec())),
-        Part::Wms => {
-            let wms::Operation { permission, layers } = wms::operation(request)?;
-            let asked: Result<Vec<_>, _> = layers.iter().map(|layer| scoped(layer)).collect();
-            (permission, asked?)
-        }
-        Part::Wfs => {
-            let wfs::Operation { permission, types } = wfs::operation(request, &rules.namespaces)?;
-            let scoped = types.into_iter().map(|named| (named.workspace, named.name));
-            (permission, scoped.collect())
-        }
-        Part::Wps => {
-            let operation = wps::operation(request)?;
-            // A `:` in the name of a process is part of it.
-            let scoped = operation.processes.into_iter().map(|process| (None, process));
-            (operation.permission, scoped.collect())
-        }
+        Part::Wms => scoped(wms::operation(request)?)?,
+        Part::Wfs => wfs::operation(request, &rules.namespaces)?,
+        // A `:` in the name of a process is part of it.
+        Part::Wps => wps::operation(request)?,
     };
     if permission == Permission::GetCapabilities {
         let reach = workspace.map_or(Reach::Exact, |_| Reach::Below);
         return Ok(Needs::one(Vec::new(), reach, permission));
     }
-    if asked.is_empty() {
-        let reach = Reach::Below;
-        return Ok(Needs::one(
-            workspace.into_iter().cloned().collect(),
-            reach,
-            permission,
-        ));
-    }
-    let needed = asked.into_iter().map(|(own, name)| {
+    let named = named.into_iter().map(|Named { workspace: own, name }| {
         let within = match (workspace, own) {
             (Some(path), Some(own)) if *path != own => None,
             (Some(path), _) => Some(path.clone()),
             (None, own) => own,
         };
-        let (resource, reach) = match within {
+        match within {
             Some(workspace) => (vec![workspace, name], Reach::Exact),
-            // Which workspace is meant cannot be said: only who may have everything may have this.
-            None => (Vec::new(), Reach::Below),
-        };
-        Need {
-            resource,
-            reach,
-            permission,
+            // In which workspace GeoServer finds it cannot be said.
+            None => (Vec::new(), Reach::Everything),
         }
     });
-    Needs::all(needed.collect())
+    let rest = rest.map(|reach| {
+        let reach = match reach {
+            Reach::Everything => reach,
+            Reach::Exact | Reach::Below => Reach::Below,
+        };
+        (workspace.into_iter().cloned().collect(), reach)
+    });
+    let need = |(resource, reach)| Need {
+        resource,
+        reach,
+        permission,
+    };
+    Needs::all(named.chain(rest).map(need).collect())
 }
 
 /// Which part is asked, and the workspace in the path.
@@ -227,13 +219,26 @@ fn workspace_name(workspace: Option<&String>) -> Result<Option<&String>, Unclear
     }
 }
 
-/// `workspace:layer`, or `layer`.
-fn scoped(layer: &str) -> Result<(Option<String>, String), Unclear> {
-    match layer.split_once(':') {
-        Some((_, name)) if name.contains(':') => {
-            malformed(&format!("`{}` is no name of a layer", layer.escape_debug()))
-        }
-        Some((workspace, layer)) => Ok((Some(name("a workspace", workspace)?), name("a layer", layer)?)),
-        None => Ok((None, layer.to_owned())),
-    }
+/// Layers are `workspace:layer`, or `layer`.
+fn scoped(operation: Operation) -> Result<Operation, Unclear> {
+    let scoped = operation
+        .named
+        .iter()
+        .map(|Named { name: layer, .. }| match layer.split_once(':') {
+            Some((_, name)) if name.contains(':') => {
+                malformed(&format!("`{}` is no name of a layer", layer.escape_debug()))
+            }
+            Some((workspace, layer)) => Ok(Named {
+                workspace: Some(name("a workspace", workspace)?),
+                name: name("a layer", layer)?,
+            }),
+            None => Ok(Named {
+                workspace: None,
+                name: layer.clone(),
+            }),
+        });
+    Ok(Operation {
+        named: scoped.collect::<Result<_, _>>()?,
+        ..operation
+    })
 }

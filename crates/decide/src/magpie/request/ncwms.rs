@@ -3,7 +3,6 @@
 
 use super::ows::query_only;
 use super::parameters::malformed;
-use super::wms::layers_of_styles;
 use super::{Need, Needs, Permission, Reach, ServiceRequest, Unclear};
 
 /// What can be asked for.
@@ -18,7 +17,7 @@ pub(super) const PERMISSIONS: &[Permission] = &[
 /// Where requests name variables of data sets.
 const VARIABLES: &[&str] = &["layers", "layer", "layername", "query_layers"];
 
-/// The data sets of all layers, and the one of `dataset`. Without any it is something below the service.
+/// The data sets of all layers, and the one of `dataset`. Without any, such as for the list of all layers, it is every one.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
     let parameters = query_only(request)?;
     parameters.for_service("WMS")?;
@@ -27,7 +26,6 @@ pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
         Permission::GetCapabilities => Vec::new(),
         _ => parameters.lists(VARIABLES)?,
     };
-    layers_of_styles(&parameters, permission, &variables)?;
     let mut sets = Vec::new();
     for variable in &variables {
         // A name of one part can only be a data set.
@@ -40,7 +38,7 @@ pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
     if sets.is_empty() {
         let reach = match permission {
             Permission::GetCapabilities => Reach::Exact,
-            _ => Reach::Below,
+            _ => Reach::Everything,
         };
         return Ok(Needs::one(Vec::new(), reach, permission));
     }

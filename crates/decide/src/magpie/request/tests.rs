@@ -10,7 +10,7 @@ mod processes;
 mod random;
 mod thredds;
 
-/// `/a/b:read` for a resource, `/a/*:read` for something below it; `400 …` and `denied …` for what is unclear.
+/// `/a/b:read` for a resource, `/a/*:read` for something below it, `/a/**:read` for everything; `400 …` and `denied …` for what is unclear.
 fn told(needs: &Result<Needs, Unclear>) -> String {
     let needs = match needs {
         Ok(needs) => needs,
@@ -22,6 +22,7 @@ fn told(needs: &Result<Needs, Unclear>) -> String {
         let below = match need.reach {
             Reach::Exact => "",
             Reach::Below => "/*",
+            Reach::Everything => "/**",
         };
         format!("{path}{below}:{}", need.permission)
     });

@@ -1,9 +1,10 @@
 //! Services of type `wps`: `request` names the permission, `identifier` the process. WPS 1.0 and 2.0.
 
+use super::operation::Operation;
 use super::ows::{Asked, asked};
 use super::parameters::{Parameters, few_enough, malformed, name, unknown};
 use super::xml::{Document, Element, Piece};
-use super::{Need, Needs, Permission, Reach, ServiceRequest, Unclear};
+use super::{Needs, Permission, Reach, ServiceRequest, Unclear};
 use crate::policy::percent_decode;
 
 /// What can be asked for.
@@ -24,32 +25,9 @@ const NAMESPACES: [(&str, &str); 2] = [
 /// By this host name GeoServer's processes ask GeoServer itself, with its own rights.
 const ITSELF: &str = "//geoserver/";
 
-/// What is asked, of which processes.
-#[derive(Debug)]
-pub(super) struct Operation {
-    pub(super) permission: Permission,
-    /// May be empty: the request names none.
-    pub(super) processes: Vec<String>,
-}
-
 /// One resource per process, right below the service.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
-    let Operation {
-        permission,
-        processes,
-    } = operation(request)?;
-    if permission == Permission::GetCapabilities {
-        return Ok(Needs::service(permission));
-    }
-    if processes.is_empty() {
-        return Ok(Needs::one(Vec::new(), Reach::Below, permission));
-    }
-    let named = processes.into_iter().map(|process| Need {
-        resource: vec![process],
-        reach: Reach::Exact,
-        permission,
-    });
-    Needs::all(named.collect())
+    operation(request)?.needs()
 }
 
 /// Reads the request. GetCapabilities names no process, whatever it says.
@@ -64,7 +42,8 @@ fn from_query(parameters: &Parameters) -> Result<Operation, Unclear> {
     parameters.for_service("WPS")?;
     let permission = parameters.permission()?.among(PERMISSIONS)?;
     let processes = match (permission, parameters.get("identifier")) {
-        (Permission::GetCapabilities, _) | (_, None) => Vec::new(),
+        (Permission::GetCapabilities, _) => return Ok(Operation::of_service(permission)),
+        (_, None) => Vec::new(),
         (Permission::Execute, Some(process)) => vec![name("identifier", process)?],
         _ => parameters.lists(&["identifier"])?,
     };
@@ -74,11 +53,7 @@ fn from_query(parameters: &Parameters) -> Result<Operation, Unclear> {
     {
         return inner_request();
     }
-    not_all(&processes)?;
-    Ok(Operation {
-        permission,
-        processes,
-    })
+    Ok(on(permission, processes))
 }
 
 fn from_document(body: &[u8], parameters: &Parameters) -> Result<Operation, Unclear> {
@@ -107,15 +82,26 @@ fn from_document(body: &[u8], parameters: &Parameters) -> Result<Operation, Uncl
         }
     }
     match (permission, processes.len()) {
-        (Permission::GetCapabilities, _) => processes.clear(),
-        (_, 0) => return malformed("the document names no process"),
-        (Permission::Execute, 2..) => return malformed("the document executes two processes"),
-        _ => not_all(&processes)?,
+        (Permission::GetCapabilities, _) => Ok(Operation::of_service(permission)),
+        (_, 0) => malformed("the document names no process"),
+        (Permission::Execute, 2..) => malformed("the document executes two processes"),
+        _ => Ok(on(permission, processes)),
     }
-    Ok(Operation {
-        permission,
-        processes,
-    })
+}
+
+/// `ALL` describes every process there is.
+fn on(permission: Permission, processes: Vec<String>) -> Operation {
+    let (all, named): (Vec<_>, Vec<_>) = processes
+        .into_iter()
+        .partition(|process| process.eq_ignore_ascii_case("all"));
+    let operation = Operation::on(permission, named);
+    match all.is_empty() {
+        true => operation,
+        false => Operation {
+            rest: Some(Reach::Everything),
+            ..operation
+        },
+    }
 }
 
 /// True for a request in a request, and for an input that the service is to fetch from itself.
@@ -133,15 +119,4 @@ fn fetches_itself(link: &str) -> bool {
 
 fn inner_request<T>() -> Result<T, Unclear> {
     unknown("an input is a request to the service itself")
-}
-
-/// `ALL` is every process there is, and some of them may be denied.
-fn not_all(processes: &[String]) -> Result<(), Unclear> {
-    if processes
-        .iter()
-        .any(|process| process.eq_ignore_ascii_case("all"))
-    {
-        return unknown("`all` names every process: ask for them by their names");
-    }
-    Ok(())
 }

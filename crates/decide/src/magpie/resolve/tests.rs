@@ -73,6 +73,7 @@ fn ask(tree: &Tree, groups: &[&str], place: &str, permission: Permission) -> (bo
         Reason::Administrator => "administrator".to_owned(),
         Reason::Of(subject, depth) => format!("{} at {depth}", tree.name(subject)),
         Reason::Multiple(depth) => format!("multiple at {depth}"),
+        Reason::Below(subject) => format!("{} below", tree.name(subject)),
         Reason::NoPermission => "no-permission".to_owned(),
     };
     (effective.allowed, reason)
@@ -279,6 +280,51 @@ fn what_counts_before_what() {
         ask(&tree("/s/a: G1 rAM"), &["G1"], "/s/a/unknown", Permission::Read),
         (false, "no-permission".to_owned())
     );
+}
+
+/// Where it cannot be said what below the service is asked for.
+#[test]
+fn everything_below() {
+    for (lines, allowed) in [
+        ("/s: G1 rAR", true),
+        ("/s: G1 rAM", false),
+        ("/s: user rAR\n/s/a/b: user rDM", false),
+        ("/s: user rAR\n/s/a: user rDR\n/s/a/b: user rAR", false),
+        ("/s: G1 rAR\n/s/a/b: G2 rDM", false),
+        ("/s: G1 rAR\n/s/a/b: user rDM", false),
+        ("/s: anonymous rAR\n/s/a: anonymous rDM", false),
+        // What is weaker than what allows it, or is about something or somebody else.
+        ("/s: user rAR\n/s/a: G1 rDM", true),
+        ("/s: G1 rAR\n/s/a: anonymous rDR", true),
+        ("/s: G1 rAR\n/s/a: G3 rDR", true),
+        ("/s: G1 rAR\n/s/a: G1 wDR", true),
+        ("/s: G1 rAR\n/other/a: G1 rDR", true),
+        ("/s: G1 rAR, G2 rDM", true),
+        ("/s: G1 rAR, user rDM", true),
+    ] {
+        let tree = tree(lines);
+        let asker = tree.asker(Some("user"), ["G1", "G2"]);
+        let root = tree.service("s").expect("a service").root;
+        let need = Need {
+            reach: Reach::Everything,
+            ..need(Vec::new(), Permission::Read)
+        };
+        let effective = resolve(&tree, &asker, root, &need, |_| {});
+        assert_eq!(effective.allowed, allowed, "{lines} {effective:?}");
+    }
+    // A denial that is taken away, and one that is set twice, leave no trace.
+    let mut tree = tree("/s: G1 rAR\n/s/a: G1 rDR\n/s/b: G1 rDR");
+    let root = tree.service("s").expect("a service").root;
+    let group = tree.group("G1");
+    let denied = |tree: &Tree| tree.denies_below(root, group, Permission::Read);
+    for (name, left) in [("a", true), ("b", false)] {
+        let node = tree.add_resource(root, &[name]);
+        let rule = tree.rule(node, group, Permission::Read).expect("set");
+        tree.grant(node, group, Permission::Read, rule).expect("the same");
+        assert_eq!(tree.revoke(node, group, Permission::Read), Some(rule));
+        assert_eq!(tree.revoke(node, group, Permission::Read), None);
+        assert_eq!(denied(&tree), left, "{name}");
+    }
 }
 
 /// Looks into the tree for one question.

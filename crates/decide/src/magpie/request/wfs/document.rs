@@ -4,7 +4,7 @@ use super::super::Unclear;
 use super::super::parameters::{Parameters, few_enough, malformed, name, unknown};
 use super::super::xml::{Document, Element, Piece};
 use super::super::{Permission, document_permission};
-use super::{FeatureType, INSTEAD, Namespaces, Operation, PERMISSIONS, TYPES, no_types, of_the_service};
+use super::{INSTEAD, Named, Namespaces, Operation, PERMISSIONS, TYPES, Types, of_the_service};
 
 /// WFS 1.0 and 1.1, and 2.0.
 const WFS: [&str; 2] = ["http://www.opengis.net/wfs", "http://www.opengis.net/wfs/2.0"];
@@ -28,7 +28,7 @@ pub(super) fn operation(
     if let Some(here) = here.or(parameters.any_of(&["featureid", "resourceid", "namespaces", "namespace"])) {
         return malformed(&format!("`{here}` is in the query, and there is a document"));
     }
-    let mut types = Vec::new();
+    let mut types = Types::default();
     // The depth of an Insert or Replace: what is right below is features.
     let mut features = None;
     while let Some(piece) = document.next()? {
@@ -39,16 +39,16 @@ pub(super) fn operation(
         match (element.depth, features) {
             (2, _) => features = part(&mut document, permission, &element, known, &mut types)?,
             (3, Some(())) if !FILTERS.contains(&element.namespace.as_str()) => {
-                types.push(feature(&element, known)?);
+                types.add(feature(&element, known)?);
             }
             _ => {}
         }
-        few_enough(types.len())?;
+        few_enough(types.named.len())?;
     }
-    if types.is_empty() && !of_the_service(permission) {
-        return no_types(permission);
-    }
-    Ok(Operation { permission, types })
+    Ok(match of_the_service(permission) {
+        true => Operation::of_service(permission),
+        false => types.operation(permission),
+    })
 }
 
 /// A part of the request; `Some` if it has features in it.
@@ -57,12 +57,17 @@ fn part(
     permission: Permission,
     element: &Element,
     known: &Namespaces,
-    types: &mut Vec<FeatureType>,
+    types: &mut Types,
 ) -> Result<Option<()>, Unclear> {
+    let local = element.local.as_str();
+    if matches!(local, "StoredQuery" | "FeatureId" | "GmlObjectId" | "ResourceId") {
+        types.some_unnamed = true;
+        return Ok(None);
+    }
     if !WFS.contains(&element.namespace.as_str()) {
         return not_read(element);
     }
-    match (permission, element.local.as_str()) {
+    match (permission, local) {
         (Permission::Transaction, "Insert") => Ok(Some(())),
         (Permission::Transaction, "Replace") => Ok(Some(())),
         (Permission::Transaction, "LockId") => Ok(None),
@@ -83,14 +88,14 @@ fn part(
             // Lists have commas in WFS 1.1, blanks in 2.0.
             let separator = |c: char| matches!(c, ',' | ' ');
             for item in lists.iter().flat_map(|list| list.split(separator)) {
-                types.push(typed(document, item, known)?);
-                few_enough(types.len())?;
+                types.add(typed(document, item, known)?);
+                few_enough(types.named.len())?;
             }
             Ok(None)
         }
         (Permission::DescribeFeatureType, "TypeName") => {
             let named = document.only_text()?;
-            types.push(typed(document, &named, known)?);
+            types.add(typed(document, &named, known)?);
             Ok(None)
         }
         _ => not_read(element),
@@ -98,24 +103,24 @@ fn part(
 }
 
 /// A type by its name. The prefix is what the document says it is.
-fn typed(document: &Document<'_>, text: &str, known: &Namespaces) -> Result<FeatureType, Unclear> {
+fn typed(document: &Document<'_>, text: &str, known: &Namespaces) -> Result<Option<Named>, Unclear> {
     let text = name("typeName", text)?;
-    known.feature_type(&text, |prefix| {
+    known.named(&text, |prefix| {
         let uri = document.namespace(prefix)?;
         // Without a prefix: requests are often written with the namespace of WFS as the default.
         (!prefix.is_empty() || !WFS.contains(&uri)).then_some(uri)
     })
 }
 
-/// A type by a feature of it. Collections of features are not read.
-fn feature(element: &Element, known: &Namespaces) -> Result<FeatureType, Unclear> {
-    let workspace = match element.namespace.as_str() {
-        "" => None,
-        uri => Some(known.name(uri)?.to_owned()),
-    };
-    Ok(FeatureType {
-        workspace,
-        name: name("a feature", &element.local)?,
+/// A type by a feature of it. Collections of features are in a namespace that no configuration knows.
+fn feature(element: &Element, known: &Namespaces) -> Result<Option<Named>, Unclear> {
+    let name = name("a feature", &element.local)?;
+    Ok(match element.namespace.as_str() {
+        "" => Some(Named {
+            workspace: None,
+            name,
+        }),
+        uri => known.within(uri, name),
     })
 }
 

@@ -6,20 +6,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::super::Unclear;
-use super::super::parameters::{Parameters, malformed, name, unknown};
+use super::super::operation::Named;
+use super::super::parameters::{Parameters, malformed, name};
 
 /// The namespaces (URIs) of a service with the names that its resources have for them: for GeoServer its workspaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Namespaces(pub(in super::super) BTreeMap<String, String>);
-
-/// A feature type as resources name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct FeatureType {
-    /// What is before the `:`, if anything is.
-    pub(in super::super) workspace: Option<String>,
-    pub(in super::super) name: String,
-}
 
 /// What prefixes stand for in a query: `namespaces=xmlns(p,uri)` (WFS 2.0), `namespace=xmlns(p=uri)` (WFS 1.1).
 #[derive(Debug, Default)]
@@ -27,11 +20,12 @@ pub(super) struct Bindings(BTreeMap<String, String>);
 
 impl Namespaces {
     /// Reads `name` or `prefix:name`, where `bound` says what a prefix stands for; the empty one is that of names without.
-    pub(super) fn feature_type<'b>(
+    /// `None`: it stands for a namespace that the configuration does not know.
+    pub(super) fn named<'b>(
         &self,
         text: &str,
         bound: impl Fn(&str) -> Option<&'b str>,
-    ) -> Result<FeatureType, Unclear> {
+    ) -> Result<Option<Named>, Unclear> {
         let (prefix, local) = match text.split_once(':') {
             Some((_, local)) if local.contains(':') => {
                 return malformed(&format!("`{}` is no name of a feature type", text.escape_debug()));
@@ -39,25 +33,23 @@ impl Namespaces {
             Some((prefix, local)) => (name("a prefix", prefix)?, local),
             None => (String::new(), text),
         };
-        let workspace = match bound(&prefix) {
-            Some(uri) => Some(self.name(uri)?.to_owned()),
-            None => (!prefix.is_empty()).then_some(prefix),
-        };
-        Ok(FeatureType {
-            workspace,
-            name: name("a feature type", local)?,
+        let name = name("a feature type", local)?;
+        Ok(match bound(&prefix) {
+            Some(uri) => self.within(uri, name),
+            None => Some(Named {
+                workspace: (!prefix.is_empty()).then_some(prefix),
+                name,
+            }),
         })
     }
 
-    /// What the configuration calls this namespace.
-    pub(super) fn name(&self, uri: &str) -> Result<&str, Unclear> {
-        match self.0.get(uri) {
-            Some(name) => Ok(name),
-            None => unknown(&format!(
-                "the configuration of the service does not know the namespace `{}`",
-                uri.escape_debug()
-            )),
-        }
+    /// `name` in a namespace, if the configuration knows it.
+    pub(super) fn within(&self, uri: &str, name: String) -> Option<Named> {
+        let workspace = self.0.get(uri)?.clone();
+        Some(Named {
+            workspace: Some(workspace),
+            name,
+        })
     }
 }
 

@@ -126,6 +126,23 @@ impl World {
         let strongest = reaching.max_by_key(strength);
         strongest.is_some_and(|(_, (allow, _))| *allow)
     }
+
+    /// Everything below `asked`, known or not, one after the other.
+    fn allows_all_below(&self, asking: &Asking, asked: &Path, reads: bool) -> bool {
+        let mut below = self
+            .known
+            .iter()
+            .filter(|path| path.starts_with(asked) && *path != asked);
+        let each =
+            |path: &Path| self.allows(asking, path, false, reads) && self.allows(asking, path, true, reads);
+        self.allows(asking, asked, true, reads) && below.all(each)
+    }
+
+    /// Whether anybody is denied anything below the service.
+    fn denies_below(&self, reads: bool) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|((path, _, of_reading), (allow, _))| !path.is_empty() && *of_reading == reads && !allow)
+    }
 }
 
 proptest! {
@@ -134,33 +151,46 @@ proptest! {
     #[test]
     fn the_strongest_permission_decides(
         world in world(),
-        questions in vec(((prop::option::of(0..2_usize), groups()), path(), any::<bool>(), any::<bool>()), 16),
+        questions in vec(((prop::option::of(0..2_usize), groups()), path(), any::<(bool, bool)>(), any::<bool>()), 16),
     ) {
         let tree = world.tree();
         let root = tree.service("s").expect("a service").root;
-        for (asking, asked, below, reads) in &questions {
+        for (asking, asked, (below, everything), reads) in &questions {
             let user = asking.0.map(|user| ["ann", "bob"][user]);
             let asker = tree.asker(user, asking.1.iter().copied());
             let need = Need {
                 resource: asked.iter().map(|name| (*name).to_owned()).collect(),
-                reach: if *below { Reach::Below } else { Reach::Exact },
+                reach: match (*everything, *below) {
+                    (true, _) => Reach::Everything,
+                    (false, true) => Reach::Below,
+                    (false, false) => Reach::Exact,
+                },
                 permission: if *reads { Permission::Read } else { Permission::Write },
             };
             let mut decisive = Vec::new();
             let effective = resolve(&tree, &asker, root, &need, |seen| decisive.push(seen));
             let expected = world.allows(asking, asked, *below, *reads);
-            prop_assert_eq!(effective.allowed, expected, "{:?} {:?} {:?}", asking, need, effective);
+            prop_assert!(*everything || effective.allowed == expected, "{:?} {:?} {:?}", asking, need, effective);
+            if *everything {
+                prop_assert!(!effective.exact);
+                prop_assert!(!effective.allowed || world.allows_all_below(asking, asked, *reads), "{:?}", effective);
+                if !world.denies_below(*reads) {
+                    prop_assert_eq!(effective.allowed, world.allows(asking, asked, true, *reads));
+                }
+                continue;
+            }
             // The reason names one that was come across and says so.
             let named = decisive.iter().any(|seen| {
                 let says = seen.reaches && (seen.rule.access == Access::Allow) == expected;
                 says && match effective.reason {
                     Reason::Of(subject, depth) => seen.subject == subject && seen.depth == depth,
                     Reason::Multiple(depth) => seen.depth == depth,
-                    Reason::Administrator | Reason::NoPermission => false,
+                    Reason::Administrator | Reason::NoPermission | Reason::Below(_) => false,
                 }
             });
             match effective.reason {
                 Reason::Administrator => prop_assert!(effective.allowed),
+                Reason::Below(_) => prop_assert!(false, "not everything is asked for"),
                 Reason::NoPermission => prop_assert!(!effective.allowed && !decisive.iter().any(|seen| seen.reaches)),
                 Reason::Of(..) | Reason::Multiple(_) => prop_assert!(named, "{:?} {:?}", effective, decisive),
             }
