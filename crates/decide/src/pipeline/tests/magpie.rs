@@ -41,7 +41,6 @@ fn rules() -> Rules {
         ..Sources::default()
     };
     let settings: Settings = serde_json::from_value(json!({
-        "static_tokens": [],
         "cors_preflight": "allow",
         "magpie": { "files": [] },
         "routes": [{
