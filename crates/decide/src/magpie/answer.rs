@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use cedar_policy::RestrictedExpression;
 
-use super::request::{Need, Unclear, needs};
+use super::request::{Need, Reach, Unclear, needs};
 use super::resolve::{Effective, Reason, resolve};
 use super::tree::{Access, Asker, Priority, Service, Subject, Tree};
 use super::{Asked, Declined};
@@ -182,9 +182,14 @@ impl Answer {
         }
     }
 
-    /// `/service/outer/inner`.
+    /// `/service/outer/inner`; `/*` behind it is something below, `/**` everything.
     fn place(&self, need: &Need) -> String {
-        self.place_at(need, need.resource.len())
+        let below = match need.reach {
+            Reach::Exact => "",
+            Reach::Below => "/*",
+            Reach::Everything => "/**",
+        };
+        self.place_at(need, need.resource.len()) + below
     }
 
     fn place_at(&self, need: &Need, depth: usize) -> String {
