@@ -22,6 +22,7 @@ mod house;
 pub mod identity;
 mod identity_headers;
 pub mod lint;
+mod magpie;
 mod pipeline;
 pub mod policy;
 pub mod problem;
@@ -39,6 +40,7 @@ pub use denials::DenialSettings;
 pub use house::{House, HouseAction, HouseKind, HouseResource, HouseValue};
 pub use identity::{ShownAs, ShownToken};
 pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced, Unfit};
+pub use magpie::{MagpieRouteSettings, MagpieSettings, MagpieUserSettings, UserName};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{
