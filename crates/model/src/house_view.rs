@@ -148,7 +148,9 @@ impl Before {
         }
     }
 
-    fn or_later(self, other: Self) -> Self {
+    /// What covers all that either of them covers.
+    #[must_use]
+    pub fn or_later(self, other: Self) -> Self {
         match (self, other) {
             (Self::Time(one), Self::Time(other)) => Self::Time(one.max(other)),
             _ => Self::Ever,
