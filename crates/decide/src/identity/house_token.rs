@@ -291,3 +291,6 @@ fn missing(name: &'static str) -> TokenRefusal {
 fn owned(names: Vec<&str>) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests;
