@@ -4,6 +4,8 @@
 //! What it keeps and signs is in the crate `authority`; whether somebody may is asked of `authority.policies`.
 
 pub(crate) mod asking;
+pub(crate) mod token_endpoint;
+pub(crate) mod well_known;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

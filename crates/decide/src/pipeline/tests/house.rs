@@ -18,6 +18,7 @@ fn with_authority(policies: &str) -> Stage {
     settings.identity.house = Some(HouseIdentity {
         name: "house".to_owned(),
         issuer: "https://gate.example.test".to_owned(),
+        ..HouseIdentity::default()
     });
     let sources = Sources {
         authority: vec![SourceFile {
