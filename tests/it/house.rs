@@ -11,6 +11,7 @@ use portcullis::decision_log::Memory;
 use portcullis::demo::echo::{Echo, Seen};
 use portcullis::demo::envoy::{Envoy, EnvoyError, EnvoyOptions};
 use portcullis::demo::issuer::{Answer as KeyService, LocalIssuer};
+use portcullis::demo::scratch::ScratchDir;
 use portcullis::demo::{http, stage};
 use portcullis::house::House;
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct TestHouse {
     sources: Sources,
     text: String,
     house: Option<House>,
+    /// Where the store is, if there is one; gone after the house.
+    folder: Option<ScratchDir>,
 }
 
 impl TestHouse {
@@ -68,7 +71,30 @@ impl TestHouse {
             sources: Sources::default(),
             text,
             house: Some(house),
+            folder: None,
         };
+        this.until_ready().await;
+        this
+    }
+
+    /// The default configuration with an authority of its own: its store is gone with the house, its policies are these.
+    pub(crate) async fn with_authority(policies: &str) -> Self {
+        let folder = ScratchDir::new("authority").expect("a folder");
+        let text = format!(
+            "\nauthority:\n  issuer: http://127.0.0.1:9193\n  listen: 127.0.0.1:0\n  store: sqlite:{}\n  \
+             keys: {{ encryption_key: {} }}\n",
+            folder.path().join("portcullis.db").display(),
+            "5a".repeat(32),
+        );
+        let sources = Sources {
+            authority: vec![SourceFile {
+                name: "authority.cedar".to_owned(),
+                text: policies.to_owned(),
+            }],
+            ..stage::default_sources()
+        };
+        let mut this = Self::begin_with(KeyService::Keys, |config| config + &text, sources).await;
+        this.folder = Some(folder);
         this.until_ready().await;
         this
     }
@@ -78,9 +104,6 @@ impl TestHouse {
         alter: impl FnOnce(String) -> String,
         policies: &[(&str, &str)],
     ) -> Self {
-        let issuer = LocalIssuer::start().await.expect("an issuer");
-        issuer.set_answer(answer);
-        let text = alter(stage::config_text(&issuer));
         let mut sources = stage::default_sources();
         sources
             .policies
@@ -88,6 +111,17 @@ impl TestHouse {
                 name: (*name).to_owned(),
                 text: (*text).to_owned(),
             }));
+        Self::begin_with(answer, alter, sources).await
+    }
+
+    async fn begin_with(
+        answer: KeyService,
+        alter: impl FnOnce(String) -> String,
+        sources: Sources,
+    ) -> Self {
+        let issuer = LocalIssuer::start().await.expect("an issuer");
+        issuer.set_answer(answer);
+        let text = alter(stage::config_text(&issuer));
         let loaded = match config::load_with_sources("test.yaml", &text, sources.clone()) {
             Ok(loaded) => loaded,
             Err(invalid) => panic!("the configuration of the test is not valid:\n{invalid}"),
@@ -103,6 +137,7 @@ impl TestHouse {
             sources,
             text,
             house: Some(house),
+            folder: None,
         }
     }
 

@@ -77,3 +77,4 @@ impl Authority {
         self.store.status()
     }
 }
+

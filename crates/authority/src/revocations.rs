@@ -136,6 +136,19 @@ impl Authority {
         change.commit().await
     }
 
+    /// One revocation.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
+    pub async fn revocation(&self, id: &str) -> Result<Revocation, StoreError> {
+        let statement = sqlx::query(
+            "SELECT id, issuer, kind, name, issued_before, reason, created_at, created_by, expires_at \
+             FROM revocations WHERE id = $1",
+        );
+        let rows = self.store.rows(statement.bind(id)).await?;
+        rows.first().map_or(Err(StoreError::NotFound), Revocation::read)
+    }
+
     /// What is revoked, the oldest first.
     ///
     /// # Errors

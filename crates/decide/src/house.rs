@@ -20,8 +20,9 @@ use crate::settings::Settings;
 pub(crate) const TYPES: &str = "
 namespace Portcullis {
   // What the store keeps: kind is node, remote_user, network_token, token, revocation or key. Lists have no name.
-  // owner is whose it is, as policies write ids: main/alice.
-  entity Item = { kind: String, name?: String, node?: String, owner?: String };
+  // owner is whose it is, as policies write ids: main/alice; owner_issuer and owner_subject are its parts, main and alice.
+  entity Item = { kind: String, name?: String, node?: String, owner?: String,
+    owner_issuer?: String, owner_subject?: String };
   // A token that somebody wants to get for somebody else. subject is whose it is about: User::\"main/alice\" is subject_type
   // User, subject main/alice. Without workspaces or actions it is good for all that the user may.
   entity Delegation = { subject: String, subject_type: String, subject_issuer: String, workspaces?: Set<String>,

@@ -222,6 +222,19 @@ impl Rules {
         self.identity.names().into_iter().chain(certificates).collect()
     }
 
+    /// The short name of whoever puts that into `iss` of its tokens, exactly.
+    pub fn short_name(&self, iss: &str) -> Option<&str> {
+        let mut issuers = self.identity.issuers.iter();
+        let issuer = issuers.find(|issuer| issuer.issuer == iss).map(|issuer| &*issuer.name);
+        let house = self.identity.house.as_ref().filter(|house| house.issuer == iss);
+        issuer.or(house.map(|house| &*house.name))
+    }
+
+    /// The short name of the house, if it has an authority.
+    pub fn house_name(&self) -> Option<&str> {
+        self.identity.house.as_ref().map(|house| &*house.name)
+    }
+
     /// What is only audited: the names of routes, or `everything`, which then are all but those that enforce. Empty if
     /// every denial counts.
     pub fn audited(&self) -> Vec<&str> {

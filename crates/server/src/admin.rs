@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow` and `/reload`, for probes and operators, never for
+//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow`, `/reload` and the admin API, for probes and operators, never for
 //! proxies' clients.
 
 use std::io;
@@ -24,6 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::authority::admin_api::{self, AdminApi};
 use crate::http_server::{Connected, accept};
 use crate::listen::Stop;
 use crate::recent::Recent;
@@ -263,12 +264,22 @@ fn router(readiness: &Readiness, recent: Recent) -> Router {
         .route("/reload", post(reload_now))
         .with_state(readiness.clone())
         .merge(decisions)
+        .merge(administration(readiness))
         .route_layer(from_fn(only_here));
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(readiness.clone())
         .merge(private)
+}
+
+/// The admin API, where there is an authority to administer.
+fn administration(readiness: &Readiness) -> Router {
+    let api = readiness.authority.clone().map(|authority| {
+        let api = AdminApi::new(Arc::clone(&readiness.pipeline), authority);
+        admin_api::router(&api)
+    });
+    api.unwrap_or_default()
 }
 
 /// `GET /readyz`: 200 or 503; with `?verbose` every condition, one a line.

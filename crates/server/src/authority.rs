@@ -3,6 +3,7 @@
 //!
 //! What it keeps and signs is in the crate `authority`; whether somebody may is asked of `authority.policies`.
 
+pub(crate) mod admin_api;
 pub(crate) mod asking;
 pub(crate) mod token_endpoint;
 pub(crate) mod well_known;
@@ -45,6 +46,7 @@ impl Running {
         });
         let authority = Authority::start(&section.store, publish)
             .await
+            .and_then(|authority| authority.with_keys(&section.keys))
             .map_err(|error| StartError::Store(error.to_string()))?;
         let failed = |source| StartError::Listen {
             address: section.listen,

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use decide::{HouseAction, HouseResource, Pipeline};
+use decide::{HouseAction, HouseAnswer, HouseResource, Pipeline};
 use model::{
     Check, Contract, Decision, Decoding, Headers, Host, HttpRequest, ListenerOptions, NoMetadata, Pairs,
     Peer, Principal, Reply, RequestPath, Target,
@@ -53,6 +53,19 @@ impl Asker {
         action: HouseAction,
         resource: &HouseResource,
     ) -> Result<Option<Principal>, Denied> {
+        Ok(self.answer(asked, action, resource).await?.principal)
+    }
+
+    /// The same with the decision that allows it.
+    ///
+    /// # Errors
+    /// As [`Asker::ask`].
+    pub(crate) async fn answer(
+        &self,
+        asked: Asked<'_>,
+        action: HouseAction,
+        resource: &HouseResource,
+    ) -> Result<HouseAnswer, Denied> {
         let mut headers = Headers::default();
         for (name, value) in &asked.parts.headers {
             headers.push(name.as_str(), value.as_bytes());
@@ -104,7 +117,7 @@ impl Asker {
         };
         let answer = self.0.decide_house(&check, action, resource).await;
         if answer.decision.is_allow() {
-            Ok(answer.principal)
+            Ok(answer)
         } else {
             Err(Denied(answer.decision))
         }
