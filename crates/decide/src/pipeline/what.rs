@@ -1,7 +1,6 @@
 //! What is asked for: the route's action and the entity it makes of the request.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use model::{Check, HttpRequest, PrincipalKind, Reason, Target, TcpConnection};
 
@@ -94,7 +93,7 @@ impl Live {
             capability_path: capability_path.map(|template| template.fill(value).into_owned()),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
-            resource: resource.map_err(internal)?,
+            resource,
         })
     }
 
@@ -107,17 +106,8 @@ impl Live {
             };
             return Err(denial_of(&DenyAnswer::default(), who, Reason::NoRoute, log).into());
         };
-        let resource = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id)
-            .and_then(|uid| {
-                ResourceEntity::new(
-                    uid,
-                    [],
-                    HashSet::new(),
-                    Vec::new(),
-                    self.rules.policies.entities(),
-                )
-            })
-            .map_err(internal)?;
+        let uid = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id).map_err(internal)?;
+        let resource = ResourceEntity::new(uid, [], [], Vec::new(), self.rules.policies.entities());
         Ok(What {
             attributes: Vec::new(),
             capability_path: None,
