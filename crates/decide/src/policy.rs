@@ -180,7 +180,8 @@ impl Policies {
         circumstances: &Circumstances<'_, '_>,
         errors: &mut Vec<PolicyError>,
     ) -> Judgement {
-        let context = |looked_at: LookedAt<'_>| self.context.build(principal, asker, circumstances, looked_at);
+        let context =
+            |looked_at: LookedAt<'_>| self.context.build(principal, asker, circumstances, looked_at);
         self.with_question(principal, asker, action, resource, &context, |question| {
             let due = self.backend == Backend::Sliced && self.self_check.is_due();
             let depth = match due || circumstances.thorough {
@@ -392,7 +393,8 @@ impl Policies {
         resource: &ResourceEntity,
         circumstances: &Circumstances<'_, '_>,
     ) -> Result<(PlainQuestion, Vec<PolicyId>), String> {
-        let context = |looked_at: LookedAt<'_>| self.context.build(principal, asker, circumstances, looked_at);
+        let context =
+            |looked_at: LookedAt<'_>| self.context.build(principal, asker, circumstances, looked_at);
         self.with_question(principal, asker, action, resource, &context, |question| {
             let candidates = self.engine.candidates(question)?.into_iter().cloned().collect();
             // People want to see all of it; where that cannot be had, what the answer depends on.

@@ -333,7 +333,13 @@ fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<
     for (index, tcp) in settings.tcp.iter().enumerate() {
         let sample = || {
             let uid = policy::uid(&tcp.resource.kind, &tcp.resource.id)?;
-            Ok(ResourceEntity::new(uid, [], [], Vec::new(), &EntityData::default()))
+            Ok(ResourceEntity::new(
+                uid,
+                [],
+                [],
+                Vec::new(),
+                &EntityData::default(),
+            ))
         };
         let shape = format!("tcp {} {}", tcp.resource.kind, tcp.resource.id);
         check(

@@ -42,10 +42,12 @@ impl DecisionLog {
             DecisionLogSettings::Off => return Ok((Self(None), None)),
         };
         let queues = Arc::new(Queues::new());
-        let writer = std::thread::Builder::new().name("decision-log".to_owned()).spawn({
-            let queues = Arc::clone(&queues);
-            move || write(&queues, sink)
-        })?;
+        let writer = std::thread::Builder::new()
+            .name("decision-log".to_owned())
+            .spawn({
+                let queues = Arc::clone(&queues);
+                move || write(&queues, sink)
+            })?;
         Ok((Self(Some(queues)), Some(Writer(writer))))
     }
 }

@@ -121,7 +121,9 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
 
     /// The entry of a token that was presented lately, yet to be checked.
     pub(super) fn get(&self, token: &str) -> Option<Arc<Verified<D>>> {
-        self.lately.get(&Sought(token)).map(|Lately(verified, _)| verified)
+        self.lately
+            .get(&Sought(token))
+            .map(|Lately(verified, _)| verified)
     }
 
     /// What was proven of the token with that digest, yet to be checked.

@@ -62,6 +62,10 @@ pub(super) struct ContextUse {
 /// forbid that looks for it would be evaded by making it unreadable.
 type Member = Result<Option<Given>, String>;
 
+/// The members that may not be readable: if a condition looks at the context at all, and any policy at one of these, they must
+/// be.
+const UNREADABLE: [&str; 3] = ["headers", "query", "body"];
+
 /// Takes a member's name and, if some policy mentions it, asks for its value.
 type Add<'a> = &'a mut dyn FnMut(&'static str, &mut dyn FnMut() -> Member);
 
@@ -112,7 +116,7 @@ impl ContextUse {
         let mut members: SmallVec<[(&'static str, Given); 4]> = SmallVec::new();
         let mut unreadable = None;
         let mut add = |name: &'static str, value: &mut dyn FnMut() -> Member| {
-            if self.mentions(name) && looked_at(name) {
+            if self.mentions(name) && (looked_at(name) || UNREADABLE.contains(&name)) {
                 match value() {
                     Ok(Some(value)) => members.push((name, value)),
                     Ok(None) => {}
@@ -232,16 +236,14 @@ impl Circumstances<'_, '_> {
 /// What the credential says, and who acts for whom.
 fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
     let path = at.granted_at();
-    add("issuer", &mut || Ok(principal.issuer().map(Given::text)));
+    add("issuer", &mut || Ok(principal.issuer()));
     add("scopes", &mut || Ok(Some(principal.scopes())));
     add("audiences", &mut || Ok(Some(principal.audiences())));
     add("capabilities", &mut || Ok(Some(principal.capabilities(path))));
     add("capabilities_below", &mut || {
         Ok(Some(principal.capabilities_below(path)))
     });
-    add("token_age", &mut || {
-        Ok(at.token_age.map(Given::number))
-    });
+    add("token_age", &mut || Ok(at.token_age.map(Given::number)));
     add("actor", &mut || match asker {
         Asker::Subject => {
             let actor = principal.actors().first();
@@ -251,7 +253,7 @@ fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<
     });
     add("subject", &mut || match asker {
         Asker::Subject => Ok(None),
-        Asker::Actor(_) => Ok(Some(principal.as_subject())),
+        Asker::Actor(_) => Ok(principal.as_subject()),
     });
 }
 

@@ -237,7 +237,11 @@ impl Engine {
         answer: &mut Answer,
     ) -> Result<(), String> {
         conditional.sort_unstable_by_key(|(ordinal, policy, _)| {
-            (policy.effect == ast::Effect::Permit, Reverse(policy.narrow), *ordinal)
+            (
+                policy.effect == ast::Effect::Permit,
+                Reverse(policy.narrow),
+                *ordinal,
+            )
         });
         let entities = parties.entities(self.actions.entity(question.action))?;
         let known = |euid| ast::EntityUIDEntry::Known { euid, loc: None };
@@ -265,7 +269,10 @@ impl Engine {
 
     /// True if all that is left are permits that make no difference.
     fn is_yes(&self, answer: &Answer) -> bool {
-        let failed = |ordinal: u32| self.policy(ordinal).is_none_or(|policy| policy.effect == ast::Effect::Forbid);
+        let failed = |ordinal: u32| {
+            self.policy(ordinal)
+                .is_none_or(|policy| policy.effect == ast::Effect::Forbid)
+        };
         !answer.permits.is_empty()
             && answer.forbids.is_empty()
             && !answer.errors.iter().any(|(ordinal, _)| failed(*ordinal))
@@ -282,10 +289,17 @@ type Conditional<'e> = SmallVec<[(Ordinal, &'e Policy, &'e Condition); 8]>;
 /// The context of the members that conditions look at. What cannot be read is an error, whether or not the answer depends
 /// on the policy that looks at it.
 fn made_context(question: &Question<'_>, conditional: &Conditional<'_>) -> Result<ast::Context, String> {
-    if conditional.iter().all(|(_, _, condition)| condition.context.is_nothing()) {
+    if conditional
+        .iter()
+        .all(|(_, _, condition)| condition.context.is_nothing())
+    {
         return Ok(ast::Context::empty());
     }
-    let looked_at = |name: &str| conditional.iter().any(|(_, _, condition)| condition.context.at(name));
+    let looked_at = |name: &str| {
+        conditional
+            .iter()
+            .any(|(_, _, condition)| condition.context.at(name))
+    };
     Ok(AsRef::<ast::Context>::as_ref(&(question.context)(&looked_at)?).clone())
 }
 

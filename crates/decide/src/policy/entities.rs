@@ -15,12 +15,22 @@ pub struct PrincipalEntity {
     entity: Whole,
     place: Place,
     actors: Vec<ActorEntity>,
-    /// What the context says of the credential.
-    principal: Principal,
-    scopes: Given,
-    audiences: Given,
+    credential: Credential,
     /// Entities of files that its attributes name.
     refers: Vec<EntityUid>,
+}
+
+/// What the context says of a principal's credential.
+#[derive(Clone, Debug)]
+struct Credential {
+    /// `None` for nobody.
+    issuer: Option<Given>,
+    scopes: Given,
+    audiences: Given,
+    /// What it grants; `None` for nobody.
+    capabilities: Option<Capabilities>,
+    /// The principal as a record, if somebody acts for it: it may be of any type, and Cedar has no type for that.
+    subject: Option<Given>,
 }
 
 /// The entity of somebody who acts for a principal: the principal of the second question.
@@ -74,9 +84,7 @@ impl PrincipalEntity {
             entity: entity.into(),
             place: Place::default(),
             actors: actors.collect::<Result<_, _>>()?,
-            principal: principal.clone(),
-            scopes: texts(&principal.scopes),
-            audiences: texts(&principal.audiences),
+            credential: Credential::of(principal),
             refers: refers(kept),
         })
     }
@@ -103,55 +111,74 @@ impl PrincipalEntity {
         &self.place
     }
 
-    pub(super) fn issuer(&self) -> Option<&str> {
-        let nobody = self.principal.kind == PrincipalKind::Anonymous;
-        (!nobody).then_some(self.principal.issuer.as_str())
+    pub(super) fn issuer(&self) -> Option<Given> {
+        self.credential.issuer.clone()
     }
 
     pub(super) fn scopes(&self) -> Given {
-        self.scopes.clone()
+        self.credential.scopes.clone()
     }
 
     pub(super) fn audiences(&self) -> Given {
-        self.audiences.clone()
+        self.credential.audiences.clone()
     }
 
     /// What the credential grants; `None` for nobody.
     pub(crate) fn granted(&self) -> Option<&Capabilities> {
-        let nobody = self.principal.kind == PrincipalKind::Anonymous;
-        (!nobody).then_some(&self.principal.capabilities)
+        self.credential.capabilities.as_ref()
     }
 
     /// The same principal with a credential that grants these wherever they are asked for.
     pub(crate) fn granting(&self, operations: &[Operation]) -> Self {
         let mut more = self.clone();
         for operation in operations {
-            more.principal.capabilities.grant(*operation, None);
+            let capabilities = more.credential.capabilities.get_or_insert_default();
+            capabilities.grant(*operation, None);
         }
         more
     }
 
     /// What the credential grants for a path, and what somewhere below it.
     pub(super) fn capabilities(&self, path: &str) -> Given {
-        Given::texts(self.principal.capabilities.at(path).names())
+        let granted = self.granted().map(|granted| granted.at(path)).unwrap_or_default();
+        Given::texts(granted.names())
     }
 
     pub(super) fn capabilities_below(&self, path: &str) -> Given {
-        Given::texts(self.principal.capabilities.below(path).names())
+        let granted = self
+            .granted()
+            .map(|granted| granted.below(path))
+            .unwrap_or_default();
+        Given::texts(granted.names())
     }
 
-    /// The principal for whom somebody acts, as a record: it may be of any type, and Cedar has no type for that.
-    pub(super) fn as_subject(&self) -> Given {
-        let principal = &self.principal;
-        let members = [
-            ("type", principal.kind.as_str()),
-            ("id", &principal.id),
-            ("issuer", &principal.issuer),
-            ("subject", &principal.subject),
-        ];
-        let name = principal.name.as_deref().map(|name| ("name", name));
-        let members = members.into_iter().chain(name);
-        Given::record(members.map(|(name, text)| (name, Given::text(text))))
+    /// The principal for whom somebody acts, as a record.
+    pub(super) fn as_subject(&self) -> Option<Given> {
+        self.credential.subject.clone()
+    }
+}
+
+impl Credential {
+    fn of(principal: &Principal) -> Self {
+        let somebody = principal.kind != PrincipalKind::Anonymous;
+        let subject = || {
+            let members = [
+                ("type", principal.kind.as_str()),
+                ("id", &principal.id),
+                ("issuer", &principal.issuer),
+                ("subject", &principal.subject),
+            ];
+            let name = principal.name.as_deref().map(|name| ("name", name));
+            let members = members.into_iter().chain(name);
+            Given::record(members.map(|(name, text)| (name, Given::text(text))))
+        };
+        Self {
+            issuer: somebody.then(|| Given::text(&principal.issuer)),
+            scopes: texts(&principal.scopes),
+            audiences: texts(&principal.audiences),
+            capabilities: somebody.then(|| principal.capabilities.clone()),
+            subject: (!principal.actors.is_empty()).then(subject),
+        }
     }
 }
 
@@ -267,8 +294,8 @@ pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)>
             most.roles = vec![("client".to_owned(), vec!["role".to_owned()])];
         }
         for sample in [least, most] {
-            let checked =
-                PrincipalEntity::new(&sample, &data).and_then(|sample| conforms(sample.entity.to_entity(), schema));
+            let checked = PrincipalEntity::new(&sample, &data)
+                .and_then(|sample| conforms(sample.entity.to_entity(), schema));
             if let Err(message) = checked {
                 problems.push((kind.as_str(), message));
                 break;

@@ -43,12 +43,15 @@ pub enum Backend {
 #[derive(Debug)]
 pub(super) struct SelfCheck {
     every: u64,
+    /// No two of a process have the same.
+    number: u64,
     counts: Arc<Counts>,
 }
 
 thread_local! {
-    /// Decisions of this thread. One count for all threads would be written by all of them all the time.
-    static ASKED: Cell<u64> = const { Cell::new(0) };
+    /// The latest self-check of this thread by its number, and how many decisions it was asked about. One count for all threads
+    /// would be written by all of them all the time.
+    static ASKED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
 #[derive(Debug, Default)]
@@ -101,18 +104,22 @@ impl Default for EngineSettings {
 
 impl SelfCheck {
     pub(super) fn new(every: u64) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
         Self {
             every,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             counts: Arc::default(),
         }
     }
 
-    /// Whether this decision is one to ask again.
+    /// Whether this decision is one to ask again: the first of each thread, and one in so many after it.
     pub(super) fn is_due(&self) -> bool {
-        self.every > 0
-            && ASKED
-                .replace(ASKED.get().wrapping_add(1))
-                .is_multiple_of(self.every)
+        let asked = match ASKED.get() {
+            (number, asked) if number == self.number => asked,
+            _ => 0,
+        };
+        ASKED.set((self.number, asked.wrapping_add(1)));
+        self.every > 0 && asked.is_multiple_of(self.every)
     }
 
     pub(super) fn status(&self, backend: Backend) -> SelfCheckStatus {
@@ -211,7 +218,9 @@ impl Policies {
         self.engine.answer(question, Depth::Enough).is_ok_and(|quick| {
             let (quick_headers, headers) = (quick.permits.iter(), answer.permits.iter());
             quick.decision() == answer.decision()
-                && quick_headers.filter(sets_headers).eq(headers.filter(sets_headers))
+                && quick_headers
+                    .filter(sets_headers)
+                    .eq(headers.filter(sets_headers))
         })
     }
 

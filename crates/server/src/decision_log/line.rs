@@ -206,7 +206,10 @@ impl<'a> Line<'a> {
             decision_id,
             verdict,
             reason,
-            why: why.map_or_else(|| format!("permitted by {}", policies.join(", ")).into(), Cow::Borrowed),
+            why: why.map_or_else(
+                || format!("permitted by {}", policies.join(", ")).into(),
+                Cow::Borrowed,
+            ),
             status: (status != 0).then_some(status),
             contract,
             principal,

@@ -87,7 +87,10 @@ impl Queues {
             let closed = self.closed.load(Ordering::Acquire);
             let mut found = false;
             for Queue(queue) in &self.queues {
-                std::mem::swap(&mut *queue.lock().unwrap_or_else(PoisonError::into_inner), &mut taken);
+                std::mem::swap(
+                    &mut *queue.lock().unwrap_or_else(PoisonError::into_inner),
+                    &mut taken,
+                );
                 if !taken.is_empty() {
                     found = true;
                     write(&taken);
@@ -105,8 +108,7 @@ impl Queues {
 
     fn sleep(&self) {
         self.asleep.store(true, Ordering::Relaxed);
-        let is_empty =
-            |Queue(queue): &Queue| queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let is_empty = |Queue(queue): &Queue| queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         if self.queues.iter().all(is_empty) && !self.closed.load(Ordering::Acquire) {
             thread::park();
         }

@@ -1,14 +1,13 @@
 use std::io;
 use std::sync::Mutex;
-use std::time::Duration;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use model::{Contract, Decision, Denial, Reason, Version};
 
 use decide::explain::Visible;
 
 use super::*;
-
 
 /// A sink that waits for a word before each write, and keeps what it got.
 struct Gate {

@@ -216,19 +216,20 @@ fn one_meaning(question: &Question<'_>) -> Result<(), String> {
     let resource = question.resource;
     let principal: &Entity = &question.principal.0;
     let mut others = question.others.iter().map(|other| &*other.0);
-    let twice = |uid: &EntityUID| {
-        format!("the entity {uid} is asked about twice, and not with the same attributes")
-    };
+    let twice =
+        |uid: &EntityUID| format!("the entity {uid} is asked about twice, and not with the same attributes");
     let contradicts = |one: &Entity, other: &Entity| one.uid() == other.uid() && !one.deep_eq(other);
-    let is_resource = |entity: &Entity| {
-        entity.uid() == resource.uid().as_ref() && !entity.deep_eq(resource.entity())
-    };
+    let is_resource =
+        |entity: &Entity| entity.uid() == resource.uid().as_ref() && !entity.deep_eq(resource.entity());
     if is_resource(principal) {
         return Err(twice(principal.uid()));
     }
     while let Some(entity) = others.next() {
         let mut more = others.clone();
-        if contradicts(principal, entity) || is_resource(entity) || more.any(|other| contradicts(entity, other)) {
+        if contradicts(principal, entity)
+            || is_resource(entity)
+            || more.any(|other| contradicts(entity, other))
+        {
             return Err(twice(entity.uid()));
         }
     }

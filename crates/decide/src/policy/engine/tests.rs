@@ -5,7 +5,8 @@ mod random;
 use std::collections::BTreeSet;
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Effect, Entities, Entity, EntityUid, PolicySet, Request,
+    AuthorizationError, Authorizer, Context, Decision, Effect, Entities, Entity, EntityUid, PolicySet,
+    Request,
 };
 
 use super::{Answer, Depth, Engine, LookedAt, Place, Question, Resource, Whole};
@@ -126,7 +127,12 @@ impl Tally {
         self.forbidden += usize::from(!ours.forbids.is_empty());
         self.failed += usize::from(!ours.errors.is_empty());
         self.candidates += ours.permits.len() + ours.forbids.len();
-        self.compare_depths(engine, &ours, &enough.unwrap_or_else(|error| panic!("{error}\n{}", told())), told);
+        self.compare_depths(
+            engine,
+            &ours,
+            &enough.unwrap_or_else(|error| panic!("{error}\n{}", told())),
+            told,
+        );
         let ours = essence(engine, &ours);
         assert!(ours == plain, "Cedar: {plain:?}\nengine: {ours:?}\n{}", told());
     }
@@ -136,7 +142,12 @@ impl Tally {
     /// With less looked at: the whole of a no; of a yes some of the permits, among them all that are always told, and no
     /// error that is not one.
     fn compare_depths(&mut self, engine: &Engine, all: &Answer, enough: &Answer, told: impl Fn() -> String) {
-        let failed_forbid = |answer: &Answer| answer.errors.iter().any(|(ordinal, _)| is_forbid(engine, *ordinal));
+        let failed_forbid = |answer: &Answer| {
+            answer
+                .errors
+                .iter()
+                .any(|(ordinal, _)| is_forbid(engine, *ordinal))
+        };
         if all.decision() == Decision::Deny || failed_forbid(all) {
             assert!(all == enough, "{all:?}\n{enough:?}\n{}", told());
             return;
@@ -146,7 +157,11 @@ impl Tally {
             enough.decision() == Decision::Allow
                 && enough.permits.iter().all(|permit| all.permits.contains(permit))
                 && enough.errors.iter().all(|error| all.errors.contains(error))
-                && enough.permits.iter().filter(always).eq(all.permits.iter().filter(always)),
+                && enough
+                    .permits
+                    .iter()
+                    .filter(always)
+                    .eq(all.permits.iter().filter(always)),
             "{all:?}\n{enough:?}\n{}",
             told()
         );
