@@ -3,22 +3,20 @@
 //!
 //! What it keeps and signs is in the crate `authority`; whether somebody may is asked of `authority.policies`.
 
-pub(crate) mod admin_api;
 pub(crate) mod asking;
-pub(crate) mod token_endpoint;
-pub(crate) mod well_known;
+mod token_endpoint;
+mod well_known;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use authority::{Authority, Publish};
+use authority::{Authority, House, Publish};
 use axum::Router;
 use decide::Pipeline;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::asking::Asker;
 use crate::config::AuthoritySection;
 use crate::house::StartError;
 use crate::http_server::accept;
@@ -55,7 +53,7 @@ impl Running {
         };
         let listener = TcpListener::bind(section.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = router(section, &authority, &Asker::new(Arc::clone(pipeline)));
+        let router = router(section, &authority, pipeline);
         let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, router, JoinSet::new())));
         Ok(Self {
             authority,
@@ -82,6 +80,16 @@ impl Running {
 }
 
 /// What is served where clients and other nodes ask.
-fn router(_section: &AuthoritySection, _authority: &Authority, _asker: &Asker) -> Router {
-    Router::new()
+fn router(section: &AuthoritySection, authority: &Authority, pipeline: &Arc<Pipeline>) -> Router {
+    let mut router = Router::new();
+    if let Some(delegation) = &section.delegation {
+        let house = House {
+            name: section.identity.name.clone(),
+            url: section.identity.issuer.clone(),
+        };
+        router = router
+            .merge(token_endpoint::routes(pipeline, authority, house, delegation))
+            .merge(well_known::routes(pipeline, &section.identity.issuer, delegation));
+    }
+    router
 }
