@@ -18,16 +18,56 @@
 mod delegation;
 mod keys;
 mod network_settings;
+mod prune;
+mod revocations;
 mod settings;
+mod store;
+mod view;
 
 use std::sync::Arc;
 
 use model::HouseView;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use delegation::DelegationSettings;
 pub use keys::KeySettings;
 pub use network_settings::NetworkSettings;
-pub use settings::StoreSettings;
+pub use revocations::{NewRevocation, Revocation};
+pub use settings::{StoreSettings, Timing};
+pub use store::{Page, Paged, Store, StoreError};
+pub use view::Status;
 
-/// Takes each new view of the store.
+/// Takes each new view of the store. Must not wait for anything.
 pub type Publish = Arc<dyn Fn(HouseView) + Send + Sync>;
+
+/// The store, and what is done with it: each concern adds its methods in its own file. Copies are the same one.
+///
+/// While one is there, a task looks after the view: it listens, polls and connects again. Belongs to the runtime it was
+/// started on, which has to be alive as long as it is used.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    store: Store,
+    _watch: Arc<AbortOnDropHandle<()>>,
+}
+
+impl Authority {
+    /// Opens the store, publishes what is in it and goes on publishing: after each change here before the change is
+    /// acknowledged, after changes elsewhere within a second, and each time that nothing has changed, because a view is good
+    /// for so long only.
+    ///
+    /// # Errors
+    /// As [`Store::open`]. A PostgreSQL that cannot be reached is no error: see [`Status`].
+    pub async fn start(settings: &StoreSettings, publish: Publish) -> Result<Self, StoreError> {
+        let store = Store::open(settings, publish).await?;
+        let watch = tokio::spawn(view::watch(store.clone()));
+        Ok(Self {
+            store,
+            _watch: Arc::new(AbortOnDropHandle::new(watch)),
+        })
+    }
+
+    /// How the store does.
+    pub fn status(&self) -> Status {
+        self.store.status()
+    }
+}

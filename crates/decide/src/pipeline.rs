@@ -9,6 +9,7 @@ mod gate;
 mod house;
 mod live;
 mod login;
+mod magpie;
 mod missing;
 mod notes;
 mod shadow;
@@ -296,6 +297,7 @@ impl Live {
         story.resource = Some(what.resource.uid().to_string());
         let ends = self.ends(check, &what)?;
         story.other_end = ends.as_ref().map(ToString::to_string);
+        let magpie = self.magpie(check, &what, who)?;
         let circumstances = Circumstances {
             check,
             client_ip: story.client_ip,
@@ -306,6 +308,7 @@ impl Live {
             ends: ends.as_ref(),
             expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
             public: what.route.is_some_and(|route| route.public),
+            magpie: magpie.as_ref(),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
@@ -316,6 +319,7 @@ impl Live {
         story.notes.write(|notes| {
             notes.questions = policies.explain(&persona.entity, what.action, &what.resource, &circumstances);
             notes.action_groups = policies.groups_of(what.action);
+            notes.magpie = self.explain_magpie(who, magpie.as_ref());
         });
         story.notes.at("answer");
         let missing = self.missing(

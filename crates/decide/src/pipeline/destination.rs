@@ -92,6 +92,7 @@ impl Live {
         else {
             return Err(at_destination(no_destination(&what, who.kind())));
         };
+        let magpie = self.magpie(&check, &what, who).map_err(at_destination)?;
         let there = Circumstances {
             check: &check,
             path: &path,
@@ -99,6 +100,7 @@ impl Live {
             ends: None,
             expose: &route.expose,
             public: route.public,
+            magpie: magpie.as_ref(),
             ..*at
         };
         let policies = &self.rules.policies;

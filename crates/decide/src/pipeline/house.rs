@@ -114,6 +114,7 @@ impl Live {
             expose: &Expose::default(),
             public: false,
             client_certificates: None,
+            magpie: None,
         };
         let judged = rules.policies.judge(&entity, action, &resource, &circumstances);
         story.errors = judged.errors;

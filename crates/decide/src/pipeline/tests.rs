@@ -20,6 +20,7 @@ mod evaluation;
 mod explain;
 mod house;
 mod login;
+mod magpie;
 mod replace;
 mod shadow;
 mod tokens;

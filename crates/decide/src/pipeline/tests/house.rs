@@ -41,7 +41,7 @@ fn good(revocations: Revocations) -> HouseView {
 fn what_is_revoked_does_not_count_from_the_next_request_on() {
     let stage = with_authority("");
     let token = bearer(&json!({"client_id": "portal"}));
-    let mut check = |headers: &[(&str, &str)], expected: &str| {
+    let check = |headers: &[(&str, &str)], expected: &str| {
         stage.ask("GET", "/pages/a", headers);
         let record = stage.records.0.lock().unwrap().pop().unwrap();
         assert!(record.contains(expected), "{record}");

@@ -1,0 +1,7 @@
+//! What the house vouches for itself: the store and what is built on it.
+
+mod kill;
+mod outages;
+mod postgres;
+mod replica;
+mod store;
