@@ -18,7 +18,11 @@
 mod delegation;
 mod keys;
 mod network_settings;
+mod network_tokens;
+mod node_jwt;
+mod nodes;
 mod prune;
+mod remote_users;
 mod revocations;
 mod settings;
 mod store;
@@ -31,7 +35,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use delegation::DelegationSettings;
 pub use keys::KeySettings;
-pub use network_settings::NetworkSettings;
+pub use network_settings::{Flaw, NetworkSettings};
+pub use network_tokens::{GivenToken, Which};
+pub use node_jwt::{NodeClaims, NodeJwtRefusal, NodeJwts, NotSigned, OutboundFailure, UnverifiedJwt};
+pub use nodes::{Node, NodeChange};
+pub use remote_users::{RESERVED_PREFIX, RemoteUser, RemoteUserChange, RemoteUserFilter, is_reserved};
 pub use revocations::{NewRevocation, Revocation};
 pub use settings::{StoreSettings, Timing};
 pub use store::{Page, Paged, Store, StoreError};

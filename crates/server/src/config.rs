@@ -469,10 +469,7 @@ fn compile(
         backend: config.policies.engine,
         self_check_every: config.policies.self_check_every,
     };
-    let house = config
-        .authority
-        .as_ref()
-        .map(|authority| authority.identity.clone());
+    let house = config.authority.as_ref().map(AuthoritySection::house);
     config.settings.identity.house = house;
     check_listeners(&config.listen, &mut problems);
     if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {

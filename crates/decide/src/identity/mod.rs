@@ -32,6 +32,7 @@ mod jws;
 mod keycloak;
 mod keys;
 mod mapping;
+mod network_token;
 mod oidc;
 mod refusal;
 mod rehearsal;
@@ -73,7 +74,7 @@ pub use self::rehearsal::Rehearsal;
 pub(crate) use self::settings::short_name;
 pub use self::settings::{IssuerSettings, Profile};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
-pub use self::verifier::{HouseIdentity, IdentitySettings, validate};
+pub use self::verifier::{HouseIdentity, NetworkIdentity, IdentitySettings, validate};
 
 /// Bytes of verified tokens to keep, if nothing else is said.
 pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;

@@ -19,6 +19,7 @@ use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
 use super::keys::IssuerKeys;
 use super::mapping::ClaimPath;
+use super::network_token::NetworkTokens;
 use super::refusal::TokenRefusal;
 use super::settings::{self, IssuerSettings};
 use super::static_token::{self, StaticTokenSettings, StaticTokens};
@@ -58,6 +59,16 @@ pub struct HouseIdentity {
     /// The house's own URL, as clients and other nodes reach it through the proxy: `iss` of the tokens that it issues, and the
     /// beginning of its endpoints' addresses. `https`, or `http` on this very host. Example: `https://gate.example.org`
     pub issuer: String,
+    /// How network tokens are recognised; `None`: there are none.
+    #[serde(skip)]
+    pub network: Option<NetworkIdentity>,
+}
+
+/// How network tokens are recognised (`authority.network`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkIdentity {
+    /// Whether they may be in the query, as `?magpie_token=…`.
+    pub in_query: bool,
 }
 
 fn default_house_name() -> String {
@@ -124,6 +135,8 @@ pub(super) enum Verifier {
     Issuer(Box<Issuer>),
     /// A caller from outside of Backstage.
     External(Box<External>),
+    /// Tokens that the house gave to users of other nodes.
+    Network(NetworkTokens),
     /// An endpoint that knows opaque tokens.
     Introspection(Arc<Introspector>),
 }
@@ -147,7 +160,7 @@ impl Verifier {
     pub(super) fn all(
         settings: &IdentitySettings,
         fetching: &Fetching<'_>,
-        _house: &Arc<House>,
+        house: &Arc<House>,
     ) -> Vec<Self> {
         let statics = settings.static_tokens.iter().map(|settings| {
             let (tokens, proofs) = StaticTokens::new(settings);
@@ -171,7 +184,12 @@ impl Verifier {
             .introspection
             .iter()
             .map(|settings| Self::Introspection(fetching.endpoint(settings)));
-        statics.chain(issuers).chain(externals).chain(endpoints).collect()
+        let network = settings.house.iter().filter_map(|settings| {
+            let tokens = NetworkTokens::new(&settings.name, settings.network?.in_query, house);
+            Some(Self::Network(tokens))
+        });
+        let opaque = network.chain(endpoints);
+        statics.chain(issuers).chain(externals).chain(opaque).collect()
     }
 
     /// Asks.
@@ -195,6 +213,7 @@ impl Verifier {
                 Answer::Refused(TokenRefusal::WrongPlace)
             }
             Self::External(_) => Answer::NotMine,
+            Self::Network(tokens) => tokens.answer(question, here),
             // Tokens that Backstage makes for itself are no endpoint's.
             Self::Introspection(_) if question.is_internal_to_backstage() => Answer::NotMine,
             Self::Introspection(endpoint) if here => endpoint.answer(question),
@@ -208,6 +227,7 @@ impl Verifier {
             Self::Static(tokens, _) => &tokens.places,
             Self::Issuer(issuer) => &issuer.places,
             Self::External(entry) => entry.places(),
+            Self::Network(tokens) => &tokens.places,
             Self::Introspection(endpoint) => &endpoint.settings.credentials,
         }
     }
@@ -222,6 +242,7 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.name),
             Self::External(entry) => Some(entry.name()),
+            Self::Network(tokens) => Some(&tokens.name),
             Self::Introspection(endpoint) => Some(&endpoint.settings.name),
             Self::Static(..) => None,
         }
@@ -242,7 +263,7 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.keys),
             Self::External(entry) => entry.keys(),
-            Self::Static(..) | Self::Introspection(_) => None,
+            Self::Static(..) | Self::Network(_) | Self::Introspection(_) => None,
         }
     }
 
@@ -251,7 +272,7 @@ impl Verifier {
         match self {
             Self::Issuer(_) => true,
             Self::External(entry) => entry.takes_jwts(),
-            Self::Static(..) | Self::Introspection(_) => false,
+            Self::Static(..) | Self::Network(_) | Self::Introspection(_) => false,
         }
     }
 
@@ -261,6 +282,7 @@ impl Verifier {
             Self::Static(..) => true,
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
             Self::External(entry) => entry.still_holds(proven, now),
+            Self::Network(tokens) => tokens.still_holds(proven, now),
             Self::Introspection(_) => introspection::still_holds(&proven.registered, now),
         }
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use authority::{DelegationSettings, KeySettings, NetworkSettings, StoreSettings};
-use decide::identity::HouseIdentity;
+use decide::identity::{HouseIdentity, NetworkIdentity};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -36,6 +36,19 @@ pub struct AuthoritySection {
     /// Token exchange (RFC 8693): services get tokens to act for users. Default: off
     #[serde(default)]
     pub delegation: Option<DelegationSettings>,
+}
+
+impl AuthoritySection {
+    /// How what the house gave is recognised.
+    pub(super) fn house(&self) -> HouseIdentity {
+        let network = self.network.as_ref();
+        HouseIdentity {
+            network: network.map(|network| NetworkIdentity {
+                in_query: network.query_parameter,
+            }),
+            ..self.identity.clone()
+        }
+    }
 }
 
 fn default_listen() -> SocketAddr {
