@@ -16,6 +16,7 @@
 )]
 
 mod delegation;
+mod flaw;
 mod keys;
 mod network_settings;
 mod network_tokens;
@@ -33,9 +34,10 @@ use std::sync::Arc;
 use model::HouseView;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use delegation::DelegationSettings;
-pub use keys::KeySettings;
-pub use network_settings::{Flaw, NetworkSettings};
+pub use delegation::{DelegatedToken, DelegationSettings, Grant, House, Minted, Origin, Renewed, is_scope};
+pub use flaw::Flaw;
+pub use keys::{KeyInfo, KeySettings, KeyUse, Rotation};
+pub use network_settings::NetworkSettings;
 pub use network_tokens::{GivenToken, Which};
 pub use node_jwt::{NodeClaims, NodeJwtRefusal, NodeJwts, NotSigned, OutboundFailure, UnverifiedJwt};
 pub use nodes::{Node, NodeChange};
@@ -55,6 +57,7 @@ pub type Publish = Arc<dyn Fn(HouseView) + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct Authority {
     store: Store,
+    keys: Arc<keys::Keyring>,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -70,6 +73,7 @@ impl Authority {
         let watch = tokio::spawn(view::watch(store.clone()));
         Ok(Self {
             store,
+            keys: Arc::default(),
             _watch: Arc::new(AbortOnDropHandle::new(watch)),
         })
     }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use crate::flaw::Flaw;
 use crate::node_jwt::NodeSigner;
 use crate::nodes::checked_name;
 
@@ -35,17 +36,6 @@ pub struct NetworkSettings {
     /// as between nodes of Magpie. Default: none, all names are written as in policies.
     #[serde(default)]
     pub local_issuer: Option<String>,
-}
-
-/// A setting that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// The setting, below `network`.
-    pub pointer: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub help: &'static str,
 }
 
 impl NetworkSettings {

@@ -38,8 +38,9 @@ mod upstream_paths;
 pub use certificate::ClientCertificateSettings;
 pub use denials::DenialSettings;
 pub use house::{House, HouseAction, HouseKind, HouseResource, HouseValue};
+pub use identity::{ShownAs, ShownToken};
 pub use magpie::{MagpieRouteSettings, MagpieSettings, MagpieUserSettings, UserName};
-pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced};
+pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced, Unfit};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

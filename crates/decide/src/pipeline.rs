@@ -3,6 +3,7 @@
 mod answer;
 mod audit;
 mod complaints;
+mod delegated;
 mod destination;
 mod explain;
 mod gate;
@@ -13,6 +14,7 @@ mod magpie;
 mod missing;
 mod notes;
 mod shadow;
+mod shown;
 mod what;
 mod who;
 
@@ -31,6 +33,7 @@ pub use self::house::HouseAnswer;
 pub use self::live::{Live, Replaced};
 use self::notes::Notes;
 use self::shadow::Shadows;
+pub use self::shown::Unfit;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
@@ -166,6 +169,11 @@ impl Pipeline {
         self.live.load().identity.house().publish(view);
     }
 
+    /// The view of the store that answers go by.
+    pub fn house_view(&self) -> Arc<HouseView> {
+        Arc::clone(&self.live.load().identity.house().view())
+    }
+
     /// What is in force at this moment.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
@@ -295,6 +303,7 @@ impl Live {
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
         story.resource = Some(what.resource.uid().to_string());
+        self.within_delegation(who, what.action, &what.resource)?;
         let ends = self.ends(check, &what)?;
         story.other_end = ends.as_ref().map(ToString::to_string);
         let magpie = self.magpie(check, &what, who)?;

@@ -5,11 +5,13 @@
 
 pub(crate) mod asking;
 mod network;
+mod token_endpoint;
+mod well_known;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use authority::{Authority, Publish};
+use authority::{Authority, House, Publish};
 use axum::Router;
 use decide::Pipeline;
 use tokio::net::TcpListener;
@@ -44,6 +46,7 @@ impl Running {
         });
         let authority = Authority::start(&section.store, publish)
             .await
+            .and_then(|authority| authority.with_keys(&section.keys))
             .map_err(|error| StartError::Store(error.to_string()))?;
         let failed = |source| StartError::Listen {
             address: section.listen,
@@ -52,7 +55,7 @@ impl Running {
         };
         let listener = TcpListener::bind(section.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = router(section, &authority, &Asker::new(Arc::clone(pipeline)))?;
+        let router = router(section, &authority, pipeline).map_err(StartError::Network)?;
         let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, router, JoinSet::new())));
         Ok(Self {
             authority,
@@ -79,10 +82,23 @@ impl Running {
 }
 
 /// What is served where clients and other nodes ask.
+///
+/// # Errors
+/// Network mode cannot be used.
 fn router(
     section: &AuthoritySection,
     authority: &Authority,
-    asker: &Asker,
-) -> Result<Router, StartError> {
-    Ok(network::of(section, authority, asker).map_err(StartError::Network)?)
+    pipeline: &Arc<Pipeline>,
+) -> Result<Router, String> {
+    let mut router = network::of(section, authority, &Asker::new(Arc::clone(pipeline)))?;
+    if let Some(delegation) = &section.delegation {
+        let house = House {
+            name: section.identity.name.clone(),
+            url: section.identity.issuer.clone(),
+        };
+        router = router
+            .merge(token_endpoint::routes(pipeline, authority, house, delegation))
+            .merge(well_known::routes(pipeline, &section.identity.issuer, delegation));
+    }
+    Ok(router)
 }

@@ -469,8 +469,10 @@ fn compile(
         backend: config.policies.engine,
         self_check_every: config.policies.self_check_every,
     };
-    let house = config.authority.as_ref().map(AuthoritySection::house);
-    config.settings.identity.house = house;
+    if let Some(authority) = &config.authority {
+        config.settings.identity.house = Some(authority.house());
+        problems.extend(authority.problems(&config.settings.identity));
+    }
     check_listeners(&config.listen, &mut problems);
     if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {
         problems.push(Problem::setting(

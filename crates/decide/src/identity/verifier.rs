@@ -14,6 +14,7 @@ use super::backstage::{self, BackstageSettings, External};
 use super::cache::Digest;
 use super::credentials::{Place, Presented};
 use super::fetching::Fetching;
+use super::house_token::HouseTokens;
 use super::introspection::{self, IntrospectionSettings, Introspector};
 use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
@@ -59,6 +60,12 @@ pub struct HouseIdentity {
     /// The house's own URL, as clients and other nodes reach it through the proxy: `iss` of the tokens that it issues, and the
     /// beginning of its endpoints' addresses. `https`, or `http` on this very host. Example: `https://gate.example.org`
     pub issuer: String,
+    /// Whom the tokens that it issues may be for, if it issues any (`delegation.audiences`).
+    #[serde(skip)]
+    pub audiences: Vec<String>,
+    /// For how many seconds after its end such a token can be renewed (`delegation.renewal_grace_seconds`).
+    #[serde(skip)]
+    pub renewal_grace_seconds: u64,
     /// How network tokens are recognised; `None`: there are none.
     #[serde(skip)]
     pub network: Option<NetworkIdentity>,
@@ -77,7 +84,7 @@ fn default_house_name() -> String {
 
 impl IdentitySettings {
     /// The short names of all who vouch for principals.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    pub fn names(&self) -> Vec<&str> {
         let issuers = self.issuers.iter().map(|issuer| issuer.name.as_str());
         let endpoints = self.introspection.iter().map(|endpoint| endpoint.name.as_str());
         let tokens = self.static_tokens.iter().map(|tokens| tokens.name.as_str());
@@ -104,7 +111,7 @@ pub(super) struct Question<'q> {
 
 /// Whether what a credential needs was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(crate) enum Waited {
     /// Not yet: it may be.
     No,
     /// It was, and whoever is late by now is done without.
@@ -139,6 +146,8 @@ pub(super) enum Verifier {
     Network(NetworkTokens),
     /// An endpoint that knows opaque tokens.
     Introspection(Arc<Introspector>),
+    /// The house itself: tokens that it issued for those who act for users.
+    House(Box<HouseTokens>),
 }
 
 impl Question<'_> {
@@ -157,11 +166,7 @@ impl Question<'_> {
 
 impl Verifier {
     /// Everybody, in the order in which they are asked; fetching of keys begins at once.
-    pub(super) fn all(
-        settings: &IdentitySettings,
-        fetching: &Fetching<'_>,
-        house: &Arc<House>,
-    ) -> Vec<Self> {
+    pub(super) fn all(settings: &IdentitySettings, fetching: &Fetching<'_>, house: &Arc<House>) -> Vec<Self> {
         let statics = settings.static_tokens.iter().map(|settings| {
             let (tokens, proofs) = StaticTokens::new(settings);
             Self::Static(tokens, proofs)
@@ -184,12 +189,19 @@ impl Verifier {
             .introspection
             .iter()
             .map(|settings| Self::Introspection(fetching.endpoint(settings)));
-        let network = settings.house.iter().filter_map(|settings| {
+        let own = settings.house.as_ref().filter(|own| !own.audiences.is_empty());
+        let own = own.map(|own| Self::House(Box::new(HouseTokens::new(own, settings, house))));
+        let network = settings.house.as_ref().and_then(|settings| {
             let tokens = NetworkTokens::new(&settings.name, settings.network?.in_query, house);
             Some(Self::Network(tokens))
         });
-        let opaque = network.chain(endpoints);
-        statics.chain(issuers).chain(externals).chain(opaque).collect()
+        statics
+            .chain(own)
+            .chain(issuers)
+            .chain(externals)
+            .chain(network)
+            .chain(endpoints)
+            .collect()
     }
 
     /// Asks.
@@ -206,6 +218,11 @@ impl Verifier {
             Self::Issuer(issuer) => match &question.jws {
                 Ok(jws) if issuer.issued(jws) && here => issuer.answer(jws, question.now),
                 Ok(jws) if issuer.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
+                _ => Answer::NotMine,
+            },
+            Self::House(house) => match &question.jws {
+                Ok(jws) if house.issued(jws) && here => house.answer(jws, question.now),
+                Ok(jws) if house.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
                 _ => Answer::NotMine,
             },
             Self::External(entry) if here => entry.answer(question),
@@ -229,6 +246,7 @@ impl Verifier {
             Self::External(entry) => entry.places(),
             Self::Network(tokens) => &tokens.places,
             Self::Introspection(endpoint) => &endpoint.settings.credentials,
+            Self::House(house) => &house.places,
         }
     }
 
@@ -244,6 +262,7 @@ impl Verifier {
             Self::External(entry) => Some(entry.name()),
             Self::Network(tokens) => Some(&tokens.name),
             Self::Introspection(endpoint) => Some(&endpoint.settings.name),
+            Self::House(house) => Some(&house.name),
             Self::Static(..) => None,
         }
     }
@@ -263,14 +282,14 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.keys),
             Self::External(entry) => entry.keys(),
-            Self::Static(..) | Self::Network(_) | Self::Introspection(_) => None,
+            Self::Static(..) | Self::Network(_) | Self::Introspection(_) | Self::House(_) => None,
         }
     }
 
     /// True if its credentials are JWTs.
     pub(super) fn takes_jwts(&self) -> bool {
         match self {
-            Self::Issuer(_) => true,
+            Self::Issuer(_) | Self::House(_) => true,
             Self::External(entry) => entry.takes_jwts(),
             Self::Static(..) | Self::Network(_) | Self::Introspection(_) => false,
         }
@@ -284,6 +303,7 @@ impl Verifier {
             Self::External(entry) => entry.still_holds(proven, now),
             Self::Network(tokens) => tokens.still_holds(proven, now),
             Self::Introspection(_) => introspection::still_holds(&proven.registered, now),
+            Self::House(house) => house.still_holds(proven, now),
         }
     }
 }
@@ -325,6 +345,18 @@ pub fn validate(settings: &IdentitySettings) -> Vec<Problem> {
                 "/authority/issuer",
                 format!("the URL {message}"),
                 help,
+            ));
+        }
+        if settings
+            .issuers
+            .iter()
+            .any(|issuer| issuer.issuer == house.issuer)
+        {
+            let message = "an issuer has this URL already, and whose a token is could not be told";
+            problems.push(Problem::setting(
+                "/authority/issuer",
+                message,
+                "the house has a URL of its own",
             ));
         }
     }

@@ -92,6 +92,8 @@ impl Live {
         else {
             return Err(at_destination(no_destination(&what, who.kind())));
         };
+        self.within_delegation(who, action, &what.resource)
+            .map_err(at_destination)?;
         let magpie = self.magpie(&check, &what, who).map_err(at_destination)?;
         let there = Circumstances {
             check: &check,

@@ -15,6 +15,7 @@ use crate::settings::Settings;
 mod audit;
 mod backstage;
 mod data;
+mod delegated;
 mod destination;
 mod evaluation;
 mod explain;

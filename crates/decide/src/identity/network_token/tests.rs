@@ -42,6 +42,7 @@ fn identity(in_query: bool) -> (Runtime, Identity<()>) {
             name: "house".to_owned(),
             issuer: "https://gate.test".to_owned(),
             network: Some(NetworkIdentity { in_query }),
+            ..HouseIdentity::default()
         }),
         ..IdentitySettings::default()
     };
