@@ -33,6 +33,8 @@ pub struct NetworkToken {
     pub remote_user: String,
     /// Who that is here; `None` for somebody who is not associated with anybody here.
     pub local_user: Option<LocalUser>,
+    /// When it was given, in Unix seconds.
+    pub issued_at: i64,
     /// Good until then, in Unix seconds.
     pub expires_at: i64,
 }

@@ -4,6 +4,7 @@
 //! What it keeps and signs is in the crate `authority`; whether somebody may is asked of `authority.policies`.
 
 pub(crate) mod asking;
+mod network;
 mod token_endpoint;
 mod well_known;
 
@@ -17,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::asking::Asker;
 use crate::config::AuthoritySection;
 use crate::house::StartError;
 use crate::http_server::accept;
@@ -53,7 +55,7 @@ impl Running {
         };
         let listener = TcpListener::bind(section.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = router(section, &authority, pipeline);
+        let router = router(section, &authority, pipeline).map_err(StartError::Network)?;
         let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, router, JoinSet::new())));
         Ok(Self {
             authority,
@@ -80,8 +82,15 @@ impl Running {
 }
 
 /// What is served where clients and other nodes ask.
-fn router(section: &AuthoritySection, authority: &Authority, pipeline: &Arc<Pipeline>) -> Router {
-    let mut router = Router::new();
+///
+/// # Errors
+/// Network mode cannot be used.
+fn router(
+    section: &AuthoritySection,
+    authority: &Authority,
+    pipeline: &Arc<Pipeline>,
+) -> Result<Router, String> {
+    let mut router = network::of(section, authority, &Asker::new(Arc::clone(pipeline)))?;
     if let Some(delegation) = &section.delegation {
         let house = House {
             name: section.identity.name.clone(),
@@ -91,5 +100,5 @@ fn router(section: &AuthoritySection, authority: &Authority, pipeline: &Arc<Pipe
             .merge(token_endpoint::routes(pipeline, authority, house, delegation))
             .merge(well_known::routes(pipeline, &section.identity.issuer, delegation));
     }
-    router
+    Ok(router)
 }

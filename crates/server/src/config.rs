@@ -471,7 +471,7 @@ fn compile(
     };
     if let Some(authority) = &config.authority {
         config.settings.identity.house = Some(authority.house());
-        problems.extend(authority.problems());
+        problems.extend(authority.problems(&config.settings.identity));
     }
     check_listeners(&config.listen, &mut problems);
     if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {

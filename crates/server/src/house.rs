@@ -48,6 +48,9 @@ pub enum StartError {
     /// The store of the authority cannot be used.
     #[error("the store (`authority.store`) cannot be used: {0}")]
     Store(String),
+    /// Network mode has no way to sign or to send.
+    #[error("network mode (`authority.network`) cannot be used: {0}")]
+    Network(String),
     /// There is no thread for reloading.
     #[error("no thread: {0}")]
     Thread(io::Error),

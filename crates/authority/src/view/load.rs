@@ -66,7 +66,7 @@ async fn revocations(connection: &mut AnyConnection) -> Result<Revocations, Erro
 async fn network_tokens(connection: &mut AnyConnection) -> Result<HashMap<[u8; 32], NetworkToken>, Error> {
     let mut found = HashMap::new();
     let mut rows = sqlx::query(
-        "SELECT t.digest, t.expires_at, u.node, u.remote_user, u.local_issuer, u.local_subject \
+        "SELECT t.digest, t.created_at, t.expires_at, u.node, u.remote_user, u.local_issuer, u.local_subject \
          FROM network_tokens t JOIN remote_users u ON u.id = t.remote_user",
     )
     .persistent(false)
@@ -90,6 +90,7 @@ fn network_token(row: &AnyRow) -> Result<NetworkToken, Error> {
         node: row.try_get("node")?,
         remote_user: row.try_get("remote_user")?,
         local_user,
+        issued_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
     })
 }

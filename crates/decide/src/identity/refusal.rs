@@ -48,6 +48,9 @@ pub enum TokenRefusal {
     /// No JWT, and nobody else knows it.
     #[error("the token is not a JWT ({0}), and nothing else that is configured knows it")]
     Unknown(Box<TokenRefusal>),
+    /// It looks like a network token, and the house gave no such token, or replaced or ended it.
+    #[error("no network token of this house: it was replaced or ended, or never given")]
+    UnknownNetworkToken,
     /// Backstage's plugins make these for each other.
     #[error(
         "this is a token of a Backstage plugin, for the plugin it calls inside Backstage; `backstage.plugins` does not list \

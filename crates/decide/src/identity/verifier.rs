@@ -20,6 +20,7 @@ use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
 use super::keys::IssuerKeys;
 use super::mapping::ClaimPath;
+use super::network_token::NetworkTokens;
 use super::refusal::TokenRefusal;
 use super::settings::{self, IssuerSettings};
 use super::static_token::{self, StaticTokenSettings, StaticTokens};
@@ -65,6 +66,16 @@ pub struct HouseIdentity {
     /// For how many seconds after its end such a token can be renewed (`delegation.renewal_grace_seconds`).
     #[serde(skip)]
     pub renewal_grace_seconds: u64,
+    /// How network tokens are recognised; `None`: there are none.
+    #[serde(skip)]
+    pub network: Option<NetworkIdentity>,
+}
+
+/// How network tokens are recognised (`authority.network`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkIdentity {
+    /// Whether they may be in the query, as `?magpie_token=…`.
+    pub in_query: bool,
 }
 
 fn default_house_name() -> String {
@@ -73,7 +84,7 @@ fn default_house_name() -> String {
 
 impl IdentitySettings {
     /// The short names of all who vouch for principals.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    pub fn names(&self) -> Vec<&str> {
         let issuers = self.issuers.iter().map(|issuer| issuer.name.as_str());
         let endpoints = self.introspection.iter().map(|endpoint| endpoint.name.as_str());
         let tokens = self.static_tokens.iter().map(|tokens| tokens.name.as_str());
@@ -131,6 +142,8 @@ pub(super) enum Verifier {
     Issuer(Box<Issuer>),
     /// A caller from outside of Backstage.
     External(Box<External>),
+    /// Tokens that the house gave to users of other nodes.
+    Network(NetworkTokens),
     /// An endpoint that knows opaque tokens.
     Introspection(Arc<Introspector>),
     /// The house itself: tokens that it issued for those who act for users.
@@ -178,10 +191,15 @@ impl Verifier {
             .map(|settings| Self::Introspection(fetching.endpoint(settings)));
         let own = settings.house.as_ref().filter(|own| !own.audiences.is_empty());
         let own = own.map(|own| Self::House(Box::new(HouseTokens::new(own, settings, house))));
+        let network = settings.house.as_ref().and_then(|settings| {
+            let tokens = NetworkTokens::new(&settings.name, settings.network?.in_query, house);
+            Some(Self::Network(tokens))
+        });
         statics
             .chain(own)
             .chain(issuers)
             .chain(externals)
+            .chain(network)
             .chain(endpoints)
             .collect()
     }
@@ -212,6 +230,7 @@ impl Verifier {
                 Answer::Refused(TokenRefusal::WrongPlace)
             }
             Self::External(_) => Answer::NotMine,
+            Self::Network(tokens) => tokens.answer(question, here),
             // Tokens that Backstage makes for itself are no endpoint's.
             Self::Introspection(_) if question.is_internal_to_backstage() => Answer::NotMine,
             Self::Introspection(endpoint) if here => endpoint.answer(question),
@@ -225,6 +244,7 @@ impl Verifier {
             Self::Static(tokens, _) => &tokens.places,
             Self::Issuer(issuer) => &issuer.places,
             Self::External(entry) => entry.places(),
+            Self::Network(tokens) => &tokens.places,
             Self::Introspection(endpoint) => &endpoint.settings.credentials,
             Self::House(house) => &house.places,
         }
@@ -240,6 +260,7 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.name),
             Self::External(entry) => Some(entry.name()),
+            Self::Network(tokens) => Some(&tokens.name),
             Self::Introspection(endpoint) => Some(&endpoint.settings.name),
             Self::House(house) => Some(&house.name),
             Self::Static(..) => None,
@@ -261,7 +282,7 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.keys),
             Self::External(entry) => entry.keys(),
-            Self::Static(..) | Self::Introspection(_) | Self::House(_) => None,
+            Self::Static(..) | Self::Network(_) | Self::Introspection(_) | Self::House(_) => None,
         }
     }
 
@@ -270,7 +291,7 @@ impl Verifier {
         match self {
             Self::Issuer(_) | Self::House(_) => true,
             Self::External(entry) => entry.takes_jwts(),
-            Self::Static(..) | Self::Introspection(_) => false,
+            Self::Static(..) | Self::Network(_) | Self::Introspection(_) => false,
         }
     }
 
@@ -280,6 +301,7 @@ impl Verifier {
             Self::Static(..) => true,
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
             Self::External(entry) => entry.still_holds(proven, now),
+            Self::Network(tokens) => tokens.still_holds(proven, now),
             Self::Introspection(_) => introspection::still_holds(&proven.registered, now),
             Self::House(house) => house.still_holds(proven, now),
         }

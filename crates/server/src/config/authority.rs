@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use authority::{DelegationSettings, Flaw, KeySettings, NetworkSettings, StoreSettings};
-use decide::identity::HouseIdentity;
+use decide::identity::{HouseIdentity, IdentitySettings, NetworkIdentity};
 use decide::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,12 +46,15 @@ impl AuthoritySection {
         HouseIdentity {
             audiences: delegation.map(|it| it.audiences.clone()).unwrap_or_default(),
             renewal_grace_seconds: delegation.map_or(0, |it| it.renewal_grace_seconds),
+            network: self.network.as_ref().map(|network| NetworkIdentity {
+                in_query: network.query_parameter,
+            }),
             ..self.identity.clone()
         }
     }
 
-    /// What is wrong with keys and token exchange.
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    /// What is wrong with keys, token exchange and network mode.
+    pub(super) fn problems(&self, identity: &IdentitySettings) -> Vec<Problem> {
         let told = |section: &str, flaws: Vec<Flaw>| {
             let pointer = format!("/authority/{section}");
             let told = move |flaw: Flaw| {
@@ -67,6 +70,28 @@ impl AuthoritySection {
                     "/authority/delegation",
                     "there is no key that could sign delegated tokens",
                     "add `keys: {encryption_key: $file: key.hex}` to `authority` (openssl rand -hex 32 > key.hex)",
+                ));
+            }
+        }
+        if let Some(network) = &self.network {
+            problems.extend(told("network", network.validate()));
+            if network.private_keys.is_empty() && self.keys.encryption_key.is_none() {
+                problems.push(Problem::setting(
+                    "/authority/network",
+                    "there is no key that could sign tokens for other nodes",
+                    "add `private_keys: [{$file: node.pem}]` (openssl genrsa -out node.pem 2048), or `keys: {encryption_key: …}` \
+                     to `authority`",
+                ));
+            }
+            let mut others = identity.names();
+            others.retain(|name| *name != self.identity.name);
+            if let Some(issuer) = &network.local_issuer
+                && !others.contains(&issuer.as_str())
+            {
+                problems.push(Problem::setting(
+                    "/authority/network/local_issuer",
+                    format!("nobody who vouches for users is called `{issuer}`"),
+                    format!("there are: {}", others.join(", ")),
                 ));
             }
         }
