@@ -1,5 +1,6 @@
 //! What the house vouches for itself: the store and what is built on it.
 
+mod delegation;
 mod kill;
 mod outages;
 mod postgres;

@@ -38,6 +38,17 @@ impl TestHouse {
         this
     }
 
+    /// The same with policies about the house itself.
+    pub(crate) async fn with_authority(
+        alter: impl FnOnce(String) -> String,
+        policies: &[(&str, &str)],
+        authority: &str,
+    ) -> Self {
+        let this = Self::of_sources(KeyService::Keys, alter, policies, &[("authority.cedar", authority)]).await;
+        this.until_ready().await;
+        this
+    }
+
     /// A house whose issuer does not hand out its keys from the start. It is not waited for: it is not ready.
     pub(crate) async fn without_keys(answer: KeyService, alter: impl FnOnce(String) -> String) -> Self {
         Self::begin(answer, alter, &[]).await
@@ -78,16 +89,25 @@ impl TestHouse {
         alter: impl FnOnce(String) -> String,
         policies: &[(&str, &str)],
     ) -> Self {
+        Self::of_sources(answer, alter, policies, &[]).await
+    }
+
+    async fn of_sources(
+        answer: KeyService,
+        alter: impl FnOnce(String) -> String,
+        policies: &[(&str, &str)],
+        authority: &[(&str, &str)],
+    ) -> Self {
         let issuer = LocalIssuer::start().await.expect("an issuer");
         issuer.set_answer(answer);
         let text = alter(stage::config_text(&issuer));
         let mut sources = stage::default_sources();
-        sources
-            .policies
-            .extend(policies.iter().map(|(name, text)| SourceFile {
-                name: (*name).to_owned(),
-                text: (*text).to_owned(),
-            }));
+        let file = |(name, text): &(&str, &str)| SourceFile {
+            name: (*name).to_owned(),
+            text: (*text).to_owned(),
+        };
+        sources.policies.extend(policies.iter().map(file));
+        sources.authority.extend(authority.iter().map(file));
         let loaded = match config::load_with_sources("test.yaml", &text, sources.clone()) {
             Ok(loaded) => loaded,
             Err(invalid) => panic!("the configuration of the test is not valid:\n{invalid}"),
@@ -128,6 +148,11 @@ impl TestHouse {
     /// All such listeners, in the order of the configuration.
     pub(crate) fn all_http(&self) -> Vec<SocketAddr> {
         self.house().http()
+    }
+
+    /// Where clients of the authority ask.
+    pub(crate) fn authority(&self) -> SocketAddr {
+        self.house().authority().expect("an authority")
     }
 
     /// Where probes ask.

@@ -21,7 +21,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::Json;
-use decide::identity::MAX_TOKEN_BYTES;
+use decide::identity::{HouseIdentity, MAX_TOKEN_BYTES};
 use decide::{HouseAction, Pipeline, ShownAs, ShownToken};
 use model::Reason;
 use serde_json::{Map, Value, json};
@@ -50,16 +50,19 @@ struct Exchange {
 
 /// `POST /token`.
 pub(crate) fn routes(
-    pipeline: &Arc<Pipeline>,
+    asker: &Asker,
     authority: &Authority,
-    house: House,
+    identity: &HouseIdentity,
     settings: &DelegationSettings,
 ) -> Router {
     let exchange = Exchange {
-        pipeline: Arc::clone(pipeline),
-        asker: Asker::new(Arc::clone(pipeline)),
+        pipeline: Arc::clone(asker.pipeline()),
+        asker: asker.clone(),
         authority: authority.clone(),
-        house: Arc::new(house),
+        house: Arc::new(House {
+            name: identity.name.clone(),
+            url: identity.issuer.clone(),
+        }),
         settings: Arc::new(settings.clone()),
     };
     Router::new().route("/token", post(token)).with_state(exchange)

@@ -41,7 +41,14 @@ fn house() -> Identity<String> {
     };
     let house = Arc::new(House::new(view(&["a-ed-1"])));
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));
-    Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, house, |who| who.id.clone())
+    of(verifier, house)
+}
+
+fn of(verifier: Verifier, house: Arc<House>) -> Identity<String> {
+    Identity {
+        house,
+        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who| who.id.clone())
+    }
 }
 
 fn private() -> Value {
@@ -201,6 +208,6 @@ fn roles_count_while_the_issuer_is_trusted_for_them() {
     };
     let house = Arc::new(House::new(view(&["a-ed-1"])));
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));
-    let identity = Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, house, |who| who.id.clone());
+    let identity = of(verifier, house);
     assert_eq!(said(&identity, &good().mint(), now()).unwrap().roles, []);
 }

@@ -12,7 +12,7 @@ fn with(policies: &str) -> Stage {
     let settings = json!({
         "actions": {"read": ["GET", "HEAD", "OPTIONS"], "any": ["read", "DELETE"]},
         "routes": [
-            {"path": "/workspaces/{workspace}/{**rest}", "methods": ["GET", "DELETE", "COPY"],
+            {"path": "/workspaces/{workspace}/{rest..}", "methods": ["GET", "DELETE", "COPY"],
                 "resource": {"type": "Place", "id": "{path}", "attributes": {"workspace": "{workspace}"}}},
             {"path": "/open", "methods": ["GET"], "public": true, "resource": {"type": "Page", "id": "open", "attributes": {"name": "open"}}},
         ],

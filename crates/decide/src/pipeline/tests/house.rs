@@ -227,6 +227,7 @@ fn what_is_wrong_with_policies_of_the_authority_is_told_at_their_place() {
     settings.identity.house = Some(HouseIdentity {
         name: "main".to_owned(),
         issuer: "http://gate.example.test".to_owned(),
+        ..HouseIdentity::default()
     });
     let sources = Sources {
         authority: vec![SourceFile {
