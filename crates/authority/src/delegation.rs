@@ -127,7 +127,12 @@ impl Authority {
     /// # Errors
     /// [`StoreError::NotFound`] for the renewal of a token that was never given, or to somebody else, or has been forgotten;
     /// [`StoreError::Invalid`] without keys; [`StoreError::Unavailable`].
-    pub async fn mint(&self, house: &House, settings: &DelegationSettings, grant: &Grant) -> Result<Minted, StoreError> {
+    pub async fn mint(
+        &self,
+        house: &House,
+        settings: &DelegationSettings,
+        grant: &Grant,
+    ) -> Result<Minted, StoreError> {
         self.ensure_keys(KeyUse::Tokens).await?;
         let id = Uuid::now_v7().to_string();
         let (first_id, what) = match &grant.renews {
@@ -162,7 +167,9 @@ impl Authority {
             content_type: None,
             signature_type: Some("at+jwt".to_owned()),
         };
-        let signed = pair.with_key_id(&kid).sign_with_options(claims::claims(grant, &issue), &header);
+        let signed = pair
+            .with_key_id(&kid)
+            .sign_with_options(claims::claims(grant, &issue), &header);
         let token = signed.map_err(|_| unsigned())?;
         write_down(&mut change, grant, &issue, settings).await?;
         change.commit().await?;
@@ -177,7 +184,11 @@ impl Authority {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]
-    pub async fn delegated_tokens(&self, page: &Page, subject: Option<&str>) -> Result<Paged<DelegatedToken>, StoreError> {
+    pub async fn delegated_tokens(
+        &self,
+        page: &Page,
+        subject: Option<&str>,
+    ) -> Result<Paged<DelegatedToken>, StoreError> {
         let statement = sqlx::query(
             "SELECT * FROM delegated_tokens WHERE id > $1 AND ($2 = '' OR subject_issuer || '/' || subject = $2) \
              AND (expires_at >= $3 OR renewable_until >= $3) ORDER BY id LIMIT $4",
@@ -199,7 +210,8 @@ impl Authority {
     pub async fn delegated_token(&self, id: &str) -> Result<DelegatedToken, StoreError> {
         let statement = sqlx::query("SELECT * FROM delegated_tokens WHERE id = $1").bind(id);
         let rows = self.store.rows(statement).await?;
-        rows.first().map_or(Err(StoreError::NotFound), DelegatedToken::read)
+        rows.first()
+            .map_or(Err(StoreError::NotFound), DelegatedToken::read)
     }
 
     /// Ends a delegated token with everything that it renews or that renews it: revokes the first of them, which all the
@@ -263,7 +275,9 @@ async fn write_down(
     settings: &DelegationSettings,
 ) -> Result<(), StoreError> {
     let list = |names: &[String]| Value::from(names.to_vec()).to_string();
-    let grace = issue.expires_at.saturating_add_unsigned(settings.renewal_grace_seconds);
+    let grace = issue
+        .expires_at
+        .saturating_add_unsigned(settings.renewal_grace_seconds);
     let end = issue.began_at.saturating_add_unsigned(settings.max_total_seconds);
     let statement = sqlx::query(
         "INSERT INTO delegated_tokens (id, first_id, subject_type, subject_issuer, subject, subject_token_id, \

@@ -93,9 +93,13 @@ impl Keyring {
     /// [`StoreError::Invalid`]: what [`KeySettings::validate`] tells in detail.
     pub(crate) fn new(settings: &KeySettings) -> Result<Self, StoreError> {
         let invalid = |what: &str| StoreError::Invalid(format!("`authority.keys.{what}` cannot be used"));
-        let sealing = settings.encryption_key.as_ref().map(|key| Sealing::new(key).ok_or_else(|| invalid("encryption_key")));
+        let sealing = settings
+            .encryption_key
+            .as_ref()
+            .map(|key| Sealing::new(key).ok_or_else(|| invalid("encryption_key")));
         let files = settings.token_keys.iter();
-        let files = files.map(|pem| Pair::token_from_pem(pem.expose_secret()).ok_or_else(|| invalid("token_keys")));
+        let files =
+            files.map(|pem| Pair::token_from_pem(pem.expose_secret()).ok_or_else(|| invalid("token_keys")));
         Ok(Self {
             sealing: sealing.transpose()?,
             token_files: files.collect::<Result<_, _>>()?,
@@ -112,7 +116,11 @@ impl Keyring {
 
     fn open(&self, usage: KeyUse, row: &Kept) -> Result<Pair, StoreError> {
         let kid = &row.info.kid;
-        if let Some(pair) = self.files(usage).iter().find(|pair| pair.kid().as_ref() == Some(kid)) {
+        if let Some(pair) = self
+            .files(usage)
+            .iter()
+            .find(|pair| pair.kid().as_ref() == Some(kid))
+        {
             return Pair::from_private(usage, pair.private()).ok_or_else(broken);
         }
         let opened = self.sealing()?.open(kid, &row.sealed);
@@ -124,8 +132,11 @@ impl Keyring {
     }
 
     fn sealing(&self) -> Result<&Sealing, StoreError> {
-        let missing = "`authority.keys.encryption_key` is missing, so no private key can be kept in the store";
-        self.sealing.as_ref().ok_or_else(|| StoreError::Invalid(missing.to_owned()))
+        let missing =
+            "`authority.keys.encryption_key` is missing, so no private key can be kept in the store";
+        self.sealing
+            .as_ref()
+            .ok_or_else(|| StoreError::Invalid(missing.to_owned()))
     }
 }
 
@@ -173,7 +184,9 @@ impl Authority {
         for row in kept.iter().filter(|row| !is_right(row)) {
             if in_place(row) {
                 let again = "UPDATE keys SET retired_at = NULL, verifies_until = NULL WHERE kid = $1";
-                change.execute(sqlx::query(again).bind(row.info.kid.as_str())).await?;
+                change
+                    .execute(sqlx::query(again).bind(row.info.kid.as_str()))
+                    .await?;
             } else {
                 retire(&mut change, usage, &row.info.kid, time).await?;
             }
@@ -183,7 +196,11 @@ impl Authority {
                 insert(&mut change, usage, pair, String::new(), time).await?;
             }
         }
-        if files.is_empty() && !kept.iter().any(|row| in_place(row) && row.info.retired_at.is_none()) {
+        if files.is_empty()
+            && !kept
+                .iter()
+                .any(|row| in_place(row) && row.info.retired_at.is_none())
+        {
             self.add(&mut change, usage, time).await?;
         }
         change.commit().await
@@ -206,11 +223,16 @@ impl Authority {
                 Rotation::Now => time,
             };
             let kept = read(&change.rows(select(*usage)).await?)?;
-            for row in kept.iter().filter(|row| row.info.retired_at.is_none_or(|at| at > from)) {
+            for row in kept
+                .iter()
+                .filter(|row| row.info.retired_at.is_none_or(|at| at > from))
+            {
                 retire(&mut change, *usage, &row.info.kid, from).await?;
             }
             let gone = "DELETE FROM keys WHERE purpose = $1 AND verifies_until < $2";
-            change.execute(sqlx::query(gone).bind(usage.purpose()).bind(time - LATER)).await?;
+            change
+                .execute(sqlx::query(gone).bind(usage.purpose()).bind(time - LATER))
+                .await?;
             self.add(&mut change, *usage, time).await?;
             change.commit().await?;
         }
@@ -229,7 +251,11 @@ impl Authority {
             details: None,
         };
         let mut change = self.store.change(audit, &[Part::Keys]).await?;
-        if change.execute(sqlx::query("DELETE FROM keys WHERE kid = $1").bind(kid)).await? == 0 {
+        if change
+            .execute(sqlx::query("DELETE FROM keys WHERE kid = $1").bind(kid))
+            .await?
+            == 0
+        {
             return Err(StoreError::NotFound);
         }
         change.commit().await
@@ -275,7 +301,9 @@ impl Authority {
         let row = row.ok_or_else(|| StoreError::Unavailable("the store has no key that signs".to_owned()))?;
         if row.info.verifies_until.is_some_and(|until| until < ends_at) {
             let longer = "UPDATE keys SET verifies_until = $1 WHERE kid = $2";
-            change.execute(sqlx::query(longer).bind(ends_at).bind(row.info.kid.as_str())).await?;
+            change
+                .execute(sqlx::query(longer).bind(ends_at).bind(row.info.kid.as_str()))
+                .await?;
         }
         self.keys.open(usage, row)
     }
@@ -325,7 +353,11 @@ fn read(rows: &[AnyRow]) -> Result<Vec<Kept>, StoreError> {
         .iter()
         .map(|row| {
             let purpose: String = row.try_get("purpose")?;
-            let usage = if purpose == KeyUse::Nodes.purpose() { KeyUse::Nodes } else { KeyUse::Tokens };
+            let usage = if purpose == KeyUse::Nodes.purpose() {
+                KeyUse::Nodes
+            } else {
+                KeyUse::Tokens
+            };
             Ok(Kept {
                 info: KeyInfo {
                     kid: row.try_get("kid")?,
@@ -347,7 +379,13 @@ fn read(rows: &[AnyRow]) -> Result<Vec<Kept>, StoreError> {
     Ok(kept)
 }
 
-async fn insert(change: &mut Change, usage: KeyUse, pair: &Pair, sealed: String, time: i64) -> Result<(), StoreError> {
+async fn insert(
+    change: &mut Change,
+    usage: KeyUse,
+    pair: &Pair,
+    sealed: String,
+    time: i64,
+) -> Result<(), StoreError> {
     let statement = sqlx::query(
         "INSERT INTO keys (kid, purpose, public_key, private_key, created_at) VALUES ($1, $2, $3, $4, $5)",
     )
@@ -366,12 +404,19 @@ async fn retire(change: &mut Change, usage: KeyUse, kid: &str, from: i64) -> Res
         KeyUse::Tokens => {
             let last = sqlx::query("SELECT MAX(expires_at) AS last FROM delegated_tokens");
             let row = change.row(last).await?;
-            let last: Option<i64> = row.map(|row| row.try_get("last")).transpose().map_err(told)?.flatten();
+            let last: Option<i64> = row
+                .map(|row| row.try_get("last"))
+                .transpose()
+                .map_err(told)?
+                .flatten();
             last.unwrap_or(from).max(from)
         }
     };
     let statement = sqlx::query("UPDATE keys SET retired_at = $1, verifies_until = $2 WHERE kid = $3");
-    change.execute(statement.bind(from).bind(until).bind(kid)).await.map(|_| ())
+    change
+        .execute(statement.bind(from).bind(until).bind(kid))
+        .await
+        .map(|_| ())
 }
 
 fn broken() -> StoreError {
@@ -389,7 +434,11 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
         .collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2);
-    pairs.remainder().is_empty().then(|| pairs.map(|pair| pair.iter().fold(0, |sum, digit| sum * 16 + digit)).collect())
+    pairs.remainder().is_empty().then(|| {
+        pairs
+            .map(|pair| pair.iter().fold(0, |sum, digit| sum * 16 + digit))
+            .collect()
+    })
 }
 
 #[cfg(test)]

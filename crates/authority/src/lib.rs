@@ -30,9 +30,7 @@ use std::sync::Arc;
 use model::HouseView;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use delegation::{
-    DelegatedToken, DelegationSettings, Grant, House, Minted, Origin, Renewed, is_scope,
-};
+pub use delegation::{DelegatedToken, DelegationSettings, Grant, House, Minted, Origin, Renewed, is_scope};
 pub use flaw::Flaw;
 pub use keys::{KeyInfo, KeySettings, KeyUse, Rotation};
 pub use network_settings::NetworkSettings;

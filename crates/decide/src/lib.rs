@@ -39,8 +39,8 @@ pub use certificate::ClientCertificateSettings;
 pub use denials::DenialSettings;
 pub use house::{House, HouseAction, HouseKind, HouseResource, HouseValue};
 pub use identity::{ShownAs, ShownToken};
-pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced, Unfit};
 pub use magpie::{MagpieRouteSettings, MagpieSettings, MagpieUserSettings, UserName};
+pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced, Unfit};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

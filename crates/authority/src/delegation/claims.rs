@@ -112,7 +112,8 @@ pub(super) fn claims(grant: &Grant, issue: &Issue<'_>) -> JWTClaims<Delegated> {
 impl Private {
     fn new(grant: &Grant, issue: &Issue<'_>) -> Self {
         let subject = &grant.subject;
-        let actors = std::iter::once(&grant.actor).chain(subject.actors.iter().filter(|it| **it != grant.actor));
+        let actors =
+            std::iter::once(&grant.actor).chain(subject.actors.iter().filter(|it| **it != grant.actor));
         let actors = actors.map(|actor| Actor {
             issuer: actor.issuer.clone(),
             client: actor.client.clone(),

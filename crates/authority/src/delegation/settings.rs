@@ -56,16 +56,28 @@ impl DelegationSettings {
         let mut flaws = Vec::new();
         let mut flaw = |pointer: String, message: &str, help| {
             let message = message.to_owned();
-            flaws.push(Flaw { pointer, message, help });
+            flaws.push(Flaw {
+                pointer,
+                message,
+                help,
+            });
         };
         if self.audiences.is_empty() {
             let message = "a token for nobody is of no use";
-            flaw("/audiences".to_owned(), message, "name this server as its issuers' `audiences` do");
+            flaw(
+                "/audiences".to_owned(),
+                message,
+                "name this server as its issuers' `audiences` do",
+            );
         }
         let named = |name: &str| (1..=1024).contains(&name.len()) && !name.chars().any(char::is_control);
         for (index, audience) in self.audiences.iter().enumerate() {
             if !named(audience) || audience.trim() != audience {
-                flaw(format!("/audiences/{index}"), "this is no name", "for example `https://api.example.org`");
+                flaw(
+                    format!("/audiences/{index}"),
+                    "this is no name",
+                    "for example `https://api.example.org`",
+                );
             }
         }
         for (index, scope) in self.scopes.iter().flatten().enumerate() {
@@ -76,19 +88,35 @@ impl DelegationSettings {
         }
         if !(1..=LONGEST).contains(&self.max_lifetime_seconds) {
             let message = "a delegated token must be good for a second to a day";
-            flaw("/max_lifetime_seconds".to_owned(), message, "services renew their tokens; leave it out for an hour");
+            flaw(
+                "/max_lifetime_seconds".to_owned(),
+                message,
+                "services renew their tokens; leave it out for an hour",
+            );
         }
         if !(1..=self.max_lifetime_seconds).contains(&self.default_lifetime_seconds) {
             let message = "this is not between 1 and `max_lifetime_seconds`";
-            flaw("/default_lifetime_seconds".to_owned(), message, "leave it out for ten minutes");
+            flaw(
+                "/default_lifetime_seconds".to_owned(),
+                message,
+                "leave it out for ten minutes",
+            );
         }
         if !(1..=LONGEST_TOTAL).contains(&self.max_total_seconds) {
             let message = "the end of all renewals must be a second to a year after the exchange";
-            flaw("/max_total_seconds".to_owned(), message, "leave it out for a week");
+            flaw(
+                "/max_total_seconds".to_owned(),
+                message,
+                "leave it out for a week",
+            );
         }
         if self.renewal_grace_seconds > LONGEST {
             let message = "what ended more than a day ago cannot be renewed";
-            flaw("/renewal_grace_seconds".to_owned(), message, "leave it out for five minutes");
+            flaw(
+                "/renewal_grace_seconds".to_owned(),
+                message,
+                "leave it out for five minutes",
+            );
         }
         flaws
     }

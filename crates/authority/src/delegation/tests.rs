@@ -63,7 +63,10 @@ fn renewal(of: &Minted, first: &Minted) -> Grant {
 /// The claims, if a library that is not ours verifies the token with the published keys.
 fn read(kept: &Kept, token: &str) -> Value {
     let header = decode_header(token).unwrap();
-    assert_eq!((header.alg, header.typ.as_deref()), (Algorithm::EdDSA, Some("at+jwt")));
+    assert_eq!(
+        (header.alg, header.typ.as_deref()),
+        (Algorithm::EdDSA, Some("at+jwt"))
+    );
     let kid = header.kid.unwrap();
     let view = kept.view();
     let key = view.keys.iter().find(|key| key.kid == kid).unwrap();
@@ -100,7 +103,10 @@ async fn others_can_verify_what_is_signed() {
         "chain": minted.id, "began": times[0],
     });
     assert_eq!(private, expected);
-    authority.rotate_keys("ada", &[KeyUse::Tokens], Rotation::Now).await.unwrap();
+    authority
+        .rotate_keys("ada", &[KeyUse::Tokens], Rotation::Now)
+        .await
+        .unwrap();
     read(&kept, &minted.token);
     let next = authority.mint(&house(), &settings(), &grant()).await.unwrap();
     let kid = |token: &str| decode_header(token).unwrap().kid;
@@ -113,15 +119,27 @@ async fn only_what_was_given_is_renewed() {
     let kept = Kept::new();
     let authority = kept.open(&sealed("a")).await;
     let first = authority.mint(&house(), &settings(), &grant()).await.unwrap();
-    let second = authority.mint(&house(), &settings(), &renewal(&first, &first)).await.unwrap();
+    let second = authority
+        .mint(&house(), &settings(), &renewal(&first, &first))
+        .await
+        .unwrap();
     assert_eq!(read(&kept, &second.token)["portcullis"]["chain"], json!(first.id));
-    let third = authority.mint(&house(), &settings(), &renewal(&second, &first)).await.unwrap();
+    let third = authority
+        .mint(&house(), &settings(), &renewal(&second, &first))
+        .await
+        .unwrap();
     type Change = fn(&mut Grant);
     let rows: [(&str, Change); 4] = [
         ("another actor", |grant| grant.actor = Actor::new("main", "other")),
-        ("an actor of another issuer", |grant| grant.actor = Actor::new("other", "jobs")),
-        ("another subject", |grant| grant.subject.subject = "bob".to_owned()),
-        ("another chain", |grant| grant.renews.as_mut().unwrap().first_id = "none".to_owned()),
+        ("an actor of another issuer", |grant| {
+            grant.actor = Actor::new("other", "jobs")
+        }),
+        ("another subject", |grant| {
+            grant.subject.subject = "bob".to_owned()
+        }),
+        ("another chain", |grant| {
+            grant.renews.as_mut().unwrap().first_id = "none".to_owned()
+        }),
     ];
     for (name, change) in rows {
         let mut grant = renewal(&second, &first);
@@ -133,7 +151,10 @@ async fn only_what_was_given_is_renewed() {
         after: None,
         limit: 2,
     };
-    let listed = authority.delegated_tokens(&page, Some("main/alice")).await.unwrap();
+    let listed = authority
+        .delegated_tokens(&page, Some("main/alice"))
+        .await
+        .unwrap();
     let ids: Vec<&str> = listed.items.iter().map(|token| &*token.id).collect();
     assert_eq!(ids, [&first.id, &second.id]);
     let page = Page {
@@ -141,8 +162,18 @@ async fn only_what_was_given_is_renewed() {
         limit: 2,
     };
     let rest = authority.delegated_tokens(&page, None).await.unwrap();
-    assert_eq!(rest.items.iter().map(|token| &*token.id).collect::<Vec<_>>(), [&third.id]);
-    assert_eq!(authority.delegated_tokens(&page, Some("main/bob")).await.unwrap().items, []);
+    assert_eq!(
+        rest.items.iter().map(|token| &*token.id).collect::<Vec<_>>(),
+        [&third.id]
+    );
+    assert_eq!(
+        authority
+            .delegated_tokens(&page, Some("main/bob"))
+            .await
+            .unwrap()
+            .items,
+        []
+    );
 }
 
 #[tokio::test]
@@ -161,15 +192,27 @@ async fn what_ends_one_ends_the_chain() {
     };
     for by_id in [true, false] {
         let first = authority.mint(&house(), &settings(), &grant()).await.unwrap();
-        let second = authority.mint(&house(), &settings(), &renewal(&first, &first)).await.unwrap();
-        let third = authority.mint(&house(), &settings(), &renewal(&first, &first)).await.unwrap();
+        let second = authority
+            .mint(&house(), &settings(), &renewal(&first, &first))
+            .await
+            .unwrap();
+        let third = authority
+            .mint(&house(), &settings(), &renewal(&first, &first))
+            .await
+            .unwrap();
         let revoked = |minted: &Minted| {
             let principal = about(minted, &first);
-            kept.view().revocations.find(&principal, Some(&minted.id), Some(now() as f64)).is_some()
+            kept.view()
+                .revocations
+                .find(&principal, Some(&minted.id), Some(now() as f64))
+                .is_some()
         };
         assert!(![&first, &second, &third].into_iter().any(revoked));
         match by_id {
-            true => authority.end_delegated_token("ada", "house", &second.id).await.unwrap(),
+            true => authority
+                .end_delegated_token("ada", "house", &second.id)
+                .await
+                .unwrap(),
             false => {
                 let revocation = NewRevocation {
                     issuer: "house".to_owned(),

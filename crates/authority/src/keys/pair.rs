@@ -79,7 +79,9 @@ impl Pair {
             return None;
         };
         let body = STANDARD.encode(pkcs8);
-        Some(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))
+        Some(format!(
+            "-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
+        ))
     }
 
     /// The required members of the JWK, in the order of their names and without blanks (RFC 7638 section 3).

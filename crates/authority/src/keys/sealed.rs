@@ -18,7 +18,10 @@ impl Sealing {
     /// Encrypts the private part of the key with that name.
     pub(crate) fn seal(&self, kid: &str, private: &[u8]) -> Option<String> {
         let mut sealed = private.to_vec();
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(kid), &mut sealed).ok()?;
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(Aad::from(kid), &mut sealed)
+            .ok()?;
         Some(hex(nonce.as_ref()) + &hex(&sealed))
     }
 

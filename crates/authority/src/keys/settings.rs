@@ -54,11 +54,23 @@ impl KeySettings {
         let mut flaws = Vec::new();
         let mut flaw = |pointer: String, message: &str, help| {
             let message = message.to_owned();
-            flaws.push(Flaw { pointer, message, help });
+            flaws.push(Flaw {
+                pointer,
+                message,
+                help,
+            });
         };
-        if self.encryption_key.as_ref().is_some_and(|key| Sealing::new(key).is_none()) {
+        if self
+            .encryption_key
+            .as_ref()
+            .is_some_and(|key| Sealing::new(key).is_none())
+        {
             let message = "this is not a key of 32 bytes in 64 hexadecimal digits";
-            flaw("/encryption_key".to_owned(), message, "for example the output of `openssl rand -hex 32`");
+            flaw(
+                "/encryption_key".to_owned(),
+                message,
+                "for example the output of `openssl rand -hex 32`",
+            );
         }
         for (index, pem) in self.token_keys.iter().enumerate() {
             if Pair::token_from_pem(pem.expose_secret()).is_none() {
@@ -69,7 +81,11 @@ impl KeySettings {
         }
         if self.publish_ahead_seconds > 86_400 {
             let message = "a new key would wait for more than a day";
-            flaw("/publish_ahead_seconds".to_owned(), message, "leave it out for five minutes");
+            flaw(
+                "/publish_ahead_seconds".to_owned(),
+                message,
+                "leave it out for five minutes",
+            );
         }
         flaws
     }

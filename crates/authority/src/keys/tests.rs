@@ -103,7 +103,10 @@ fn settings_that_cannot_be_used_are_told_at_once() {
         publish_ahead_seconds: 100_000,
     };
     let pointers: Vec<String> = settings.validate().into_iter().map(|flaw| flaw.pointer).collect();
-    assert_eq!(pointers, ["/encryption_key", "/token_keys/0", "/publish_ahead_seconds"]);
+    assert_eq!(
+        pointers,
+        ["/encryption_key", "/token_keys/0", "/publish_ahead_seconds"]
+    );
     assert_eq!(sealed("a").validate(), []);
 }
 
@@ -117,21 +120,32 @@ async fn a_new_key_is_published_before_it_signs_unless_it_must_sign_now() {
     authority.ensure_keys(KeyUse::Tokens).await.unwrap();
     assert_eq!(kept.published(), [first.clone()]);
 
-    authority.rotate_keys("ada", &[KeyUse::Tokens], Rotation::Published).await.unwrap();
+    authority
+        .rotate_keys("ada", &[KeyUse::Tokens], Rotation::Published)
+        .await
+        .unwrap();
     assert_eq!(signer(&authority).await, first);
     assert_eq!(kept.published().len(), 2);
 
-    authority.rotate_keys("ada", &[KeyUse::Tokens], Rotation::Now).await.unwrap();
+    authority
+        .rotate_keys("ada", &[KeyUse::Tokens], Rotation::Now)
+        .await
+        .unwrap();
     let third = signer(&authority).await;
     assert_ne!(third, first);
     assert_eq!(kept.published().len(), 3);
     let info = authority.keys().await.unwrap();
-    let retired = info.iter().filter(|key| key.retired_at.is_some() && key.verifies_until.is_some());
+    let retired = info
+        .iter()
+        .filter(|key| key.retired_at.is_some() && key.verifies_until.is_some());
     assert_eq!(retired.count(), 2);
 
     authority.remove_key("ada", &first).await.unwrap();
     assert!(!kept.published().contains(&first));
-    assert_eq!(authority.remove_key("ada", &first).await, Err(StoreError::NotFound));
+    assert_eq!(
+        authority.remove_key("ada", &first).await,
+        Err(StoreError::NotFound)
+    );
 
     prune::prune(&authority.store, now() + 1000).await.unwrap();
     assert_eq!(kept.published(), [third]);
@@ -157,11 +171,17 @@ async fn node_keys_rotate_with_the_signing_one_first() {
     let kept = Kept::new();
     let authority = kept.open(&sealed("a")).await;
     let first = authority.node_keys().await.unwrap();
-    authority.rotate_keys("ada", &[KeyUse::Nodes], Rotation::Now).await.unwrap();
+    authority
+        .rotate_keys("ada", &[KeyUse::Nodes], Rotation::Now)
+        .await
+        .unwrap();
     let second = authority.node_keys().await.unwrap();
     assert_eq!((first.len(), second.len()), (1, 2));
     assert_eq!(second[1].expose_secret(), first[0].expose_secret());
-    assert!(kept.published().is_empty(), "no token of a user is verified with a key for nodes");
+    assert!(
+        kept.published().is_empty(),
+        "no token of a user is verified with a key for nodes"
+    );
 }
 
 #[tokio::test]
@@ -182,12 +202,17 @@ async fn keys_in_files_take_the_place_of_those_in_the_store_and_back() {
         authority.ensure_keys(KeyUse::Tokens).await.unwrap();
         assert_eq!(signer(&authority).await, signs);
         assert_eq!(kept.published().len(), published);
-        let refused = authority.rotate_keys("ada", &[KeyUse::Tokens], Rotation::Now).await;
+        let refused = authority
+            .rotate_keys("ada", &[KeyUse::Tokens], Rotation::Now)
+            .await;
         assert!(matches!(refused, Err(StoreError::Invalid(_))));
     }
     let authority = kept.open(&sealed("a")).await;
     authority.ensure_keys(KeyUse::Tokens).await.unwrap();
     let again = signer(&authority).await;
-    assert!(again != stored && again != kid(&one) && again != kid(&two), "retired keys do not sign again");
+    assert!(
+        again != stored && again != kid(&one) && again != kid(&two),
+        "retired keys do not sign again"
+    );
     assert_eq!(kept.published().len(), 4);
 }

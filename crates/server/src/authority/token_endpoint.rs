@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use authority::{Authority, DelegationSettings, Grant, House, Minted, StoreError};
+use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -20,8 +21,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use axum::Json;
-use decide::identity::{HouseIdentity, MAX_TOKEN_BYTES};
+use decide::identity::MAX_TOKEN_BYTES;
 use decide::{HouseAction, Pipeline, ShownAs, ShownToken};
 use model::Reason;
 use serde_json::{Map, Value, json};
@@ -50,19 +50,16 @@ struct Exchange {
 
 /// `POST /token`.
 pub(crate) fn routes(
-    asker: &Asker,
+    pipeline: &Arc<Pipeline>,
     authority: &Authority,
-    identity: &HouseIdentity,
+    house: House,
     settings: &DelegationSettings,
 ) -> Router {
     let exchange = Exchange {
-        pipeline: Arc::clone(asker.pipeline()),
-        asker: asker.clone(),
+        pipeline: Arc::clone(pipeline),
+        asker: Asker::new(Arc::clone(pipeline)),
         authority: authority.clone(),
-        house: Arc::new(House {
-            name: identity.name.clone(),
-            url: identity.issuer.clone(),
-        }),
+        house: Arc::new(house),
         settings: Arc::new(settings.clone()),
     };
     Router::new().route("/token", post(token)).with_state(exchange)
@@ -73,7 +70,11 @@ async fn token(State(exchange): State<Exchange>, request: Request) -> Response {
     match exchange.answer(parts, body).await {
         Ok(response) => response,
         Err(refusal) => {
-            tracing::info!(error = refusal.code.as_str(), why = refusal.log, "no token is issued");
+            tracing::info!(
+                error = refusal.code.as_str(),
+                why = refusal.log,
+                "no token is issued"
+            );
             refusal.into_response()
         }
     }
@@ -84,7 +85,8 @@ impl Exchange {
         let form = Form::read(&read(&parts, body).await?)?;
         let acting = self.acting(&mut parts, &form).await?;
         let subject = self.shown(&form.subject_token, ShownAs::Subject).await;
-        let subject = subject.map_err(|(code, log)| Refusal::untold(code, "the subject_token was refused", log))?;
+        let subject =
+            subject.map_err(|(code, log)| Refusal::untold(code, "the subject_token was refused", log))?;
         let grant = narrowing::narrow(&form, &subject, &acting, &self.settings, unix_seconds())?;
         self.ask(&parts, &grant).await?;
         let minted = self.authority.mint(&self.house, &self.settings, &grant).await;
@@ -114,26 +116,37 @@ impl Exchange {
         })?;
         let shown = self.shown(&token, ShownAs::Actor).await;
         let shown = shown.map_err(|(code, log)| match code {
-            Code::TemporarilyUnavailable => Refusal::untold(code, "the client cannot be known right now", log),
+            Code::TemporarilyUnavailable => {
+                Refusal::untold(code, "the client cannot be known right now", log)
+            }
             _ => client("the client's credential was refused", log),
         })?;
         let mut acting = Acting::of(&shown)?;
-        if form.client_id.as_ref().is_some_and(|id| *id != acting.actor.client) {
+        if form
+            .client_id
+            .as_ref()
+            .is_some_and(|id| *id != acting.actor.client)
+        {
             let why = "client_id is another client than the one that the credential is of";
             return Err(Refusal::told(Code::InvalidClient, why));
         }
         if let Some(named) = form.actor_token.as_ref().filter(|named| **named != token) {
             let named = self.shown(named, ShownAs::Actor).await;
-            let named = named.map_err(|(code, log)| Refusal::untold(code, "the actor_token was refused", log))?;
+            let named =
+                named.map_err(|(code, log)| Refusal::untold(code, "the actor_token was refused", log))?;
             let named = Acting::of(&named)?;
             if named.holder != acting.holder {
-                return Err(Refusal::told(Code::InvalidRequest, "the actor_token is of another client than the one that asks"));
+                return Err(Refusal::told(
+                    Code::InvalidRequest,
+                    "the actor_token is of another client than the one that asks",
+                ));
             }
             acting = named;
         }
         // So that the question to the policies is about the same.
         let header = HeaderValue::from_str(&format!("Bearer {token}"));
-        let header = header.map_err(|_| client("the client's credential was refused", "it is no token".to_owned()))?;
+        let header =
+            header.map_err(|_| client("the client's credential was refused", "it is no token".to_owned()))?;
         parts.headers.insert(AUTHORIZATION, header);
         Ok(acting)
     }
@@ -162,17 +175,27 @@ impl Exchange {
             Reason::CredentialMissing | Reason::CredentialRefused | Reason::Revoked => {
                 Refusal::untold(Code::InvalidClient, "the client's credential was refused", log)
             }
-            Reason::KeysUnavailable | Reason::RevocationsUnknown | Reason::Internal => {
-                Refusal::untold(Code::TemporarilyUnavailable, "that cannot be decided right now", log)
-            }
-            _ => Refusal::untold(Code::UnauthorizedClient, "this client may not get such a token", log),
+            Reason::KeysUnavailable | Reason::RevocationsUnknown | Reason::Internal => Refusal::untold(
+                Code::TemporarilyUnavailable,
+                "that cannot be decided right now",
+                log,
+            ),
+            _ => Refusal::untold(
+                Code::UnauthorizedClient,
+                "this client may not get such a token",
+                log,
+            ),
         })
     }
 }
 
 /// The body, if it says that it is a form.
 async fn read(parts: &Parts, body: Body) -> Result<Vec<u8>, Refusal> {
-    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let bad = |why: &str| Refusal::told(Code::InvalidRequest, why);
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -180,7 +203,8 @@ async fn read(parts: &Parts, body: Body) -> Result<Vec<u8>, Refusal> {
     }
     let body = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BODY_BYTES)).await;
     let body = body.map_err(|_| bad("the body took too long to come"))?;
-    body.map(Into::into).map_err(|_| bad("the body is too large, or was cut off"))
+    body.map(Into::into)
+        .map_err(|_| bad("the body is too large, or was cut off"))
 }
 
 /// The token in the Authorization header; two of those, or another scheme, are nobody's.
@@ -192,9 +216,13 @@ fn bearer(parts: &Parts) -> Result<Option<String>, Refusal> {
         (Some(_), Some(_)) => Err(refused("there are several Authorization headers")),
         (Some(header), None) => {
             let header = header.to_str().unwrap_or_default();
-            let token = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            let token = header
+                .split_once(' ')
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
             let token = token.map(|(_, token)| token.trim_start_matches(' ').to_owned());
-            token.map(Some).ok_or_else(|| refused("the Authorization header does not use the Bearer scheme"))
+            token
+                .map(Some)
+                .ok_or_else(|| refused("the Authorization header does not use the Bearer scheme"))
         }
     }
 }
@@ -214,7 +242,9 @@ fn success(form: &Form, grant: &Grant, minted: &Minted) -> Response {
         }
     }
     let mut response = (StatusCode::OK, Json(body)).into_response();
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -225,7 +255,11 @@ fn not_minted(error: StoreError) -> Refusal {
             "the subject_token was refused",
             "the store does not know the token that is to be renewed",
         ),
-        error => Refusal::untold(Code::TemporarilyUnavailable, "no token can be issued right now", error.to_string()),
+        error => Refusal::untold(
+            Code::TemporarilyUnavailable,
+            "no token can be issued right now",
+            error.to_string(),
+        ),
     }
 }
 

@@ -30,8 +30,12 @@ pub(crate) fn routes(pipeline: &Arc<Pipeline>, issuer: &str, settings: &Delegati
         async move { published(&keys) }
     };
     // An issuer with a path has it behind (RFC 8414 section 3) or before (OpenID Connect Discovery section 4).
-    let path = issuer.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
-    let path = path.map(|(_, path)| path.trim_end_matches('/')).filter(|path| !path.is_empty());
+    let path = issuer
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'));
+    let path = path
+        .map(|(_, path)| path.trim_end_matches('/'))
+        .filter(|path| !path.is_empty());
     let mut router = Router::new()
         .route("/jwks", get(keys))
         .route("/.well-known/oauth-authorization-server", get(discovery.clone()))

@@ -54,7 +54,9 @@ impl AuthoritySection {
     pub(super) fn problems(&self) -> Vec<Problem> {
         let told = |section: &str, flaws: Vec<Flaw>| {
             let pointer = format!("/authority/{section}");
-            let told = move |flaw: Flaw| Problem::setting(format!("{pointer}{}", flaw.pointer), flaw.message, flaw.help);
+            let told = move |flaw: Flaw| {
+                Problem::setting(format!("{pointer}{}", flaw.pointer), flaw.message, flaw.help)
+            };
             flaws.into_iter().map(told).collect::<Vec<_>>()
         };
         let mut problems = told("keys", self.keys.validate());

@@ -41,13 +41,11 @@ fn house() -> Identity<String> {
     };
     let house = Arc::new(House::new(view(&["a-ed-1"])));
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));
-    of(verifier, house)
-}
-
-fn of(verifier: Verifier, house: Arc<House>) -> Identity<String> {
     Identity {
         house,
-        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who| who.id.clone())
+        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who: &Principal| {
+            who.id.clone()
+        })
     }
 }
 
@@ -67,7 +65,10 @@ fn private() -> Value {
 /// A good one.
 fn good() -> Token {
     let bare = ["typ", "azp", "sid", "preferred_username", "groups"];
-    let token = token(&KEYS.a_ed).head("typ", "at+jwt").claim("iss", HOUSE).claim("sub", "main/alice");
+    let token = token(&KEYS.a_ed)
+        .head("typ", "at+jwt")
+        .claim("iss", HOUSE)
+        .claim("sub", "main/alice");
     let token = bare.into_iter().fold(token, Token::no_claim);
     token
         .claim("aud", "portcullis")
@@ -82,7 +83,12 @@ fn with(pointer: &str, value: Value) -> Token {
     match value {
         Value::Null => {
             let (parent, name) = pointer.rsplit_once('/').unwrap();
-            claims.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
+            claims
+                .pointer_mut(parent)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .remove(name);
         }
         value => *claims.pointer_mut(pointer).unwrap() = value,
     }
@@ -107,8 +113,14 @@ fn a_good_one_is_the_user_with_an_actor_and_limits() {
     assert_eq!(principal.actors, [Actor::new("main", "jobs")]);
     assert_eq!(principal.client.as_deref(), Some("jobs"));
     assert_eq!(principal.groups, ["staff"]);
-    assert_eq!(principal.roles, [("ws-alice".to_owned(), vec!["ws_access".to_owned()])]);
-    assert_eq!(principal.claims, [("email".to_owned(), "alice@a.test".to_owned())]);
+    assert_eq!(
+        principal.roles,
+        [("ws-alice".to_owned(), vec!["ws_access".to_owned()])]
+    );
+    assert_eq!(
+        principal.claims,
+        [("email".to_owned(), "alice@a.test".to_owned())]
+    );
     let delegation = principal.delegation.unwrap();
     let expected = Delegation {
         issuer: "house".to_owned(),
@@ -134,7 +146,11 @@ fn what_the_house_did_not_issue_like_that_is_refused() {
         let token = token.head("alg", "RS256");
         token.signed(|bytes| KEYS.a_rsa.sign(bytes))
     };
-    check("alg none", good().head("alg", "none").mint(), "the algorithm \"none\" is not supported");
+    check(
+        "alg none",
+        good().head("alg", "none").mint(),
+        "the algorithm \"none\" is not supported",
+    );
     check(
         "HS256 by the public key",
         good().head("alg", "HS256").signed(|bytes| {
@@ -143,27 +159,87 @@ fn what_the_house_did_not_issue_like_that_is_refused() {
         }),
         "HS256 is not among the algorithms",
     );
-    check("RS256 with our kid", rsa(good()), "RS256 is not among the algorithms");
+    check(
+        "RS256 with our kid",
+        rsa(good()),
+        "RS256 is not among the algorithms",
+    );
     check("another key", good().signed(|_| vec![0; 64]), "does not verify");
     check("another kid", good().head("kid", "old").mint(), "no key \"old\"");
     check("no kid", good().no_head("kid").mint(), "names no key");
-    check("an ID token", good().head("typ", "JWT").mint(), "is not an access token of this issuer");
-    check("no type", good().no_head("typ").mint(), "is not an access token of this issuer");
+    check(
+        "an ID token",
+        good().head("typ", "JWT").mint(),
+        "is not an access token of this issuer",
+    );
+    check(
+        "no type",
+        good().no_head("typ").mint(),
+        "is not an access token of this issuer",
+    );
     check("a foreign iss", good().claim("iss", MAIN).mint(), "no issuer");
-    check("for others", good().claim("aud", "elsewhere").mint(), "not for us");
+    check(
+        "for others",
+        good().claim("aud", "elsewhere").mint(),
+        "not for us",
+    );
     check("ended", good().claim("exp", NOW - 1).mint(), "expired");
     check("not yet", good().claim("nbf", NOW + 100).mint(), "starts in");
-    check("no jti, no chain", with("/chain", Value::Null).mint(), "`chain` is missing");
-    check("bound", good().claim("cnf", json!({})).mint(), "bound to its sender");
-    check("no private claim", good().no_claim("portcullis").mint(), "`portcullis` is missing");
-    check("nobody acts", with("/actors", json!([])).mint(), "`actors` is missing");
-    check("actors of no shape", with("/actors/0", json!("jobs")).mint(), "`actors` is not an object");
-    check("nobody holds it", with("/holder", Value::Null).mint(), "`holder` is missing");
-    check("an issuer that is gone", with("/user/issuer", json!("gone")).mint(), "no issuer of that name is configured");
-    check("somebody else in sub", good().claim("sub", "main/bob").mint(), "is not the user whom the token is about");
-    check("no such kind", with("/user/kind", json!("Anonymous")).mint(), "`kind` is not");
-    check("limits of no shape", with("/workspaces", json!("ws-alice")).mint(), "`workspaces` is not an array");
-    check("limits of no shape", with("/actions", json!([1])).mint(), "`actions` is not an array");
+    check(
+        "no jti, no chain",
+        with("/chain", Value::Null).mint(),
+        "`chain` is missing",
+    );
+    check(
+        "bound",
+        good().claim("cnf", json!({})).mint(),
+        "bound to its sender",
+    );
+    check(
+        "no private claim",
+        good().no_claim("portcullis").mint(),
+        "`portcullis` is missing",
+    );
+    check(
+        "nobody acts",
+        with("/actors", json!([])).mint(),
+        "`actors` is missing",
+    );
+    check(
+        "actors of no shape",
+        with("/actors/0", json!("jobs")).mint(),
+        "`actors` is not an object",
+    );
+    check(
+        "nobody holds it",
+        with("/holder", Value::Null).mint(),
+        "`holder` is missing",
+    );
+    check(
+        "an issuer that is gone",
+        with("/user/issuer", json!("gone")).mint(),
+        "no issuer of that name is configured",
+    );
+    check(
+        "somebody else in sub",
+        good().claim("sub", "main/bob").mint(),
+        "is not the user whom the token is about",
+    );
+    check(
+        "no such kind",
+        with("/user/kind", json!("Anonymous")).mint(),
+        "`kind` is not",
+    );
+    check(
+        "limits of no shape",
+        with("/workspaces", json!("ws-alice")).mint(),
+        "`workspaces` is not an array",
+    );
+    check(
+        "limits of no shape",
+        with("/actions", json!([1])).mint(),
+        "`actions` is not an array",
+    );
 }
 
 #[test]
@@ -174,11 +250,19 @@ fn a_verdict_ends_with_the_key_and_with_the_view() {
     identity.house().publish(view(&["new", "a-ed-1"]));
     assert!(said(&identity, &token, now()).is_ok());
     identity.house().publish(view(&["new"]));
-    assert!(said(&identity, &token, now()).unwrap_err().contains("no key \"a-ed-1\""));
+    assert!(
+        said(&identity, &token, now())
+            .unwrap_err()
+            .contains("no key \"a-ed-1\"")
+    );
     identity.house().publish(view(&["a-ed-1"]));
     assert!(said(&identity, &token, now()).is_ok());
     identity.house().publish(HouseView::unknown());
-    assert!(said(&identity, &token, now()).unwrap_err().contains("keys are not at hand"));
+    assert!(
+        said(&identity, &token, now())
+            .unwrap_err()
+            .contains("keys are not at hand")
+    );
 }
 
 #[test]
@@ -187,7 +271,11 @@ fn only_what_is_to_be_renewed_may_have_ended_a_while_ago() {
     let token = good().mint();
     let ended = |seconds: u64| at(NOW + 300 + seconds);
     let shown = |shown_as, time| identity.shown(&token, shown_as, time, Waited::Yes).is_ok();
-    for (time, subject, actor) in [(now(), true, true), (ended(59), true, false), (ended(60), false, false)] {
+    for (time, subject, actor) in [
+        (now(), true, true),
+        (ended(59), true, false),
+        (ended(60), false, false),
+    ] {
         assert_eq!(shown(ShownAs::Subject, time), subject, "{time:?}");
         assert_eq!(shown(ShownAs::Actor, time), actor, "{time:?}");
         assert_eq!(said(&identity, &token, time).is_ok(), actor, "{time:?}");
@@ -208,6 +296,11 @@ fn roles_count_while_the_issuer_is_trusted_for_them() {
     };
     let house = Arc::new(House::new(view(&["a-ed-1"])));
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));
-    let identity = of(verifier, house);
+    let identity = Identity {
+        house,
+        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who: &Principal| {
+            who.id.clone()
+        })
+    };
     assert_eq!(said(&identity, &good().mint(), now()).unwrap().roles, []);
 }

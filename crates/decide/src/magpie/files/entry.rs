@@ -38,12 +38,11 @@ pub(super) fn map(what: &str, data: &Data, known: &[&str], findings: &mut Findin
     good
 }
 
-/// The text of a member; nothing if it is not there or null. `Err` if it is something else, which is said.
-pub(super) fn text<'d>(
-    entry: &'d Data,
-    name: &str,
-    findings: &mut Findings<'_>,
-) -> Result<Option<(&'d str, (usize, usize))>, ()> {
+/// A text and its place; nothing if it is not there; `Err` if it is wrong, which was said.
+type Found<'d> = Result<Option<(&'d str, (usize, usize))>, ()>;
+
+/// The text of a member; nothing if it is not there or null.
+pub(super) fn text<'d>(entry: &'d Data, name: &str, findings: &mut Findings<'_>) -> Found<'d> {
     let Some(data) = entry.get(name) else {
         return Ok(None);
     };
@@ -51,11 +50,7 @@ pub(super) fn text<'d>(
 }
 
 /// The text that a value is.
-pub(super) fn one_text<'d>(
-    data: &'d Data,
-    name: &str,
-    findings: &mut Findings<'_>,
-) -> Result<Option<(&'d str, (usize, usize))>, ()> {
+pub(super) fn one_text<'d>(data: &'d Data, name: &str, findings: &mut Findings<'_>) -> Found<'d> {
     match (&data.value, data.text()) {
         (DataValue::Scalar(value), _) if value.is_null() => Ok(None),
         (_, Some(text)) if text.contains('$') => {

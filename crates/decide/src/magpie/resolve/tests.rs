@@ -79,7 +79,11 @@ fn ask(tree: &Tree, groups: &[&str], place: &str, permission: Permission) -> (bo
     (effective.allowed, reason)
 }
 
-fn check(lines: &str, groups: &[&str], rows: &[(&str, &str, (bool, &str), (bool, &str))]) {
+/// An answer with its reason.
+type Answer<'t> = (bool, &'t str);
+
+/// Rows of an id, a place, and the answers to read and write.
+fn check(lines: &str, groups: &[&str], rows: &[(&str, &str, Answer<'_>, Answer<'_>)]) {
     let tree = tree(lines);
     for (id, place, read, write) in rows {
         let answer = |permission| ask(&tree, groups, place, permission);

@@ -37,7 +37,13 @@ fn alice(workspaces: Option<&[&str]>, actions: Option<&[&str]>) -> Principal {
     }
 }
 
-fn decided(stage: &Stage, principal: &Principal, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+fn decided(
+    stage: &Stage,
+    principal: &Principal,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> String {
     let mut all = Headers::default();
     for (name, value) in headers {
         all.push(name, value.as_bytes());
@@ -76,27 +82,73 @@ fn limits_hold_whatever_policies_permit() {
         (alice(None, None), "GET", place, &[][..], "permitted"),
         (ws(&["a"]), "GET", place, &[], "permitted"),
         (ws(&["b", "a"]), "GET", place, &[], "permitted"),
-        (ws(&["b"]), "GET", place, &[], "is good for the workspace \"b\", and Place::"),
+        (
+            ws(&["b"]),
+            "GET",
+            place,
+            &[],
+            "is good for the workspace \"b\", and Place::",
+        ),
         (ws(&["A"]), "GET", place, &[], "outside_delegation"),
         (ws(&["a/data"]), "GET", place, &[], "outside_delegation"),
         (ws(&[]), "GET", place, &[], "is good for no workspace"),
-        (ws(&["a"]), "GET", "/pages/a", &[], "is in none (it has no attribute `workspace`)"),
+        (
+            ws(&["a"]),
+            "GET",
+            "/pages/a",
+            &[],
+            "is in none (it has no attribute `workspace`)",
+        ),
         (ws(&["a"]), "GET", "/open", &[], "outside_delegation"),
         (may(&["GET"]), "GET", place, &[], "permitted"),
         (may(&["read"]), "GET", place, &[], "permitted"),
         (may(&["any"]), "GET", place, &[], "permitted"),
         (may(&["any"]), "DELETE", place, &[], "permitted"),
-        (may(&["read"]), "DELETE", place, &[], "is good for the action \"read\", and \"DELETE\" is none of them"),
+        (
+            may(&["read"]),
+            "DELETE",
+            place,
+            &[],
+            "is good for the action \"read\", and \"DELETE\" is none of them",
+        ),
         (may(&["get"]), "GET", place, &[], "outside_delegation"),
         (may(&[]), "GET", "/open", &[], "is good for no action"),
-        (alice(Some(&["a"]), Some(&["read"])), "DELETE", place, &[], "outside_delegation"),
+        (
+            alice(Some(&["a"]), Some(&["read"])),
+            "DELETE",
+            place,
+            &[],
+            "outside_delegation",
+        ),
         (ws(&["a", "b"]), "COPY", from, &[("destination", to)], "permitted"),
-        (ws(&["a"]), "COPY", from, &[("destination", to)], "at the destination /workspaces/b/x: the token that acts for"),
-        (may(&["COPY"]), "COPY", from, &[("destination", to)], "\"COPY.destination\" is none of them"),
-        (may(&["COPY", "COPY.destination"]), "COPY", from, &[("destination", to)], "permitted"),
+        (
+            ws(&["a"]),
+            "COPY",
+            from,
+            &[("destination", to)],
+            "at the destination /workspaces/b/x: the token that acts for",
+        ),
+        (
+            may(&["COPY"]),
+            "COPY",
+            from,
+            &[("destination", to)],
+            "\"COPY.destination\" is none of them",
+        ),
+        (
+            may(&["COPY", "COPY.destination"]),
+            "COPY",
+            from,
+            &[("destination", to)],
+            "permitted",
+        ),
     ] {
         let record = decided(&stage, &principal, method, path, headers);
-        assert!(record.contains(expected), "{method} {path} {:?}: {record}", principal.delegation);
+        assert!(
+            record.contains(expected),
+            "{method} {path} {:?}: {record}",
+            principal.delegation
+        );
         assert_eq!(record.contains("permitted"), expected == "permitted", "{record}");
     }
 }
@@ -105,7 +157,10 @@ fn limits_hold_whatever_policies_permit() {
 fn both_the_user_and_whoever_acts_must_be_permitted() {
     let stage = with(USERS);
     let record = decided(&stage, &alice(Some(&["a"]), None), "GET", "/workspaces/a/x", &[]);
-    assert!(record.contains("no policy permits this to Actor::\"main/jobs\", who acts for it"), "{record}");
+    assert!(
+        record.contains("no policy permits this to Actor::\"main/jobs\", who acts for it"),
+        "{record}"
+    );
 }
 
 #[test]

@@ -32,7 +32,10 @@ impl Acting {
         let unfit = |why: &str, log| Err(Refusal::untold(Code::UnauthorizedClient, why, log));
         if principal.delegation.is_some() || !principal.actors.is_empty() {
             let log = format!("the credential of {principal} is one that somebody acts with");
-            return unfit("a token with which somebody acts for somebody else is no credential of a client", log);
+            return unfit(
+                "a token with which somebody acts for somebody else is no credential of a client",
+                log,
+            );
         }
         if !matches!(principal.kind, PrincipalKind::Client | PrincipalKind::Robot) {
             let log = format!("{principal} is neither a Client nor a Robot");
@@ -40,7 +43,10 @@ impl Acting {
         }
         let text = |name: &str| shown.claims.get(name).and_then(Value::as_str).map(str::to_owned);
         Ok(Self {
-            actor: Actor::new(&principal.issuer, principal.client.as_deref().unwrap_or(&principal.subject)),
+            actor: Actor::new(
+                &principal.issuer,
+                principal.client.as_deref().unwrap_or(&principal.subject),
+            ),
             holder: principal.to_string(),
             issuer_url: text("iss"),
             sub: text("sub").unwrap_or_else(|| principal.subject.clone()),
@@ -56,7 +62,11 @@ impl Acting {
         let within = self.act.as_ref().or(before);
         if within.is_some_and(|act| depth(act) >= DEEPEST) {
             let log = format!("with {} more than {DEEPEST} would act", self.holder);
-            return Err(Refusal::untold(Code::InvalidRequest, "too many act with the subject_token already", log));
+            return Err(Refusal::untold(
+                Code::InvalidRequest,
+                "too many act with the subject_token already",
+                log,
+            ));
         }
         let members = [
             ("sub", Some(Value::from(self.sub.as_str()))),
@@ -64,7 +74,9 @@ impl Acting {
             ("iss", self.issuer_url.as_deref().map(Value::from)),
             ("act", within.cloned()),
         ];
-        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        let members = members
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)));
         Ok(Value::Object(members.collect()))
     }
 
@@ -79,8 +91,15 @@ impl Acting {
         let Some(why) = self.is_not(may_act, subject) else {
             return Ok(());
         };
-        let log = format!("`may_act` of the subject_token does not let {} act: {why}", self.holder);
-        Err(Refusal::untold(Code::InvalidRequest, "the subject_token does not let this client act (may_act)", log))
+        let log = format!(
+            "`may_act` of the subject_token does not let {} act: {why}",
+            self.holder
+        );
+        Err(Refusal::untold(
+            Code::InvalidRequest,
+            "the subject_token does not let this client act (may_act)",
+            log,
+        ))
     }
 
     /// Why it is somebody else; `None` if it is not. What cannot be compared is somebody else.

@@ -76,7 +76,11 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         // RFC 6749 section 5.2 allows no `"` and no `\` in a description, and nothing but ASCII.
         let plain = |c: char| c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\'));
-        let description: String = self.description.chars().map(|c| if plain(c) { c } else { '\'' }).collect();
+        let description: String = self
+            .description
+            .chars()
+            .map(|c| if plain(c) { c } else { '\'' })
+            .collect();
         let body = json!({"error": self.code.as_str(), "error_description": description});
         let mut response = (self.code.status(), Json(body)).into_response();
         let headers = response.headers_mut();

@@ -45,11 +45,15 @@ impl Form {
         }
         for secret in ["client_secret", "client_assertion"] {
             if parameters.one(secret)?.is_some() {
-                let how = format!("{secret} is not known here: clients show a token of their own in the Authorization header");
+                let how = format!(
+                    "{secret} is not known here: clients show a token of their own in the Authorization header"
+                );
                 return Err(Refusal::told(Code::InvalidClient, how));
             }
         }
-        let subject_token = parameters.one("subject_token")?.ok_or_else(|| bad("subject_token is missing"))?;
+        let subject_token = parameters
+            .one("subject_token")?
+            .ok_or_else(|| bad("subject_token is missing"))?;
         let subject_type = parameters.one("subject_token_type")?;
         let subject_type = subject_type.ok_or_else(|| bad("subject_token_type is missing"))?;
         known_type("subject_token_type", &subject_type)?;
@@ -74,15 +78,26 @@ impl Form {
             audiences.push(resource);
         }
         let scopes = parameters.one("scope")?.map(|scope| {
-            let scopes: Vec<String> = scope.split(' ').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+            let scopes: Vec<String> = scope
+                .split(' ')
+                .filter(|it| !it.is_empty())
+                .map(str::to_owned)
+                .collect();
             match scopes.iter().all(|scope| is_scope(scope)) {
                 true => Ok(distinct(scopes)),
-                false => Err(Refusal::told(Code::InvalidScope, "scope has a character that no scope has")),
+                false => Err(Refusal::told(
+                    Code::InvalidScope,
+                    "scope has a character that no scope has",
+                )),
             }
         });
         let lifetime = parameters.one("lifetime")?.map(|text| {
-            let digits = !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
-            let seconds = digits.then(|| text.parse().ok()).flatten().filter(|seconds| *seconds > 0);
+            let digits =
+                !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let seconds = digits
+                .then(|| text.parse().ok())
+                .flatten()
+                .filter(|seconds| *seconds > 0);
             seconds.ok_or_else(|| bad("lifetime is not a number of seconds"))
         });
         Ok(Self {
@@ -120,7 +135,10 @@ impl Parameters {
 
     /// The value of a parameter that must not be there twice (RFC 6749 section 3.2).
     fn one(&mut self, name: &str) -> Result<Option<String>, Refusal> {
-        let mut values = self.0.extract_if(.., |(known, _)| known == name).map(|(_, value)| value);
+        let mut values = self
+            .0
+            .extract_if(.., |(known, _)| known == name)
+            .map(|(_, value)| value);
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
             (_, Some(_)) => Err(bad(format!("{name} is there more than once"))),
@@ -131,7 +149,9 @@ impl Parameters {
     fn names(&mut self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
         let values = self.0.extract_if(.., |(known, _)| known == name);
         let values: Vec<String> = values.map(|(_, value)| value).collect();
-        let named = |value: &String| value.len() <= LONGEST_NAME && !value.chars().any(char::is_control) && value.trim() == value;
+        let named = |value: &String| {
+            value.len() <= LONGEST_NAME && !value.chars().any(char::is_control) && value.trim() == value
+        };
         match values.iter().all(named) {
             true => Ok(Some(values).filter(|values| !values.is_empty())),
             false => Err(bad(format!("{name} has a value that is no name"))),
@@ -152,7 +172,11 @@ fn decoded(text: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
-        let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit = |byte: Option<&u8>| {
+            char::from(*byte?)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
         bytes.push(match byte {
             b'+' => b' ',
             b'%' => digit(rest.next())? * 16 + digit(rest.next())?,
@@ -165,8 +189,13 @@ fn decoded(text: &[u8]) -> Option<String> {
 /// Has a scheme and no fragment.
 fn is_absolute(uri: &str) -> bool {
     let scheme = uri.split_once(':').map(|(scheme, _)| scheme).unwrap_or_default();
-    let letters = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-    let first = scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let letters = scheme
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    let first = scheme
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic());
     letters && first && !uri.contains(['#', ' '])
 }
 

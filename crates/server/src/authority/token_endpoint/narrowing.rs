@@ -20,7 +20,9 @@ pub(super) fn narrow(
 ) -> Result<Grant, Refusal> {
     let principal = &subject.principal;
     if principal.to_string() == acting.holder {
-        return Err(refused("nobody acts for themselves: the subject_token is the client's own"));
+        return Err(refused(
+            "nobody acts for themselves: the subject_token is the client's own",
+        ));
     }
     acting.may_act(&subject.claims)?;
     let before = subject.claims.get("act");
@@ -88,11 +90,18 @@ pub(super) fn question(grant: &Grant) -> HouseResource {
 /// Only whom a token was issued to renews it.
 fn renewed(subject: &ShownToken, delegation: &Delegation, acting: &Acting) -> Result<Renewed, Refusal> {
     if delegation.holder != acting.holder {
-        let log = format!("{} wants to renew a token that was issued to {}", acting.holder, delegation.holder);
-        let told = "a delegated token is renewed by the client that it was issued to, and exchanged by nobody";
+        let log = format!(
+            "{} wants to renew a token that was issued to {}",
+            acting.holder, delegation.holder
+        );
+        let told =
+            "a delegated token is renewed by the client that it was issued to, and exchanged by nobody";
         return Err(Refusal::untold(Code::InvalidRequest, told, log));
     }
-    let token_id = subject.token_id.clone().ok_or_else(|| refused("the subject_token has no jti"))?;
+    let token_id = subject
+        .token_id
+        .clone()
+        .ok_or_else(|| refused("the subject_token has no jti"))?;
     Ok(Renewed {
         token_id,
         first_id: delegation.chain.clone(),
@@ -100,18 +109,28 @@ fn renewed(subject: &ShownToken, delegation: &Delegation, acting: &Acting) -> Re
     })
 }
 
-fn audiences(form: &Form, principal: &Principal, settings: &DelegationSettings) -> Result<Vec<String>, Refusal> {
+fn audiences(
+    form: &Form,
+    principal: &Principal,
+    settings: &DelegationSettings,
+) -> Result<Vec<String>, Refusal> {
     let renewal = principal.delegation.is_some();
     let mut allowed = settings.audiences.iter();
     let allowed: Vec<&String> = match renewal {
-        true => allowed.filter(|audience| principal.audiences.contains(audience)).collect(),
+        true => allowed
+            .filter(|audience| principal.audiences.contains(audience))
+            .collect(),
         false => allowed.by_ref().collect(),
     };
     let target = |why: &str| Refusal::told(Code::InvalidTarget, why);
     if form.audiences.is_empty() {
         let usual = allowed.iter().take(if renewal { usize::MAX } else { 1 });
         let usual: Vec<String> = usual.map(|audience| (*audience).clone()).collect();
-        return if usual.is_empty() { Err(target("nobody takes such tokens any more")) } else { Ok(usual) };
+        return if usual.is_empty() {
+            Err(target("nobody takes such tokens any more"))
+        } else {
+            Ok(usual)
+        };
     }
     match form.audiences.iter().find(|asked| !allowed.contains(asked)) {
         None => Ok(form.audiences.clone()),
@@ -121,7 +140,12 @@ fn audiences(form: &Form, principal: &Principal, settings: &DelegationSettings) 
 }
 
 fn scopes(form: &Form, principal: &Principal, settings: &DelegationSettings) -> Result<Vec<String>, Refusal> {
-    let allowed = |scope: &&String| settings.scopes.as_ref().is_none_or(|allowed| allowed.contains(scope));
+    let allowed = |scope: &&String| {
+        settings
+            .scopes
+            .as_ref()
+            .is_none_or(|allowed| allowed.contains(scope))
+    };
     let held: Vec<String> = principal.scopes.iter().filter(allowed).cloned().collect();
     match &form.scopes {
         None => Ok(held),
@@ -134,7 +158,10 @@ fn scopes(form: &Form, principal: &Principal, settings: &DelegationSettings) -> 
 }
 
 fn workspaces(form: &Form, principal: &Principal) -> Result<Option<Vec<String>>, Refusal> {
-    let limit = principal.delegation.as_deref().and_then(|it| it.workspaces.as_ref());
+    let limit = principal
+        .delegation
+        .as_deref()
+        .and_then(|it| it.workspaces.as_ref());
     let Some(asked) = &form.workspaces else {
         return Ok(limit.cloned());
     };
@@ -166,20 +193,36 @@ fn actions(form: &Form, delegation: Option<&Delegation>) -> Result<Option<Vec<St
 /// forbid to a group must go on being forbidden.
 fn roles_in(principal: &Principal, workspaces: Option<&[String]>) -> Vec<(String, Vec<String>)> {
     let within = |client: &String| workspaces.is_none_or(|names| names.contains(client));
-    principal.roles.iter().filter(|(client, _)| within(client)).cloned().collect()
+    principal
+        .roles
+        .iter()
+        .filter(|(client, _)| within(client))
+        .cloned()
+        .collect()
 }
 
-fn lifetime(form: &Form, renews: Option<&Renewed>, settings: &DelegationSettings, now: i64) -> Result<u64, Refusal> {
+fn lifetime(
+    form: &Form,
+    renews: Option<&Renewed>,
+    settings: &DelegationSettings,
+    now: i64,
+) -> Result<u64, Refusal> {
     let asked = form.lifetime_seconds.unwrap_or(settings.default_lifetime_seconds);
     if asked > settings.max_lifetime_seconds {
         let most = settings.max_lifetime_seconds;
-        return Err(refused(format!("lifetime is at most {most} seconds here; the token can be renewed")));
+        return Err(refused(format!(
+            "lifetime is at most {most} seconds here; the token can be renewed"
+        )));
     }
     let began_at = renews.map_or(now, |renewed| renewed.began_at);
-    let left = began_at.saturating_add_unsigned(settings.max_total_seconds).saturating_sub(now);
+    let left = began_at
+        .saturating_add_unsigned(settings.max_total_seconds)
+        .saturating_sub(now);
     match u64::try_from(left) {
         Ok(left @ 1..) => Ok(asked.min(left)),
-        _ => Err(refused("this delegation cannot be renewed any more: exchange a token of the user's own again")),
+        _ => Err(refused(
+            "this delegation cannot be renewed any more: exchange a token of the user's own again",
+        )),
     }
 }
 

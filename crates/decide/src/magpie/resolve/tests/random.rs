@@ -25,7 +25,8 @@ fn by_the_book(entries: &[Entry], places: usize, exact: bool) -> bool {
     for place in (0..places).rev() {
         for entry in entries.iter().filter(|entry| entry.0 == place) {
             let (_, who, _, recursive) = *entry;
-            if !recursive && !(exact && place + 1 == places) {
+            let asked_for = exact && place + 1 == places;
+            if !(recursive || asked_for) {
                 continue;
             }
             let replaces = match winner {

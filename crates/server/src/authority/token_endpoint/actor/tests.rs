@@ -33,7 +33,10 @@ fn clients_and_robots_act_as_themselves() {
     let acting = acting();
     assert_eq!(acting.actor, Actor::new("main", "jobs"));
     assert_eq!(acting.holder, "Robot::\"main/4711\"");
-    assert_eq!(acting.act(None).unwrap(), json!({"sub": "4711", "client_id": "jobs", "iss": MAIN}));
+    assert_eq!(
+        acting.act(None).unwrap(),
+        json!({"sub": "4711", "client_id": "jobs", "iss": MAIN})
+    );
     let opaque = shown(Principal::new(PrincipalKind::Robot, "static", "ci"), &json!({}));
     let act = Acting::of(&opaque).unwrap().act(None).unwrap();
     assert_eq!(act, json!({"sub": "ci", "client_id": "ci"}));
@@ -60,7 +63,10 @@ fn those_who_acted_before_are_inside() {
     let before = json!({"sub": "portal"});
     assert_eq!(acting().act(Some(&before)).unwrap()["act"], before);
     assert_eq!(named.act(Some(&before)).unwrap()["act"], json!({"sub": "runner"}));
-    let deep = (0..5).fold(json!({"sub": "first"}), |act, _| json!({"sub": "next", "act": act}));
+    let deep = (0..5).fold(
+        json!({"sub": "first"}),
+        |act, _| json!({"sub": "next", "act": act}),
+    );
     assert_eq!(acting().act(Some(&deep)).unwrap_err().code, Code::InvalidRequest);
 }
 
@@ -72,7 +78,10 @@ fn may_act_names_whoever_may() {
         assert_eq!(answer.is_ok(), allowed, "{may_act}");
         assert!(answer.is_ok() || answer.unwrap_err().code == Code::InvalidRequest);
     };
-    assert_eq!(acting().may_act(json!({"iss": MAIN}).as_object().unwrap()), Ok(()));
+    assert_eq!(
+        acting().may_act(json!({"iss": MAIN}).as_object().unwrap()),
+        Ok(())
+    );
     check(json!({"sub": "4711"}), true);
     check(json!({"client_id": "jobs"}), true);
     check(json!({"sub": "4711", "client_id": "jobs", "iss": MAIN}), true);
@@ -94,5 +103,10 @@ fn without_an_issuer_nobody_of_another_one_is_meant() {
     let subject = json!({"iss": "https://b.test", "may_act": {"sub": "4711"}});
     assert!(acting().may_act(subject.as_object().unwrap()).is_err());
     let opaque = shown(Principal::new(PrincipalKind::Robot, "static", "4711"), &json!({}));
-    assert!(Acting::of(&opaque).unwrap().may_act(subject.as_object().unwrap()).is_err());
+    assert!(
+        Acting::of(&opaque)
+            .unwrap()
+            .may_act(subject.as_object().unwrap())
+            .is_err()
+    );
 }

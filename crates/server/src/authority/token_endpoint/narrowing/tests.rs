@@ -122,38 +122,125 @@ fn a_renewal_keeps_what_it_came_from_and_its_limits() {
 #[test]
 fn wishes_only_narrow() {
     let form = Form::default;
-    let audiences = |wished: &[&str]| Form { audiences: names(wished), ..form() };
-    let scopes = |wished: &[&str]| Form { scopes: Some(names(wished)), ..form() };
-    let workspaces = |wished: &[&str]| Form { workspaces: Some(names(wished)), ..form() };
-    let actions = |wished: &[&str]| Form { actions: Some(names(wished)), ..form() };
-    let lifetime = |seconds: u64| Form { lifetime_seconds: Some(seconds), ..form() };
-    let bare = || Principal { roles: Vec::new(), ..alice() };
+    let audiences = |wished: &[&str]| Form {
+        audiences: names(wished),
+        ..form()
+    };
+    let scopes = |wished: &[&str]| Form {
+        scopes: Some(names(wished)),
+        ..form()
+    };
+    let workspaces = |wished: &[&str]| Form {
+        workspaces: Some(names(wished)),
+        ..form()
+    };
+    let actions = |wished: &[&str]| Form {
+        actions: Some(names(wished)),
+        ..form()
+    };
+    let lifetime = |seconds: u64| Form {
+        lifetime_seconds: Some(seconds),
+        ..form()
+    };
+    let bare = || Principal {
+        roles: Vec::new(),
+        ..alice()
+    };
     let old = || delegated(100);
     for (name, subject, form, expected) in [
         ("a known audience", alice(), audiences(&["store", "late"]), None),
-        ("an unknown one", alice(), audiences(&["api", "evil"]), Some(Code::InvalidTarget)),
-        ("the user's own audience", alice(), audiences(&["portcullis"]), Some(Code::InvalidTarget)),
+        (
+            "an unknown one",
+            alice(),
+            audiences(&["api", "evil"]),
+            Some(Code::InvalidTarget),
+        ),
+        (
+            "the user's own audience",
+            alice(),
+            audiences(&["portcullis"]),
+            Some(Code::InvalidTarget),
+        ),
         ("fewer scopes", alice(), scopes(&["read"]), None),
         ("no scopes", alice(), scopes(&[]), None),
-        ("a scope that the user lacks", alice(), scopes(&["write"]), Some(Code::InvalidScope)),
-        ("one that no delegated token has", alice(), scopes(&["offline_access"]), Some(Code::InvalidScope)),
+        (
+            "a scope that the user lacks",
+            alice(),
+            scopes(&["write"]),
+            Some(Code::InvalidScope),
+        ),
+        (
+            "one that no delegated token has",
+            alice(),
+            scopes(&["offline_access"]),
+            Some(Code::InvalidScope),
+        ),
         ("a workspace with a role", alice(), workspaces(&["ws-team"]), None),
-        ("a workspace without", alice(), workspaces(&["ws-alice", "ws-bob"]), Some(Code::InvalidTarget)),
-        ("any workspace where roles are not per workspace", bare(), workspaces(&["ws-bob"]), None),
+        (
+            "a workspace without",
+            alice(),
+            workspaces(&["ws-alice", "ws-bob"]),
+            Some(Code::InvalidTarget),
+        ),
+        (
+            "any workspace where roles are not per workspace",
+            bare(),
+            workspaces(&["ws-bob"]),
+            None,
+        ),
         ("actions", alice(), actions(&["read"]), None),
         ("the longest life", alice(), lifetime(3600), None),
-        ("a longer one", alice(), lifetime(3601), Some(Code::InvalidRequest)),
+        (
+            "a longer one",
+            alice(),
+            lifetime(3601),
+            Some(Code::InvalidRequest),
+        ),
         ("renewed for fewer", old(), audiences(&["store"]), None),
-        ("renewed for others", old(), audiences(&["late"]), Some(Code::InvalidTarget)),
-        ("renewed with a scope of the user's", old(), scopes(&["openid"]), Some(Code::InvalidScope)),
-        ("renewed for another workspace", old(), workspaces(&["ws-team"]), Some(Code::InvalidTarget)),
-        ("renewed for one more", old(), workspaces(&["ws-alice", "ws-team"]), Some(Code::InvalidTarget)),
+        (
+            "renewed for others",
+            old(),
+            audiences(&["late"]),
+            Some(Code::InvalidTarget),
+        ),
+        (
+            "renewed with a scope of the user's",
+            old(),
+            scopes(&["openid"]),
+            Some(Code::InvalidScope),
+        ),
+        (
+            "renewed for another workspace",
+            old(),
+            workspaces(&["ws-team"]),
+            Some(Code::InvalidTarget),
+        ),
+        (
+            "renewed for one more",
+            old(),
+            workspaces(&["ws-alice", "ws-team"]),
+            Some(Code::InvalidTarget),
+        ),
         ("renewed for fewer actions", old(), actions(&["GET"]), None),
-        ("renewed for another action", old(), actions(&["DELETE"]), Some(Code::InvalidScope)),
+        (
+            "renewed for another action",
+            old(),
+            actions(&["DELETE"]),
+            Some(Code::InvalidScope),
+        ),
         ("renewed at the last moment", delegated(9_999), form(), None),
-        ("renewed too late", delegated(10_000), form(), Some(Code::InvalidRequest)),
+        (
+            "renewed too late",
+            delegated(10_000),
+            form(),
+            Some(Code::InvalidRequest),
+        ),
     ] {
-        assert_eq!(ask(subject, &form).err().map(|refusal| refusal.code), expected, "{name}");
+        assert_eq!(
+            ask(subject, &form).err().map(|refusal| refusal.code),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -164,21 +251,30 @@ fn roles_in_other_workspaces_are_left_behind() {
         ..Form::default()
     };
     let grant = ask(alice(), &form).unwrap();
-    assert_eq!(grant.subject.roles, [("ws-team".to_owned(), names(&["ws_access"]))]);
+    assert_eq!(
+        grant.subject.roles,
+        [("ws-team".to_owned(), names(&["ws_access"]))]
+    );
     assert_eq!(grant.subject.groups, ["staff"]);
 }
 
 #[test]
 fn no_renewal_outlives_the_end_of_all_renewals() {
     for (ago, expected) in [(100, 600), (9_400, 600), (9_700, 300), (9_999, 1)] {
-        assert_eq!(ask(delegated(ago), &Form::default()).unwrap().lifetime_seconds, expected, "{ago}");
+        assert_eq!(
+            ask(delegated(ago), &Form::default()).unwrap().lifetime_seconds,
+            expected,
+            "{ago}"
+        );
     }
 }
 
 #[test]
 fn nobody_else_gets_a_delegated_token() {
     let refused = |subject: Principal, acting: &Acting| {
-        narrow(&Form::default(), &shown(subject), acting, &settings(), NOW).unwrap_err().code
+        narrow(&Form::default(), &shown(subject), acting, &settings(), NOW)
+            .unwrap_err()
+            .code
     };
     assert_eq!(refused(delegated(1), &robot("other")), Code::InvalidRequest);
     let own = Principal::new(PrincipalKind::Robot, "main", "jobs");
@@ -194,7 +290,13 @@ fn policies_see_what_would_be_granted() {
     let question = question(&ask(alice(), &form).unwrap());
     assert_eq!(question.id, "main/alice");
     let has = |name: &str, value: HouseValue| {
-        assert!(question.attributes.iter().any(|(known, it)| *known == name && *it == value), "{name}");
+        assert!(
+            question
+                .attributes
+                .iter()
+                .any(|(known, it)| *known == name && *it == value),
+            "{name}"
+        );
     };
     has("subject", HouseValue::Text("main/alice".to_owned()));
     has("subject_type", HouseValue::Text("User".to_owned()));
