@@ -44,7 +44,13 @@ impl TestHouse {
         policies: &[(&str, &str)],
         authority: &str,
     ) -> Self {
-        let this = Self::of_sources(KeyService::Keys, alter, policies, &[("authority.cedar", authority)]).await;
+        let this = Self::of_sources(
+            KeyService::Keys,
+            alter,
+            policies,
+            &[("authority.cedar", authority)],
+        )
+        .await;
         this.until_ready().await;
         this
     }

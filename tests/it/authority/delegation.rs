@@ -45,7 +45,10 @@ impl Stage {
             "5a".repeat(32),
         );
         let alter = |text: String| {
-            let text = text.replace("    trust_roles: true", "    leeway_seconds: 0\n    trust_roles: true");
+            let text = text.replace(
+                "    trust_roles: true",
+                "    leeway_seconds: 0\n    trust_roles: true",
+            );
             format!("{text}\n{section}")
         };
         let house = TestHouse::with_authority(alter, &[("actor.cedar", ACTOR)], AUTHORITY).await;
@@ -55,7 +58,8 @@ impl Stage {
     /// Exchanges Alice's token, or another, for what else is asked.
     async fn exchange(&self, client: Option<&str>, subject: &str, more: &str) -> Answer {
         let token_type = "subject_token_type";
-        let body = format!("grant_type={EXCHANGE}&subject_token={subject}&{token_type}={ACCESS_TOKEN}&{more}");
+        let body =
+            format!("grant_type={EXCHANGE}&subject_token={subject}&{token_type}={ACCESS_TOKEN}&{more}");
         self.post(client, &body).await
     }
 
@@ -138,7 +142,9 @@ async fn a_job_outlives_the_token_of_its_user_and_stops_when_that_is_revoked() {
     let soon = claims_of_alice["iat"].as_u64().expect("a time") + 12;
     claims_of_alice["exp"] = soon.into();
     let alice = stage.house.issuer.token(claims_of_alice.clone());
-    let first = stage.exchange(Some(&robot), &alice, "workspace=ws-alice&lifetime=500").await;
+    let first = stage
+        .exchange(Some(&robot), &alice, "workspace=ws-alice&lifetime=500")
+        .await;
     assert_eq!(first.header("cache-control"), "no-store");
     assert_eq!(first.body["issued_token_type"], json!(ACCESS_TOKEN));
     assert_eq!(first.body["token_type"], json!("Bearer"));
@@ -147,19 +153,36 @@ async fn a_job_outlives_the_token_of_its_user_and_stops_when_that_is_revoked() {
     let first = first.token();
     let got = front.get("/workspaces/ws-alice", &first).await;
     assert_eq!(got.status, 200, "{got:?}");
-    assert_eq!(got.at_upstream("x-auth-principal"), [format!("main/{}", people::ALICE)]);
+    assert_eq!(
+        got.at_upstream("x-auth-principal"),
+        [format!("main/{}", people::ALICE)]
+    );
     // The user may, whoever acts may not, and the other way round.
-    for (method, target) in [("PUT", "/workspaces/ws-alice"), ("GET", "/workspaces/ws-bob"), ("GET", "/public/x")] {
+    for (method, target) in [
+        ("PUT", "/workspaces/ws-alice"),
+        ("GET", "/workspaces/ws-bob"),
+        ("GET", "/public/x"),
+    ] {
         let bearer = format!("Bearer {first}");
         let headers = [("authorization", bearer.as_str())];
         let got = front.send(method, target, &headers, Bytes::new()).await;
-        assert_eq!((got.status, got.seen.is_some()), (403, false), "{method} {target}");
+        assert_eq!(
+            (got.status, got.seen.is_some()),
+            (403, false),
+            "{method} {target}"
+        );
     }
     until("the user's own token has ended", async || {
         front.get("/workspaces/ws-alice", &alice).await.status == 401
     })
     .await;
-    assert_eq!(stage.exchange(Some(&robot), &alice, "workspace=ws-alice").await.error(), (400, "invalid_request"));
+    assert_eq!(
+        stage
+            .exchange(Some(&robot), &alice, "workspace=ws-alice")
+            .await
+            .error(),
+        (400, "invalid_request")
+    );
     assert_eq!(front.get("/workspaces/ws-alice", &first).await.status, 200);
     let second = stage.exchange(Some(&robot), &first, "").await.token();
     assert_eq!(front.get("/workspaces/ws-alice", &second).await.status, 200);
@@ -170,7 +193,10 @@ async fn a_job_outlives_the_token_of_its_user_and_stops_when_that_is_revoked() {
             front.get("/workspaces/ws-alice", token).await.status == 401
         })
         .await;
-        assert_eq!(stage.exchange(Some(&robot), token, "").await.error(), (400, "invalid_request"));
+        assert_eq!(
+            stage.exchange(Some(&robot), token, "").await.error(),
+            (400, "invalid_request")
+        );
     }
     assert_eq!(stage.house.last_record()["reason"], json!("revoked"));
 }
@@ -180,7 +206,12 @@ async fn no_renewal_launders_what_was_ended() {
     let stage = Stage::start().await;
     let issuer = &stage.house.issuer;
     let robot = people::robot(issuer).token;
-    let fresh = async || stage.exchange(Some(&robot), &people::alice(issuer).token, "workspace=ws-alice").await.token();
+    let fresh = async || {
+        stage
+            .exchange(Some(&robot), &people::alice(issuer).token, "workspace=ws-alice")
+            .await
+            .token()
+    };
     let bad = (400, "invalid_request");
     // Of a chain, whichever token is named.
     let first = fresh().await;
@@ -189,7 +220,10 @@ async fn no_renewal_launders_what_was_ended() {
     let id = claims(&second)["jti"].as_str().expect("a jti").to_owned();
     stage.revoke("house", Revoked::Token(id)).await;
     for token in [&first, &second, &third] {
-        until("the chain has ended", async || stage.exchange(Some(&robot), token, "").await.error() == bad).await;
+        until("the chain has ended", async || {
+            stage.exchange(Some(&robot), token, "").await.error() == bad
+        })
+        .await;
     }
     for (issuer, what) in [
         ("main", Revoked::Subject(people::ALICE.to_owned())),
@@ -200,7 +234,10 @@ async fn no_renewal_launders_what_was_ended() {
         // The client that the user's own token was issued to, whatever it is called.
         let what = match what {
             Revoked::Client(_) => {
-                let alice = people::alice(&stage.house.issuer).claims["azp"].as_str().expect("azp").to_owned();
+                let alice = people::alice(&stage.house.issuer).claims["azp"]
+                    .as_str()
+                    .expect("azp")
+                    .to_owned();
                 Revoked::Client(alice)
             }
             what => {
@@ -210,7 +247,10 @@ async fn no_renewal_launders_what_was_ended() {
         };
         if !ended {
             stage.revoke(issuer, what).await;
-            until("it has ended", async || stage.exchange(Some(&robot), &token, "").await.error() == bad).await;
+            until("it has ended", async || {
+                stage.exchange(Some(&robot), &token, "").await.error() == bad
+            })
+            .await;
         }
     }
     // Whoever acts cannot ask any more, and nothing that it holds counts.
@@ -225,15 +265,25 @@ async fn no_renewal_launders_what_was_ended() {
 async fn who_gets_no_token_is_told_why_in_the_words_of_oauth() {
     let stage = Stage::start().await;
     let issuer = &stage.house.issuer;
-    let (alice, robot, client) = (people::alice(issuer).token, people::robot(issuer).token, people::client(issuer).token);
+    let (alice, robot, client) = (
+        people::alice(issuer).token,
+        people::robot(issuer).token,
+        people::client(issuer).token,
+    );
     let expired = people::expired(issuer).token;
-    let delegated = stage.exchange(Some(&robot), &alice, "workspace=ws-alice&action=read").await.token();
+    let delegated = stage
+        .exchange(Some(&robot), &alice, "workspace=ws-alice&action=read")
+        .await
+        .token();
     let may_act = |may_act: Value| {
         let mut claims = people::alice_claims();
         claims["may_act"] = may_act;
         issuer.token(claims)
     };
-    let (named, other) = (may_act(json!({"client_id": "ws-alice"})), may_act(json!({"sub": "somebody-else"})));
+    let (named, other) = (
+        may_act(json!({"client_id": "ws-alice"})),
+        may_act(json!({"sub": "somebody-else"})),
+    );
     let foreign = {
         let mut claims = issuer.complete(people::alice_claims());
         claims["iss"] = json!("https://gate.example.test");
@@ -244,55 +294,235 @@ async fn who_gets_no_token_is_told_why_in_the_words_of_oauth() {
     let actor = |token: &str| format!("{ws}&actor_token={token}&actor_token_type={jwt}");
     for (name, client, subject, more, expected) in [
         ("nobody", None, &alice, ws.to_owned(), (401, "invalid_client")),
-        ("a refused client", Some(&expired), &alice, ws.to_owned(), (401, "invalid_client")),
-        ("garbage", Some(&"garbage".to_owned()), &alice, ws.to_owned(), (401, "invalid_client")),
-        ("a user", Some(&alice), &alice, ws.to_owned(), (400, "unauthorized_client")),
-        ("a delegated token as a client's", Some(&delegated), &alice, ws.to_owned(), (400, "unauthorized_client")),
-        ("a client without a policy", Some(&client), &alice, ws.to_owned(), (400, "unauthorized_client")),
-        ("what policies do not permit", Some(&robot), &alice, String::new(), (400, "unauthorized_client")),
-        ("the robot about itself", Some(&robot), &robot, ws.to_owned(), (400, "invalid_request")),
-        ("about a client", Some(&robot), &client, ws.to_owned(), (400, "unauthorized_client")),
-        ("a token that has ended", Some(&robot), &expired, ws.to_owned(), (400, "invalid_request")),
-        ("no token", Some(&robot), &"garbage".to_owned(), ws.to_owned(), (400, "invalid_request")),
-        ("one that claims to be the house's", Some(&robot), &foreign, ws.to_owned(), (400, "invalid_request")),
-        ("may_act names the client", Some(&robot), &named, ws.to_owned(), (200, "")),
-        ("may_act names somebody else", Some(&robot), &other, ws.to_owned(), (400, "invalid_request")),
-        ("another workspace", Some(&robot), &alice, "workspace=ws-bob".to_owned(), (400, "invalid_target")),
-        ("another audience", Some(&robot), &alice, format!("{ws}&audience=evil"), (400, "invalid_target")),
-        ("a scope", Some(&robot), &alice, format!("{ws}&scope=admin"), (400, "invalid_scope")),
-        ("too long", Some(&robot), &alice, format!("{ws}&lifetime=601"), (400, "invalid_request")),
-        ("the client by actor_token", None, &alice, actor(&robot), (200, "")),
-        ("both, the same", Some(&robot), &alice, actor(&people::robot(issuer).token), (200, "")),
-        ("both, different", Some(&robot), &alice, actor(&client), (400, "invalid_request")),
-        ("a bad actor_token", Some(&robot), &alice, actor(&expired), (400, "invalid_request")),
-        ("client_id of somebody else", Some(&robot), &alice, format!("{ws}&client_id=x"), (401, "invalid_client")),
-        ("its own client_id", Some(&robot), &alice, format!("{ws}&client_id=ws-alice"), (200, "")),
-        ("renewed by somebody else", Some(&client), &delegated, String::new(), (400, "invalid_request")),
-        ("renewed for more", Some(&robot), &delegated, "workspace=ws-bob".to_owned(), (400, "invalid_target")),
-        ("renewed for another action", Some(&robot), &delegated, "action=write".to_owned(), (400, "invalid_scope")),
+        (
+            "a refused client",
+            Some(&expired),
+            &alice,
+            ws.to_owned(),
+            (401, "invalid_client"),
+        ),
+        (
+            "garbage",
+            Some(&"garbage".to_owned()),
+            &alice,
+            ws.to_owned(),
+            (401, "invalid_client"),
+        ),
+        (
+            "a user",
+            Some(&alice),
+            &alice,
+            ws.to_owned(),
+            (400, "unauthorized_client"),
+        ),
+        (
+            "a delegated token as a client's",
+            Some(&delegated),
+            &alice,
+            ws.to_owned(),
+            (400, "unauthorized_client"),
+        ),
+        (
+            "a client without a policy",
+            Some(&client),
+            &alice,
+            ws.to_owned(),
+            (400, "unauthorized_client"),
+        ),
+        (
+            "what policies do not permit",
+            Some(&robot),
+            &alice,
+            String::new(),
+            (400, "unauthorized_client"),
+        ),
+        (
+            "the robot about itself",
+            Some(&robot),
+            &robot,
+            ws.to_owned(),
+            (400, "invalid_request"),
+        ),
+        (
+            "about a client",
+            Some(&robot),
+            &client,
+            ws.to_owned(),
+            (400, "unauthorized_client"),
+        ),
+        (
+            "a token that has ended",
+            Some(&robot),
+            &expired,
+            ws.to_owned(),
+            (400, "invalid_request"),
+        ),
+        (
+            "no token",
+            Some(&robot),
+            &"garbage".to_owned(),
+            ws.to_owned(),
+            (400, "invalid_request"),
+        ),
+        (
+            "one that claims to be the house's",
+            Some(&robot),
+            &foreign,
+            ws.to_owned(),
+            (400, "invalid_request"),
+        ),
+        (
+            "may_act names the client",
+            Some(&robot),
+            &named,
+            ws.to_owned(),
+            (200, ""),
+        ),
+        (
+            "may_act names somebody else",
+            Some(&robot),
+            &other,
+            ws.to_owned(),
+            (400, "invalid_request"),
+        ),
+        (
+            "another workspace",
+            Some(&robot),
+            &alice,
+            "workspace=ws-bob".to_owned(),
+            (400, "invalid_target"),
+        ),
+        (
+            "another audience",
+            Some(&robot),
+            &alice,
+            format!("{ws}&audience=evil"),
+            (400, "invalid_target"),
+        ),
+        (
+            "a scope",
+            Some(&robot),
+            &alice,
+            format!("{ws}&scope=admin"),
+            (400, "invalid_scope"),
+        ),
+        (
+            "too long",
+            Some(&robot),
+            &alice,
+            format!("{ws}&lifetime=601"),
+            (400, "invalid_request"),
+        ),
+        (
+            "the client by actor_token",
+            None,
+            &alice,
+            actor(&robot),
+            (200, ""),
+        ),
+        (
+            "both, the same",
+            Some(&robot),
+            &alice,
+            actor(&people::robot(issuer).token),
+            (200, ""),
+        ),
+        (
+            "both, different",
+            Some(&robot),
+            &alice,
+            actor(&client),
+            (400, "invalid_request"),
+        ),
+        (
+            "a bad actor_token",
+            Some(&robot),
+            &alice,
+            actor(&expired),
+            (400, "invalid_request"),
+        ),
+        (
+            "client_id of somebody else",
+            Some(&robot),
+            &alice,
+            format!("{ws}&client_id=x"),
+            (401, "invalid_client"),
+        ),
+        (
+            "its own client_id",
+            Some(&robot),
+            &alice,
+            format!("{ws}&client_id=ws-alice"),
+            (200, ""),
+        ),
+        (
+            "renewed by somebody else",
+            Some(&client),
+            &delegated,
+            String::new(),
+            (400, "invalid_request"),
+        ),
+        (
+            "renewed for more",
+            Some(&robot),
+            &delegated,
+            "workspace=ws-bob".to_owned(),
+            (400, "invalid_target"),
+        ),
+        (
+            "renewed for another action",
+            Some(&robot),
+            &delegated,
+            "action=write".to_owned(),
+            (400, "invalid_scope"),
+        ),
         ("renewed", Some(&robot), &delegated, String::new(), (200, "")),
     ] {
         let answer = stage.exchange(client.map(String::as_str), subject, &more).await;
         assert_eq!(answer.error(), expected, "{name}: {answer:?}");
         assert_eq!(answer.header("cache-control"), "no-store", "{name}");
-        assert_eq!(answer.status == 401, !answer.header("www-authenticate").is_empty(), "{name}");
+        assert_eq!(
+            answer.status == 401,
+            !answer.header("www-authenticate").is_empty(),
+            "{name}"
+        );
     }
-    assert_eq!(stage.post(Some(&robot), "grant_type=password").await.error(), (400, "unsupported_grant_type"));
-    assert_eq!(stage.post(Some(&robot), &"x".repeat(300_000)).await.error(), (400, "invalid_request"));
+    assert_eq!(
+        stage.post(Some(&robot), "grant_type=password").await.error(),
+        (400, "unsupported_grant_type")
+    );
+    assert_eq!(
+        stage.post(Some(&robot), &"x".repeat(300_000)).await.error(),
+        (400, "invalid_request")
+    );
 }
 
 #[tokio::test]
 async fn others_find_the_endpoint_and_the_keys() {
     let stage = Stage::start().await;
-    for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ] {
         let document = stage.get(path).await;
         assert_eq!(document["issuer"], json!("https://gate.example.test"), "{path}");
-        assert_eq!(document["token_endpoint"], json!("https://gate.example.test/token"), "{path}");
-        assert_eq!(document["jwks_uri"], json!("https://gate.example.test/jwks"), "{path}");
+        assert_eq!(
+            document["token_endpoint"],
+            json!("https://gate.example.test/token"),
+            "{path}"
+        );
+        assert_eq!(
+            document["jwks_uri"],
+            json!("https://gate.example.test/jwks"),
+            "{path}"
+        );
         assert_eq!(document["grant_types_supported"], json!([EXCHANGE]), "{path}");
     }
     let keys = stage.get("/jwks").await;
     let key = &keys["keys"][0];
-    assert_eq!((&key["kty"], &key["crv"], &key["alg"], &key["use"]), (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA"), &json!("sig")));
+    assert_eq!(
+        (&key["kty"], &key["crv"], &key["alg"], &key["use"]),
+        (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA"), &json!("sig"))
+    );
     assert!(key.get("d").is_none(), "{keys}");
 }

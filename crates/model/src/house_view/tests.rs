@@ -145,8 +145,18 @@ fn a_delegated_token_ends_with_what_it_was_exchanged_for() {
         ("main", token("first"), Before::Ever, None),
         ("house", Revoked::Issuer, Before::Time(90.0), Some("issuer")),
         // The client that the user's own token was issued to.
-        ("main", Revoked::Client("ui".to_owned()), Before::Ever, Some("client")),
-        ("main", Revoked::Client("ui".to_owned()), Before::Time(60.0), Some("client")),
+        (
+            "main",
+            Revoked::Client("ui".to_owned()),
+            Before::Ever,
+            Some("client"),
+        ),
+        (
+            "main",
+            Revoked::Client("ui".to_owned()),
+            Before::Time(60.0),
+            Some("client"),
+        ),
         ("main", Revoked::Client("ui".to_owned()), Before::Time(50.0), None),
         ("house", Revoked::Client("ui".to_owned()), Before::Ever, None),
         // Of the two times, that of the user's own token counts for what the user's issuer revokes.
