@@ -157,20 +157,23 @@ async fn a_job_outlives_the_token_of_its_user_and_stops_when_that_is_revoked() {
         got.at_upstream("x-auth-principal"),
         [format!("main/{}", people::ALICE)]
     );
-    // The user may, whoever acts may not, and the other way round.
-    for (method, target) in [
-        ("PUT", "/workspaces/ws-alice"),
-        ("GET", "/workspaces/ws-bob"),
-        ("GET", "/public/x"),
+    // The user may and whoever acts may not; then what is outside of the token, whoever may.
+    for (method, target, reason, why) in [
+        ("PUT", "/workspaces/ws-alice", "no_permit", "who acts for it: both must be allowed"),
+        ("GET", "/workspaces/ws-bob", "outside_delegation", "is good for the workspace \"ws-alice\", and "),
+        ("GET", "/public/x", "outside_delegation", "(it has no attribute `workspace`)"),
     ] {
         let bearer = format!("Bearer {first}");
         let headers = [("authorization", bearer.as_str())];
         let got = front.send(method, target, &headers, Bytes::new()).await;
-        assert_eq!(
-            (got.status, got.seen.is_some()),
-            (403, false),
-            "{method} {target}"
-        );
+        assert_eq!((got.status, got.seen.is_some()), (403, false), "{method} {target}");
+        let record = stage.house.last_record();
+        assert_eq!(record["reason"], json!(reason), "{record}");
+        assert!(record["why"].as_str().is_some_and(|said| said.contains(why)), "{record}");
+        let id = record["decision_id"].as_str().expect("an id");
+        let explained = http::send(stage.house.admin(), "GET", &format!("/decisions/{id}"), &[], Bytes::new()).await;
+        let explained: Value = serde_json::from_slice(explained.expect("an answer").body()).expect("JSON");
+        assert_eq!((&explained["reason"], &explained["why"]), (&record["reason"], &record["why"]), "{explained}");
     }
     until("the user's own token has ended", async || {
         front.get("/workspaces/ws-alice", &alice).await.status == 401
@@ -225,33 +228,15 @@ async fn no_renewal_launders_what_was_ended() {
         })
         .await;
     }
-    for (issuer, what) in [
-        ("main", Revoked::Subject(people::ALICE.to_owned())),
-        ("main", Revoked::Client("workspace-ui".to_owned())),
-    ] {
-        let token = fresh().await;
-        let mut ended = false;
-        // The client that the user's own token was issued to, whatever it is called.
-        let what = match what {
-            Revoked::Client(_) => {
-                let alice = people::alice(&stage.house.issuer).claims["azp"]
-                    .as_str()
-                    .expect("azp")
-                    .to_owned();
-                Revoked::Client(alice)
-            }
-            what => {
-                ended = true;
-                what
-            }
-        };
-        if !ended {
-            stage.revoke(issuer, what).await;
-            until("it has ended", async || {
-                stage.exchange(Some(&robot), &token, "").await.error() == bad
-            })
-            .await;
-        }
+    // What revokes the user's own token: the client it was issued to, the user.
+    let about_alice = Revoked::Subject(people::ALICE.to_owned());
+    for (client, what) in [("one-ui", Revoked::Client("one-ui".to_owned())), ("another-ui", about_alice)] {
+        let mut alice = people::alice_claims();
+        alice["azp"] = json!(client);
+        let token = stage.exchange(Some(&robot), &issuer.token(alice), "workspace=ws-alice").await.token();
+        assert_eq!(stage.exchange(Some(&robot), &token, "").await.status, 200);
+        stage.revoke("main", what).await;
+        until("it has ended", async || stage.exchange(Some(&robot), &token, "").await.error() == bad).await;
     }
     // Whoever acts cannot ask any more, and nothing that it holds counts.
     stage.revoke("main", Revoked::Client("ws-alice".to_owned())).await;
