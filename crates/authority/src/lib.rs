@@ -16,6 +16,7 @@
 )]
 
 mod delegation;
+mod flaw;
 mod keys;
 mod network_settings;
 mod prune;
@@ -29,8 +30,9 @@ use std::sync::Arc;
 use model::HouseView;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use delegation::DelegationSettings;
-pub use keys::KeySettings;
+pub use delegation::{DelegatedToken, DelegationSettings, Grant, House, Minted, Origin, Renewed, is_scope};
+pub use flaw::Flaw;
+pub use keys::{KeyInfo, KeySettings, KeyUse, Rotation};
 pub use network_settings::NetworkSettings;
 pub use revocations::{NewRevocation, Revocation};
 pub use settings::{StoreSettings, Timing};
@@ -47,6 +49,7 @@ pub type Publish = Arc<dyn Fn(HouseView) + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct Authority {
     store: Store,
+    keys: Arc<keys::Keyring>,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -62,6 +65,7 @@ impl Authority {
         let watch = tokio::spawn(view::watch(store.clone()));
         Ok(Self {
             store,
+            keys: Arc::default(),
             _watch: Arc::new(AbortOnDropHandle::new(watch)),
         })
     }

@@ -60,6 +60,9 @@ impl Authority {
     /// [`StoreError::Invalid`] for names that are empty or too long; [`StoreError::Unavailable`].
     pub async fn revoke(&self, by: &str, new: NewRevocation) -> Result<Revocation, StoreError> {
         new.check()?;
+        if let Some(chain) = self.chain_of(&new).await? {
+            Box::pin(self.revoke(by, chain)).await?;
+        }
         let object = new.object();
         let audit = Audit {
             by,

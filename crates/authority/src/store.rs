@@ -22,7 +22,7 @@ use crate::Publish;
 use crate::settings::StoreSettings;
 use crate::view::{Status, View};
 
-pub(crate) use change::{AUDIT_ROWS, Audit, Part};
+pub(crate) use change::{AUDIT_ROWS, Audit, Change, Part};
 pub use error::StoreError;
 pub(crate) use error::{STANDBY, bounded, told};
 pub(crate) use place::Place;

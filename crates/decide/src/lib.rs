@@ -22,6 +22,7 @@ mod house;
 pub mod identity;
 mod identity_headers;
 pub mod lint;
+mod magpie;
 mod pipeline;
 pub mod policy;
 pub mod problem;
@@ -37,7 +38,9 @@ mod upstream_paths;
 pub use certificate::ClientCertificateSettings;
 pub use denials::DenialSettings;
 pub use house::{House, HouseAction, HouseKind, HouseResource, HouseValue};
-pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced};
+pub use identity::{ShownAs, ShownToken};
+pub use magpie::{MagpieRouteSettings, MagpieSettings, MagpieUserSettings, UserName};
+pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced, Unfit};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

@@ -3,15 +3,18 @@
 mod answer;
 mod audit;
 mod complaints;
+mod delegated;
 mod destination;
 mod explain;
 mod gate;
 mod house;
 mod live;
 mod login;
+mod magpie;
 mod missing;
 mod notes;
 mod shadow;
+mod shown;
 mod what;
 mod who;
 
@@ -30,6 +33,7 @@ pub use self::house::HouseAnswer;
 pub use self::live::{Live, Replaced};
 use self::notes::Notes;
 use self::shadow::Shadows;
+pub use self::shown::Unfit;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
@@ -165,6 +169,11 @@ impl Pipeline {
         self.live.load().identity.house().publish(view);
     }
 
+    /// The view of the store that answers go by.
+    pub fn house_view(&self) -> Arc<HouseView> {
+        Arc::clone(&self.live.load().identity.house().view())
+    }
+
     /// What is in force at this moment.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
@@ -294,8 +303,10 @@ impl Live {
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
         story.resource = Some(what.resource.uid().to_string());
+        self.within_delegation(who, what.action, &what.resource)?;
         let ends = self.ends(check, &what)?;
         story.other_end = ends.as_ref().map(ToString::to_string);
+        let magpie = self.magpie(check, &what, who)?;
         let circumstances = Circumstances {
             check,
             client_ip: story.client_ip,
@@ -306,6 +317,7 @@ impl Live {
             ends: ends.as_ref(),
             expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
             public: what.route.is_some_and(|route| route.public),
+            magpie: magpie.as_ref(),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
@@ -316,6 +328,7 @@ impl Live {
         story.notes.write(|notes| {
             notes.questions = policies.explain(&persona.entity, what.action, &what.resource, &circumstances);
             notes.action_groups = policies.groups_of(what.action);
+            notes.magpie = self.explain_magpie(who, magpie.as_ref());
         });
         story.notes.at("answer");
         let missing = self.missing(

@@ -38,7 +38,7 @@ use self_check::{PlainQuestion, SelfCheck};
 pub(crate) use body::members as body_members;
 pub(crate) use context::{Circumstances, percent_decode, query_parameter};
 pub(crate) use entities::uid;
-pub(crate) use load::load;
+pub(crate) use load::{Findings, load};
 pub(crate) use reason::{filled, shortened};
 pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};
 
@@ -272,6 +272,11 @@ impl Policies {
     /// True if some policy asks for capabilities.
     pub(crate) fn look_at_capabilities(&self) -> bool {
         self.context.mentions("capabilities") || self.context.mentions("capabilities_below")
+    }
+
+    /// True if some policy asks what Magpie says.
+    pub(crate) fn look_at_magpie(&self) -> bool {
+        self.context.mentions("magpie")
     }
 
     /// The headers that some permit sets.

@@ -12,6 +12,7 @@ use crate::denials::Denials;
 use crate::house::HouseRules;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
+use crate::magpie::Magpie;
 use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::rerouting;
@@ -32,6 +33,7 @@ pub struct Rules {
     pub(crate) tcp: Vec<TcpRouteSettings>,
     pub(crate) client_certificates: Option<ClientCertificates>,
     pub(crate) policies: Policies,
+    pub(crate) magpie: Option<Magpie>,
     pub(crate) identity_headers: Arc<IdentityHeaders>,
     pub(crate) anonymous: Persona,
     pub(crate) cors_preflight: Option<Action>,
@@ -113,7 +115,19 @@ impl Rules {
                 ));
             }
         }
+        let magpie = settings.magpie.as_ref().map(|magpie| {
+            let certificates = client_certificates.as_ref().map(ClientCertificates::name);
+            let names: Vec<&str> = settings
+                .identity
+                .names()
+                .into_iter()
+                .chain(certificates)
+                .collect();
+            Magpie::compile(magpie, &sources.magpie, &names, &mut problems)
+        });
         let policies = policy::load(settings, &actions, sources, &mut problems);
+        let look_at_magpie = policies.as_ref().is_none_or(Policies::look_at_magpie);
+        Magpie::check_routes(magpie.as_ref(), &settings.routes, look_at_magpie, &mut problems);
         if let Some(policies) = &policies {
             check_resources(settings, policies, &mut problems);
             identity_headers.grant(policies.header_names());
@@ -141,6 +155,7 @@ impl Rules {
                     tcp: settings.tcp.clone(),
                     client_certificates,
                     policies,
+                    magpie,
                     identity_headers: Arc::new(identity_headers),
                     anonymous,
                     cors_preflight: (settings.cors_preflight == CorsPreflight::Allow).then_some(preflight),

@@ -110,6 +110,8 @@ pub enum Reason {
     KeysUnavailable,
     /// What was revoked is not known any more: the store of revocations has not been read for too long.
     RevocationsUnknown,
+    /// The token was issued for somebody who acts for its user, and not for this.
+    OutsideDelegation,
     /// No route matches host and path.
     NoRoute,
     /// A route matches the path, but not with this method.
@@ -132,7 +134,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every class.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Permitted,
         Self::Audited,
         Self::NoPermit,
@@ -143,6 +145,7 @@ impl Reason {
         Self::Revoked,
         Self::KeysUnavailable,
         Self::RevocationsUnknown,
+        Self::OutsideDelegation,
         Self::NoRoute,
         Self::NoMethod,
         Self::AmbiguousPath,
@@ -167,6 +170,7 @@ impl Reason {
             Self::Revoked => "revoked",
             Self::KeysUnavailable => "keys_unavailable",
             Self::RevocationsUnknown => "revocations_unknown",
+            Self::OutsideDelegation => "outside_delegation",
             Self::NoRoute => "no_route",
             Self::NoMethod => "no_method",
             Self::AmbiguousPath => "ambiguous_path",

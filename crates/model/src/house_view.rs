@@ -194,8 +194,23 @@ impl Revocations {
         let (token_id, issued_at) = match &principal.delegation {
             None => (token_id, issued_at),
             Some(delegation) => {
-                if let Some(found) = self.of_token(&delegation.issuer, token_id, issued_at) {
-                    return Some(found);
+                // What was renewed ends with what it came from: otherwise a renewal would undo a revocation.
+                let chain = Some(delegation.chain.as_str());
+                let found = self
+                    .of_token(&delegation.issuer, token_id, issued_at)
+                    .or_else(|| self.of_token(&delegation.issuer, chain, Some(delegation.began_at)));
+                if found.is_some() {
+                    return found;
+                }
+                let of = self.issuers.get(&principal.issuer);
+                let client = delegation.client.as_ref();
+                if of.is_some_and(|of| {
+                    covers(
+                        client.and_then(|client| of.clients.get(client)),
+                        delegation.issued_at,
+                    )
+                }) {
+                    return Some("client");
                 }
                 (delegation.token_id.as_deref(), delegation.issued_at)
             }

@@ -73,6 +73,14 @@ pub struct Delegation {
     pub token_id: Option<String>,
     /// When that token was issued, in Unix seconds.
     pub issued_at: Option<f64>,
+    /// The client that the user's token was issued to.
+    pub client: Option<String>,
+    /// The id (`jti`) of the first of all tokens that were renewed to become this one.
+    pub chain: String,
+    /// When that one was issued, in Unix seconds.
+    pub began_at: f64,
+    /// As policies name whom the token was issued to: `Robot::"main/jobs"`.
+    pub holder: String,
     /// The workspaces it is good for, as resources name them (`resource.workspace`); `None`: no such limit.
     pub workspaces: Option<Vec<String>>,
     /// The actions, or groups of actions, it is good for; `None`: no such limit.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use authority::Authority;
 use axum::extract::{Path as UrlPath, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
@@ -37,6 +38,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 struct Readiness {
     pipeline: Arc<Pipeline>,
+    authority: Option<Authority>,
     reload: Option<Reload>,
     stop: watch::Receiver<Stop>,
 }
@@ -128,6 +130,11 @@ impl Readiness {
             };
             conditions.push(condition(mark, line));
         }
+        conditions.extend(
+            self.authority
+                .as_ref()
+                .map(|authority| store(&authority.status())),
+        );
         let audited = rules.audited();
         if !audited.is_empty() {
             let line = format!("audit mode: denials of policies pass: {}", audited.join(" "));
@@ -155,6 +162,31 @@ impl Readiness {
 
 fn is_ready(conditions: &[Condition]) -> bool {
     conditions.iter().all(|condition| condition.mark != Mark::Fails)
+}
+
+/// How the store is: without it credentials are refused.
+fn store(status: &authority::Status) -> Condition {
+    let age = status.age.map_or_else(
+        || "never read".to_owned(),
+        |age| {
+            format!(
+                "revision {}, known to be the newest {} s ago",
+                status.revision,
+                age.as_secs()
+            )
+        },
+    );
+    let error = status.last_error.as_ref();
+    let error = error.map(|error| format!("; {error}")).unwrap_or_default();
+    let mark = match (status.good, status.connected) {
+        (true, true) => Mark::Holds,
+        (true, false) => Mark::Notice,
+        (false, _) => Mark::Fails,
+    };
+    Condition {
+        mark,
+        line: format!("store: {}, {age}{error}", status.backend),
+    }
 }
 
 fn self_check(status: SelfCheckStatus) -> String {
@@ -188,12 +220,14 @@ impl Admin {
         address: SocketAddr,
         pipeline: Arc<Pipeline>,
         (reload, recent): (Option<Reload>, Recent),
+        authority: Option<Authority>,
         stop: watch::Receiver<Stop>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let readiness = Readiness {
             pipeline,
+            authority,
             reload,
             stop,
         };

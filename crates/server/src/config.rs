@@ -139,9 +139,24 @@ pub struct ShadowSettings {
     pub sample: Sample,
 }
 
+impl Config {
+    fn named(&self) -> Named<'_> {
+        Named {
+            magpie: self
+                .settings
+                .magpie
+                .as_ref()
+                .map(|magpie| magpie.files.as_slice()),
+            authority: self.authority.as_ref().map(|authority| &*authority.policies),
+            ..self.policies.named()
+        }
+    }
+}
+
 impl PolicyFiles {
     fn named(&self) -> Named<'_> {
         Named {
+            magpie: None,
             files: &self.files,
             schema: Some(&self.schema),
             links: Some(&self.links),
@@ -159,6 +174,7 @@ impl ShadowSettings {
             links: self.links.as_deref(),
             entities: self.entities.as_deref(),
             authority: None,
+            magpie: None,
         }
     }
 }
@@ -323,10 +339,7 @@ fn read_all(
     let document = yaml::Document::parse(name, text)?;
     let (document, config, mut problems) = read_settings(document, folder, reader)?;
     let before = problems.len();
-    let named = Named {
-        authority: config.authority.as_ref().map(|authority| &*authority.policies),
-        ..config.policies.named()
-    };
+    let named = config.named();
     let sources = files::sources(
         "/policies",
         &named,
@@ -456,11 +469,10 @@ fn compile(
         backend: config.policies.engine,
         self_check_every: config.policies.self_check_every,
     };
-    let house = config
-        .authority
-        .as_ref()
-        .map(|authority| authority.identity.clone());
-    config.settings.identity.house = house;
+    if let Some(authority) = &config.authority {
+        config.settings.identity.house = Some(authority.house());
+        problems.extend(authority.problems());
+    }
     check_listeners(&config.listen, &mut problems);
     if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {
         problems.push(Problem::setting(

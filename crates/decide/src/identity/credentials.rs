@@ -161,7 +161,7 @@ fn parameter(query: Option<&str>, name: &str) -> Result<Option<String>, TokenRef
 }
 
 /// A token, if it can be one: visible ASCII, and not too much of it.
-fn believable(token: &[u8]) -> Result<&str, TokenRefusal> {
+pub(super) fn believable(token: &[u8]) -> Result<&str, TokenRefusal> {
     if token.is_empty() {
         return Err(TokenRefusal::NoToken);
     }

@@ -174,6 +174,8 @@ impl TokenCheck {
             | R::ProfileClaim { .. }
             | R::ProfileVersion { .. }
             | R::Scope { .. }
+            | R::OriginUnknown(_)
+            | R::NotExchangeable
             | R::Nobody => Self::Principal,
         }
     }

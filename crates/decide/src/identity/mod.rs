@@ -23,6 +23,7 @@ mod entitlement;
 mod fetch;
 mod fetching;
 mod fingerprint;
+mod house_token;
 mod inspect;
 mod introspection;
 mod issuer;
@@ -38,6 +39,7 @@ mod rehearsal;
 mod roles;
 mod scitokens;
 mod settings;
+mod shown;
 mod signature;
 mod static_token;
 mod verifier;
@@ -57,7 +59,8 @@ use self::fetching::Fetching;
 use self::issuer::Proven;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
-use self::verifier::{Answer, Question, Verifier, Waited};
+pub(crate) use self::verifier::Waited;
+use self::verifier::{Answer, Question, Verifier};
 use crate::house::House;
 use crate::problem::{Problem, Severity};
 
@@ -72,6 +75,8 @@ pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefu
 pub use self::rehearsal::Rehearsal;
 pub(crate) use self::settings::short_name;
 pub use self::settings::{IssuerSettings, Profile};
+pub(crate) use self::shown::NotShown;
+pub use self::shown::{ShownAs, ShownToken};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
 pub use self::verifier::{HouseIdentity, IdentitySettings, validate};
 

@@ -264,6 +264,12 @@ pub enum TokenRefusal {
         /// What is wrong with it.
         fault: ScopeFault,
     },
+    /// A delegated token about somebody whose issuer is not configured any more.
+    #[error("it was exchanged for a token of {0}, and no issuer of that name is configured")]
+    OriginUnknown(Quoted),
+    /// Only what an issuer signed can be exchanged: its claims say whether it may be.
+    #[error("only JWTs of a configured issuer can be exchanged")]
+    NotExchangeable,
     /// The token describes neither a user nor a client nor a robot.
     #[error(
         "the token is good, but describes neither a user (no `sid`, no `auth_time`) nor a client nor a robot"

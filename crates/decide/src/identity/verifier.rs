@@ -14,6 +14,7 @@ use super::backstage::{self, BackstageSettings, External};
 use super::cache::Digest;
 use super::credentials::{Place, Presented};
 use super::fetching::Fetching;
+use super::house_token::HouseTokens;
 use super::introspection::{self, IntrospectionSettings, Introspector};
 use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
@@ -58,6 +59,12 @@ pub struct HouseIdentity {
     /// The house's own URL, as clients and other nodes reach it through the proxy: `iss` of the tokens that it issues, and the
     /// beginning of its endpoints' addresses. `https`, or `http` on this very host. Example: `https://gate.example.org`
     pub issuer: String,
+    /// Whom the tokens that it issues may be for, if it issues any (`delegation.audiences`).
+    #[serde(skip)]
+    pub audiences: Vec<String>,
+    /// For how many seconds after its end such a token can be renewed (`delegation.renewal_grace_seconds`).
+    #[serde(skip)]
+    pub renewal_grace_seconds: u64,
 }
 
 fn default_house_name() -> String {
@@ -93,7 +100,7 @@ pub(super) struct Question<'q> {
 
 /// Whether what a credential needs was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(crate) enum Waited {
     /// Not yet: it may be.
     No,
     /// It was, and whoever is late by now is done without.
@@ -126,6 +133,8 @@ pub(super) enum Verifier {
     External(Box<External>),
     /// An endpoint that knows opaque tokens.
     Introspection(Arc<Introspector>),
+    /// The house itself: tokens that it issued for those who act for users.
+    House(Box<HouseTokens>),
 }
 
 impl Question<'_> {
@@ -144,11 +153,7 @@ impl Question<'_> {
 
 impl Verifier {
     /// Everybody, in the order in which they are asked; fetching of keys begins at once.
-    pub(super) fn all(
-        settings: &IdentitySettings,
-        fetching: &Fetching<'_>,
-        _house: &Arc<House>,
-    ) -> Vec<Self> {
+    pub(super) fn all(settings: &IdentitySettings, fetching: &Fetching<'_>, house: &Arc<House>) -> Vec<Self> {
         let statics = settings.static_tokens.iter().map(|settings| {
             let (tokens, proofs) = StaticTokens::new(settings);
             Self::Static(tokens, proofs)
@@ -171,7 +176,14 @@ impl Verifier {
             .introspection
             .iter()
             .map(|settings| Self::Introspection(fetching.endpoint(settings)));
-        statics.chain(issuers).chain(externals).chain(endpoints).collect()
+        let own = settings.house.as_ref().filter(|own| !own.audiences.is_empty());
+        let own = own.map(|own| Self::House(Box::new(HouseTokens::new(own, settings, house))));
+        statics
+            .chain(own)
+            .chain(issuers)
+            .chain(externals)
+            .chain(endpoints)
+            .collect()
     }
 
     /// Asks.
@@ -188,6 +200,11 @@ impl Verifier {
             Self::Issuer(issuer) => match &question.jws {
                 Ok(jws) if issuer.issued(jws) && here => issuer.answer(jws, question.now),
                 Ok(jws) if issuer.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
+                _ => Answer::NotMine,
+            },
+            Self::House(house) => match &question.jws {
+                Ok(jws) if house.issued(jws) && here => house.answer(jws, question.now),
+                Ok(jws) if house.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
                 _ => Answer::NotMine,
             },
             Self::External(entry) if here => entry.answer(question),
@@ -209,6 +226,7 @@ impl Verifier {
             Self::Issuer(issuer) => &issuer.places,
             Self::External(entry) => entry.places(),
             Self::Introspection(endpoint) => &endpoint.settings.credentials,
+            Self::House(house) => &house.places,
         }
     }
 
@@ -223,6 +241,7 @@ impl Verifier {
             Self::Issuer(issuer) => Some(&issuer.name),
             Self::External(entry) => Some(entry.name()),
             Self::Introspection(endpoint) => Some(&endpoint.settings.name),
+            Self::House(house) => Some(&house.name),
             Self::Static(..) => None,
         }
     }
@@ -242,14 +261,14 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.keys),
             Self::External(entry) => entry.keys(),
-            Self::Static(..) | Self::Introspection(_) => None,
+            Self::Static(..) | Self::Introspection(_) | Self::House(_) => None,
         }
     }
 
     /// True if its credentials are JWTs.
     pub(super) fn takes_jwts(&self) -> bool {
         match self {
-            Self::Issuer(_) => true,
+            Self::Issuer(_) | Self::House(_) => true,
             Self::External(entry) => entry.takes_jwts(),
             Self::Static(..) | Self::Introspection(_) => false,
         }
@@ -262,6 +281,7 @@ impl Verifier {
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
             Self::External(entry) => entry.still_holds(proven, now),
             Self::Introspection(_) => introspection::still_holds(&proven.registered, now),
+            Self::House(house) => house.still_holds(proven, now),
         }
     }
 }
@@ -303,6 +323,18 @@ pub fn validate(settings: &IdentitySettings) -> Vec<Problem> {
                 "/authority/issuer",
                 format!("the URL {message}"),
                 help,
+            ));
+        }
+        if settings
+            .issuers
+            .iter()
+            .any(|issuer| issuer.issuer == house.issuer)
+        {
+            let message = "an issuer has this URL already, and whose a token is could not be told";
+            problems.push(Problem::setting(
+                "/authority/issuer",
+                message,
+                "the house has a URL of its own",
             ));
         }
     }

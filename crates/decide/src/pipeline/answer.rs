@@ -48,7 +48,7 @@ pub(super) fn answer(
         Judgement::NoPermit => {
             let log = match (who.principal(), actor) {
                 (None, _) => {
-                    "no credential was presented, and no policy permits this to Anonymous".to_owned()
+                    format!("no credential was presented, and no policy permits this to Anonymous{missing}")
                 }
                 (Some(principal), None) => format!("no policy permits this to {principal}{missing}"),
                 (Some(principal), Some(actor)) => format!(

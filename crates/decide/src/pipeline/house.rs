@@ -8,6 +8,7 @@ use model::{Check, Contract, Decision, HeaderEdits, Principal, Reason};
 
 use super::answer::{answer, denial_of, internal};
 use super::audit::{Word, Yes};
+use super::delegated::not_for_the_house;
 use super::live::Live;
 use super::who::Who;
 use super::{Asking, PATIENCE, Pipeline, Story, Verdict, Waited, decided};
@@ -89,6 +90,10 @@ impl Live {
         story.client_ip = address;
         story.action = Some(action.as_str());
         let who = story.who.insert(self.identify(check, asking)?);
+        not_for_the_house(
+            who.principal()
+                .and_then(|principal| principal.delegation.as_deref()),
+        )?;
         let Some((rules, action)) = self
             .rules
             .house
@@ -114,6 +119,7 @@ impl Live {
             expose: &Expose::default(),
             public: false,
             client_certificates: None,
+            magpie: None,
         };
         let judged = rules.policies.judge(&entity, action, &resource, &circumstances);
         story.errors = judged.errors;

@@ -7,6 +7,7 @@ use model::{Check, HttpRequest, PrincipalKind, Reason, Target, TcpConnection};
 
 use super::answer::{Stop, denial_of, internal};
 use super::live::Live;
+use super::magpie::At;
 use crate::policy::ResourceEntity;
 use crate::routes::{Action, DenyAnswer, Found, Route};
 
@@ -19,6 +20,8 @@ pub(super) struct What<'r> {
     pub(super) attributes: Vec<(&'r str, String)>,
     /// The canonical path that capabilities of a token are matched with, if it is not that of the request.
     pub(super) capability_path: Option<String>,
+    /// Where Magpie's permissions are asked, if they are.
+    pub(super) magpie: Option<At>,
 }
 
 impl Live {
@@ -92,6 +95,15 @@ impl Live {
         Ok(What {
             attributes: shown.collect(),
             capability_path: capability_path.map(|template| template.fill(value).into_owned()),
+            // A preflight asks for nothing yet.
+            magpie: route
+                .magpie
+                .as_ref()
+                .filter(|_| preflight.is_none())
+                .map(|(service, below)| At {
+                    service: service.fill(value).into_owned(),
+                    below: below.fill(value).into_owned(),
+                }),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
             resource: resource.map_err(internal)?,
@@ -121,6 +133,7 @@ impl Live {
         Ok(What {
             attributes: Vec::new(),
             capability_path: None,
+            magpie: None,
             route: None,
             action: &self.rules.tcp_connect,
             resource,

@@ -74,7 +74,7 @@ impl Live {
     }
 
     /// Whether a good credential is not revoked. If that is not known, it does not count.
-    fn still_counts(
+    pub(super) fn still_counts(
         &self,
         principal: &Principal,
         token_id: Option<&str>,

@@ -12,6 +12,7 @@ use super::body;
 use super::entities::{ActorEntity, PrincipalEntity};
 use crate::certificate::ClientCertificates;
 use crate::destination::{End, Ends};
+use crate::magpie::Answer;
 use crate::settings::Expose;
 
 /// What a question depends on besides principal, action and resource.
@@ -35,6 +36,8 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub public: bool,
     /// What the route shows to policies.
     pub expose: &'c Expose,
+    /// What Magpie's permissions say, where the route asks them.
+    pub magpie: Option<&'c Answer>,
     /// Whose certificates are believed.
     pub client_certificates: Option<&'c ClientCertificates>,
 }
@@ -238,6 +241,11 @@ fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<
     });
     add("token_age", &mut || {
         Ok(at.token_age.map(RestrictedExpression::new_long))
+    });
+    // A service that acts for somebody has no permissions of its own: it needs a policy of its own.
+    add("magpie", &mut || match asker {
+        Asker::Subject => at.magpie.map(Answer::context).transpose(),
+        Asker::Actor(_) => Ok(None),
     });
     add("actor", &mut || match asker {
         Asker::Subject => {

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
+use cedar_policy::{
+    Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression, Schema,
+};
 use model::{Actor, Capabilities, Operation, Principal, PrincipalKind};
 
 use super::engine::Place;
@@ -238,6 +240,14 @@ impl ResourceEntity {
 
     pub(super) fn entity(&self) -> &Entity {
         &self.entity
+    }
+
+    /// The attribute of that name, if it is a text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        match self.entity.attr(name)? {
+            Ok(EvalResult::String(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// Whether the schema lets this entity exist.

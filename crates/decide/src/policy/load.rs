@@ -21,7 +21,8 @@ use super::{DataFile, ForbidAnswer, Header, Known, Policies, entities, entity_da
 use crate::problem::Problem;
 use crate::settings::{CorsPreflight, Settings};
 use annotations::{Annotated, check_annotations};
-pub(super) use findings::{Findings, error_in};
+pub(crate) use findings::Findings;
+pub(super) use findings::error_in;
 use validate::flatten;
 
 /// A file as it was read.
@@ -46,6 +47,8 @@ pub struct Sources {
     pub entities: Vec<DataFile>,
     /// `*.cedar`: policies about the house itself.
     pub authority: Vec<SourceFile>,
+    /// Magpie's services and permissions.
+    pub magpie: Vec<DataFile>,
 }
 
 impl Sources {
@@ -58,6 +61,7 @@ impl Sources {
             add_new(&mut all.links, sources.links, |file| &file.name);
             add_new(&mut all.entities, sources.entities, |file| &file.name);
             add_new(&mut all.authority, sources.authority, |file| &file.name);
+            add_new(&mut all.magpie, sources.magpie, |file| &file.name);
         }
         all
     }
@@ -65,7 +69,7 @@ impl Sources {
     /// Name and text of every file.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         let files = self.schema.iter().chain(&self.policies).chain(&self.authority);
-        let data = self.links.iter().chain(&self.entities);
+        let data = self.links.iter().chain(&self.entities).chain(&self.magpie);
         let files = files.map(|file| (file.name.as_str(), file.text.as_str()));
         files.chain(data.map(|file| (file.name.as_str(), file.text.as_str())))
     }

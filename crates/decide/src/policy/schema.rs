@@ -196,7 +196,7 @@ impl ActionTable {
         let parts = Parts::of(&self.http, settings);
         for (name, action) in &self.http {
             let kinds: Vec<&str> = action.kinds.iter().map(String::as_str).collect();
-            let context = request_context(&action.expose, &parts);
+            let context = request_context(&action.expose, &parts, settings);
             let context = contexts.get(context.as_str());
             let _ = writeln!(
                 text,
@@ -228,7 +228,7 @@ impl ActionTable {
         let mut contexts: Vec<(String, String)> = Vec::new();
         let mut known = HashSet::new();
         for action in self.http.values() {
-            let context = request_context(&action.expose, &parts);
+            let context = request_context(&action.expose, &parts, settings);
             if known.insert(context.clone()) {
                 let name = match contexts.len() {
                     0 => "RequestContext".to_owned(),
@@ -291,7 +291,7 @@ fn exposed(expose: &Expose) -> [(&'static str, Vec<&str>); 5] {
 }
 
 /// The members of `context`; [`super::context`] fills what policies mention.
-fn request_context(expose: &Expose, parts: &Parts) -> String {
+fn request_context(expose: &Expose, parts: &Parts, settings: &Settings) -> String {
     let mut text = String::from(
         "  method: String,\n  scheme: String,\n  host: String,\n  path: String,\n  client_ip?: ipaddr,\n  \
          time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  audiences: Set<String>,\n  \
@@ -299,6 +299,12 @@ fn request_context(expose: &Expose, parts: &Parts) -> String {
          subject?: { \"type\": String, id: String, issuer: String, subject: String, name?: String },\n  token_age?: Long,\n  body_truncated: Bool,\n  \
          peer?: String,\n  destination?: { host: String, path?: String },\n  source?: { host: String },\n",
     );
+    if settings.magpie.is_some() {
+        text.push_str(
+            "  magpie?: { allowed: Bool, reason: String, service: String, service_type: String, permissions: Set<String>, \
+             resources: Set<String> },\n",
+        );
+    }
     for ((name, members), _) in exposed(expose)
         .into_iter()
         .zip(parts.0)

@@ -54,6 +54,7 @@ async fn probes_are_for_everybody_and_what_was_asked_only_for_this_host() {
     let (_told, stop) = watch::channel(Stop::No);
     let readiness = Readiness {
         pipeline: Arc::new(pipeline),
+        authority: None,
         reload: None,
         stop,
     };

@@ -35,6 +35,11 @@ impl Asker {
         Self(pipeline)
     }
 
+    /// What decides.
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.0
+    }
+
     /// Whoever the credentials of the request say asks, if they may do that; `None` for nobody whom the policies permit it all
     /// the same.
     ///

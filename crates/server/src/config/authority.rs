@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use authority::{DelegationSettings, KeySettings, NetworkSettings, StoreSettings};
+use authority::{DelegationSettings, Flaw, KeySettings, NetworkSettings, StoreSettings};
 use decide::identity::HouseIdentity;
+use decide::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -36,6 +37,41 @@ pub struct AuthoritySection {
     /// Token exchange (RFC 8693): services get tokens to act for users. Default: off
     #[serde(default)]
     pub delegation: Option<DelegationSettings>,
+}
+
+impl AuthoritySection {
+    /// How the house's own credentials are recognised.
+    pub(super) fn house(&self) -> HouseIdentity {
+        let delegation = self.delegation.as_ref();
+        HouseIdentity {
+            audiences: delegation.map(|it| it.audiences.clone()).unwrap_or_default(),
+            renewal_grace_seconds: delegation.map_or(0, |it| it.renewal_grace_seconds),
+            ..self.identity.clone()
+        }
+    }
+
+    /// What is wrong with keys and token exchange.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let told = |section: &str, flaws: Vec<Flaw>| {
+            let pointer = format!("/authority/{section}");
+            let told = move |flaw: Flaw| {
+                Problem::setting(format!("{pointer}{}", flaw.pointer), flaw.message, flaw.help)
+            };
+            flaws.into_iter().map(told).collect::<Vec<_>>()
+        };
+        let mut problems = told("keys", self.keys.validate());
+        if let Some(delegation) = &self.delegation {
+            problems.extend(told("delegation", delegation.validate()));
+            if !self.keys.can_sign_tokens() {
+                problems.push(Problem::setting(
+                    "/authority/delegation",
+                    "there is no key that could sign delegated tokens",
+                    "add `keys: {encryption_key: $file: key.hex}` to `authority` (openssl rand -hex 32 > key.hex)",
+                ));
+            }
+        }
+        problems
+    }
 }
 
 fn default_listen() -> SocketAddr {

@@ -14,6 +14,9 @@ const LINKS: &[&str] = &[".links.yaml", ".links.yml", ".links.json"];
 /// How entity files of a folder end.
 const ENTITIES: &[&str] = &[".entities.yaml", ".entities.yml", ".entities.json"];
 
+/// How Magpie's files end.
+const MAGPIE: &[&str] = &[".cfg", ".yml", ".yaml", ".json"];
+
 /// Reads the files that the setting at the JSON pointer `key` names.
 fn read(
     key: &str,
@@ -95,6 +98,10 @@ pub(super) fn sources(
             None => otherwise.entities.clone(),
         },
         authority,
+        magpie: match named.magpie {
+            Some(paths) => parse(read("/magpie/files", MAGPIE, paths, from, problems))?,
+            None => otherwise.magpie.clone(),
+        },
     })
 }
 
@@ -106,6 +113,7 @@ pub(super) struct Named<'n> {
     pub(super) entities: Option<&'n [PathBuf]>,
     /// Policies about the house itself.
     pub(super) authority: Option<&'n [PathBuf]>,
+    pub(super) magpie: Option<&'n [PathBuf]>,
 }
 
 /// Reads data files as YAML, of which JSON is a part.
