@@ -24,7 +24,7 @@ use crate::view::{Status, View};
 
 pub(crate) use change::{AUDIT_ROWS, Audit, Change, Part};
 pub use error::StoreError;
-pub(crate) use error::{bounded, told};
+pub(crate) use error::{STANDBY, bounded, told};
 pub(crate) use place::Place;
 pub(crate) use postgres::CHANNEL;
 

@@ -3,14 +3,14 @@
 //! Administration, token exchange and network mode are decided by Cedar policies of their own (`authority.policies`), so a
 //! wide permit for requests never opens the house. Their schema is the user's entity types with those below.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
-use cedar_policy::RestrictedExpression;
 use model::HouseView;
 
+use crate::policy::engine::Given;
 use crate::policy::{self, ActionTable, Policies, ResourceEntity, Sources};
 use crate::problem::Problem;
 use crate::routes::{self, Action};
@@ -268,23 +268,15 @@ impl HouseResource {
     /// Cedar's message, when it cannot be an entity.
     pub(crate) fn entity(&self, rules: &HouseRules) -> Result<ResourceEntity, String> {
         let value = |value: &HouseValue| match value {
-            HouseValue::Text(text) => RestrictedExpression::new_string(text.clone()),
-            HouseValue::Texts(texts) => {
-                let texts = texts.iter().cloned().map(RestrictedExpression::new_string);
-                RestrictedExpression::new_set(texts)
-            }
-            HouseValue::Number(number) => RestrictedExpression::new_long(*number),
-            HouseValue::Flag(flag) => RestrictedExpression::new_bool(*flag),
+            HouseValue::Text(text) => Given::text(text),
+            HouseValue::Texts(texts) => Given::texts(texts.iter().map(String::as_str)),
+            HouseValue::Number(number) => Given::number(*number),
+            HouseValue::Flag(flag) => Given::boolean(*flag),
         };
         let attributes = self.attributes.iter();
-        let attributes = attributes.map(|(name, it)| ((*name).to_owned(), value(it)));
-        let entity = ResourceEntity::new(
-            policy::uid(self.kind.as_str(), &self.id)?,
-            attributes,
-            HashSet::new(),
-            Vec::new(),
-            rules.policies.entities(),
-        )?;
+        let attributes = attributes.map(|(name, it)| (*name, value(it)));
+        let uid = policy::uid(self.kind.as_str(), &self.id)?;
+        let entity = ResourceEntity::new(uid, attributes, [], Vec::new(), rules.policies.entities());
         entity.conforms(rules.policies.schema())?;
         Ok(entity)
     }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use cedar_policy::EntityUid;
 use model::{Check, Decide, Decision, Denial, HouseView, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
@@ -65,7 +66,7 @@ struct Story<'r> {
     client_ip: Option<IpAddr>,
     route: Option<&'r str>,
     action: Option<&'r str>,
-    resource: Option<String>,
+    resource: Option<EntityUid>,
     errors: Vec<PolicyError>,
     notes: Notes,
     other_end: Option<String>,
@@ -265,7 +266,7 @@ impl Pipeline {
             key_id: story.who.as_ref().and_then(Who::key_id),
             route: story.route,
             action: story.action,
-            resource: story.resource.as_deref(),
+            resource: story.resource.as_ref(),
             issued_at: story.who.as_ref().and_then(Who::issued_at),
             visible: live.visible(),
             other_end: story.other_end.as_deref(),
@@ -302,7 +303,7 @@ impl Live {
         let path = self.comparable(check);
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
-        story.resource = Some(what.resource.uid().to_string());
+        story.resource = Some(what.resource.uid().clone());
         self.within_delegation(who, what.action, &what.resource)?;
         let ends = self.ends(check, &what)?;
         story.other_end = ends.as_ref().map(ToString::to_string);
@@ -318,6 +319,7 @@ impl Live {
             expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
             public: what.route.is_some_and(|route| route.public),
             magpie: magpie.as_ref(),
+            thorough: asking.given.is_some() || self.shadow.is_some(),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;

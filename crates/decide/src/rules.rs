@@ -1,6 +1,6 @@
 //! Everything that the configuration says about decisions, compiled as a whole.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -359,7 +359,13 @@ fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<
     for (index, tcp) in settings.tcp.iter().enumerate() {
         let sample = || {
             let uid = policy::uid(&tcp.resource.kind, &tcp.resource.id)?;
-            ResourceEntity::new(uid, [], HashSet::new(), Vec::new(), &EntityData::default())
+            Ok(ResourceEntity::new(
+                uid,
+                [],
+                [],
+                Vec::new(),
+                &EntityData::default(),
+            ))
         };
         let shape = format!("tcp {} {}", tcp.resource.kind, tcp.resource.id);
         check(

@@ -87,18 +87,18 @@ impl PostgresServer {
             arguments.extend(["-c".to_owned(), setting.to_owned()]);
         }
         let log = self.dir.join("log");
-        self.running = Some(Guarded::spawn(Path::new(&program), &arguments, &log).expect("postgres starts"));
+        let start = || Guarded::spawn(Path::new(&program), &arguments, &log).expect("postgres starts");
+        self.running = Some(start());
         until("the server answers", async || {
-            let exited = self
-                .running
-                .as_mut()
-                .and_then(|child| child.exited().ok().flatten());
-            assert!(exited.is_none(), "{exited:?}: {}", tail(&log, 20));
-            self.command("pg_isready")
-                .arg("-h")
-                .arg(&self.dir)
-                .output()
-                .is_ok_and(|it| it.status.success())
+            if let Ok(Some(status)) = self.running.as_mut().expect("it was started").exited() {
+                // What is left of one that was killed takes a moment to notice.
+                let said = tail(&log, 20);
+                assert!(said.contains("is still in use"), "{status}: {said}");
+                self.running = Some(start());
+            }
+            let mut asked = self.command("pg_isready");
+            asked.arg("-h").arg(&self.dir);
+            asked.output().is_ok_and(|it| it.status.success())
         })
         .await;
     }
@@ -222,10 +222,9 @@ impl Drop for PostgresServer {
 fn programs(bin: &Path) -> PathBuf {
     let lib = bin.parent().expect("the environment").join("lib");
     let found = fs::read_dir(&lib).expect("its libraries").filter_map(Result::ok);
-    let found = found.map(|python| python.path().join("site-packages/pgserver/pginstall/bin"));
+    let mut found = found.map(|python| python.path().join("site-packages/pgserver/pginstall/bin"));
     let programs = found
-        .filter(|path| path.is_dir())
-        .next()
+        .find(|path| path.is_dir())
         .expect("the programs of the wheel");
     let mode = fs::metadata(programs.join("postgres"))
         .expect("postgres")

@@ -134,7 +134,7 @@ async fn a_server_keeps_what_was_revoked() {
 /// The steps on two replicas in turn: in force on the one before it is acknowledged, and on the other soon.
 async fn check(row: &Row, url: &str) {
     let replicas = [Replica::start(url).await, Replica::start(url).await];
-    let mut ids = Vec::new();
+    let mut ids: Vec<String> = Vec::new();
     for (number, step) in row.steps.iter().enumerate() {
         let here = &replicas[number % 2];
         let id = match step {

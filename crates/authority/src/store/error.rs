@@ -22,6 +22,10 @@ pub enum StoreError {
     Unavailable(String),
 }
 
+/// A copy that lags behind has the same contents for ever, so it confirms nothing and takes nothing.
+pub(crate) const STANDBY: &str = "the server is a standby, or takes no changes for another reason; what it has may be old, so \
+     the address of the store must lead to the primary";
+
 /// What a database's error means here.
 pub(crate) fn told(error: sqlx::Error) -> StoreError {
     if let sqlx::Error::Database(known) = &error {
@@ -33,7 +37,11 @@ pub(crate) fn told(error: sqlx::Error) -> StoreError {
             }
             _ => {}
         }
-        // PostgreSQL: character_not_in_repertoire, untranslatable_character (NUL in a text).
+        // PostgreSQL: read_only_sql_transaction.
+        if known.code().as_deref() == Some("25006") {
+            return StoreError::Unavailable(STANDBY.to_owned());
+        }
+        // character_not_in_repertoire, untranslatable_character (NUL in a text).
         if matches!(known.code().as_deref(), Some("22021" | "22P05")) {
             return StoreError::Invalid("a text has a character that the store cannot keep".to_owned());
         }

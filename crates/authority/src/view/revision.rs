@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::store::{AUDIT_ROWS, StoreError, told};
+use crate::store::{AUDIT_ROWS, STANDBY, StoreError, told};
 
 /// Contents of the store: a number that grows with each change, and a mark that no other change has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Revision {
     /// Reads the mark of the change with the number `$1`.
     pub(crate) const MARK: &str = "SELECT mark FROM audit WHERE revision = $1";
 
-    /// A copy that lags behind has the same contents for ever, so it confirms nothing.
+    /// The newest contents, unless the server is only a copy of another one.
     pub(crate) fn read(row: Option<RevisionRow>) -> Result<Self, StoreError> {
         let Some((number, mark, revocations, network_tokens, keys, standby)) = row else {
             return Err(StoreError::Unavailable(
@@ -39,9 +39,7 @@ impl Revision {
             ));
         };
         if standby != 0 {
-            return Err(StoreError::Unavailable(
-                "the server is a standby, which may lag behind; the address of the store must lead to the primary".to_owned(),
-            ));
+            return Err(StoreError::Unavailable(STANDBY.to_owned()));
         }
         Ok(Self {
             number,

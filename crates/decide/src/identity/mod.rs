@@ -52,11 +52,10 @@ use std::time::{Duration, Instant, SystemTime};
 use model::{Headers, HouseView, Principal};
 use tokio::runtime::Handle;
 
-use self::cache::{Digest, TokenCache};
+use self::cache::{Digest, Proof, TokenCache};
 pub(crate) use self::credentials::Place;
 use self::credentials::Presented;
 use self::fetching::Fetching;
-use self::issuer::Proven;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
 pub(crate) use self::verifier::Waited;
@@ -80,8 +79,8 @@ pub use self::shown::{ShownAs, ShownToken};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
 pub use self::verifier::{HouseIdentity, IdentitySettings, validate};
 
-/// Bytes of verified tokens to keep, if nothing else is said.
-pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of verified tokens to keep, if nothing else is said: about 100,000 tokens of the usual size.
+pub const DEFAULT_CACHE_BYTES: u64 = 280 * 1024 * 1024;
 
 /// All verifiers, their keys, and the tokens verified lately. `D` is what the caller derives once per verified token.
 pub struct Identity<D> {
@@ -114,13 +113,10 @@ pub enum Identified<D> {
 /// A verified token: the proof, and what was derived from it.
 #[derive(Debug)]
 pub struct Verified<D> {
-    proven: Arc<Proven>,
-    verifier: usize,
+    proof: Proof,
     derived: D,
     /// The generation of the identity that derived it.
     generation: u64,
-    /// When it was verified.
-    at: Instant,
 }
 
 /// How an issuer's keys are.
@@ -291,40 +287,35 @@ impl<D: Send + Sync + 'static> Identity<D> {
     }
 
     fn judge(&self, presented: &Presented<'_, '_>, now: SystemTime, waited: Waited) -> Look<D> {
-        let digest = Digest::of(&presented.token);
-        let cached = self
-            .verified
-            .get(&digest)
-            .filter(|verified| self.still_holds(verified, presented.place, now));
-        match cached {
-            Some(verified) if verified.generation == self.generation => {
-                Look::Final(Identified::Verified(verified))
+        let token = &*presented.token;
+        if let Some(verified) = self.verified.get(token) {
+            if self.still_holds(&verified.proof, presented.place, now) {
+                return Look::Final(Identified::Verified(
+                    match verified.generation == self.generation {
+                        true => verified,
+                        // It was verified with the same settings, and what was derived from it was derived by other rules.
+                        false => self.keep(token, verified.proof.clone()),
+                    },
+                ));
             }
-            // It was verified with the same settings, and what was derived from it was derived by other rules.
-            Some(verified) => {
-                let proven = Arc::clone(&verified.proven);
-                let again = self.keep(presented, digest, (proven, verified.verifier, verified.at));
-                Look::Final(Identified::Verified(again))
+        }
+        let digest = Digest::of(token);
+        match self.verified.proof(&digest) {
+            Some(proof) if self.still_holds(&proof, presented.place, now) => {
+                Look::Final(Identified::Verified(self.keep(token, proof)))
             }
-            None => self.verify(presented, digest, now, waited),
+            _ => self.verify(presented, digest, now, waited),
         }
     }
 
-    /// Derives what is to be derived from what was proven to a verifier at some time, and keeps it all.
-    fn keep(
-        &self,
-        presented: &Presented<'_, '_>,
-        digest: Digest,
-        (proven, verifier, at): (Arc<Proven>, usize, Instant),
-    ) -> Arc<Verified<D>> {
+    /// Derives what is to be derived from what was proven of a token, and keeps it all.
+    fn keep(&self, token: &str, proof: Proof) -> Arc<Verified<D>> {
         let verified = Arc::new(Verified {
-            derived: (self.derive)(&proven.principal),
-            proven,
-            verifier,
+            derived: (self.derive)(&proof.proven.principal),
+            proof,
             generation: self.generation,
-            at,
         });
-        self.verified.put(digest, &presented.token, &verified);
+        self.verified.put(token, &verified);
         verified
     }
 
@@ -360,8 +351,13 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     return Look::NotYet(Refused { reason, issuer }, wanted);
                 }
                 Answer::Verified(proven) => {
-                    let proven = (Arc::new(*proven), index, Instant::now());
-                    return Look::Final(Identified::Verified(self.keep(presented, digest, proven)));
+                    let proof = Proof {
+                        proven: Arc::new(*proven),
+                        verifier: index,
+                        at: Instant::now(),
+                    };
+                    self.verified.prove(digest, &proof);
+                    return Look::Final(Identified::Verified(self.keep(&presented.token, proof)));
                 }
             }
         }
@@ -388,21 +384,21 @@ impl<D: Send + Sync + 'static> Identity<D> {
 
     /// True while a verdict from the cache still counts: in no other place than before, never beyond `exp`, never after a
     /// change of keys, and never for long, however often something was derived anew.
-    fn still_holds(&self, verified: &Verified<D>, place: Option<&Place>, now: SystemTime) -> bool {
-        if verified.at.elapsed() >= cache::MAX_AGE {
+    fn still_holds(&self, proof: &Proof, place: Option<&Place>, now: SystemTime) -> bool {
+        if proof.at.elapsed() >= cache::MAX_AGE {
             return false;
         }
         let now = claims::unix_seconds(now);
         self.verifiers
-            .get(verified.verifier)
-            .is_some_and(|verifier| verifier.takes_from(place) && verifier.still_holds(&verified.proven, now))
+            .get(proof.verifier)
+            .is_some_and(|verifier| verifier.takes_from(place) && verifier.still_holds(&proof.proven, now))
     }
 }
 
 impl<D> Verified<D> {
     /// Who it is.
     pub fn principal(&self) -> &Principal {
-        &self.proven.principal
+        &self.proof.proven.principal
     }
 
     /// What the caller derived from the principal, once.
@@ -413,22 +409,22 @@ impl<D> Verified<D> {
     /// `exp`, in Unix seconds; infinite for credentials that do not expire. The token is good until then, plus the issuer's
     /// leeway.
     pub fn expires_at(&self) -> f64 {
-        self.proven.registered.expires_at
+        self.proof.proven.registered.expires_at
     }
 
     /// `iat`, in Unix seconds.
     pub fn issued_at(&self) -> Option<f64> {
-        self.proven.registered.issued_at
+        self.proof.proven.registered.issued_at
     }
 
     /// `jti`, the token's own id.
     pub fn token_id(&self) -> Option<&str> {
-        self.proven.registered.token_id.as_deref()
+        self.proof.proven.registered.token_id.as_deref()
     }
 
     /// `kid`, the key that signed it, if it is signed.
     pub fn key_id(&self) -> Option<&str> {
-        self.proven.kid.as_deref()
+        self.proof.proven.kid.as_deref()
     }
 }
 

@@ -76,12 +76,12 @@ impl<D: Send + Sync + 'static> Identity<D> {
         match self.judge(&presented, now, waited) {
             Look::Final(Identified::Verified(verified)) => {
                 // What somebody else was asked about has claims that nobody signed.
-                let issuer = self.verifiers.get(verified.verifier);
+                let issuer = self.verifiers.get(verified.proof.verifier);
                 if shown_as == ShownAs::Subject && !matches!(issuer, Some(Verifier::Issuer(_))) {
                     return Err(refused(TokenRefusal::NotExchangeable, None));
                 }
                 let claims = jws.map(|jws| jws.claims).unwrap_or_default();
-                Ok(ShownToken::of(&Arc::clone(&verified.proven), claims))
+                Ok(ShownToken::of(&Arc::clone(&verified.proof.proven), claims))
             }
             Look::Final(Identified::Refused(refused)) | Look::NotYet(refused, None) => {
                 Err(NotShown::Refused(refused))

@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 
-use cedar_policy::RestrictedExpression;
-
 use super::request::{Need, Reach, Unclear, needs};
 use super::resolve::{Effective, Reason, resolve};
 use super::tree::{Access, Asker, Priority, Service, Subject, Tree};
 use super::{Asked, Declined};
 use crate::explain;
 use crate::policy;
+use crate::policy::engine::Given;
 
 /// The answer to a request at a service.
 #[derive(Clone, Debug)]
@@ -93,23 +92,17 @@ impl Answer {
     ///
     /// # Errors
     /// Cedar's message.
-    pub(crate) fn context(&self) -> Result<RestrictedExpression, String> {
-        let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let permissions = self
-            .found
-            .iter()
-            .map(|found| string(found.need.permission.as_str()));
-        let resources = self.found.iter().map(|found| string(&self.place(&found.need)));
-        let members = [
-            ("allowed", RestrictedExpression::new_bool(self.allowed())),
-            ("reason", string(self.reason())),
-            ("service", string(&self.service)),
-            ("service_type", string(&self.type_name)),
-            ("permissions", RestrictedExpression::new_set(permissions)),
-            ("resources", RestrictedExpression::new_set(resources)),
-        ];
-        let members = members.map(|(name, value)| (name.to_owned(), value));
-        RestrictedExpression::new_record(members).map_err(|error| error.to_string())
+    pub(crate) fn context(&self) -> Given {
+        let permissions = self.found.iter().map(|found| found.need.permission.as_str());
+        let resources: Vec<String> = self.found.iter().map(|found| self.place(&found.need)).collect();
+        Given::record([
+            ("allowed", Given::boolean(self.allowed())),
+            ("reason", Given::text(self.reason())),
+            ("service", Given::text(&self.service)),
+            ("service_type", Given::text(&self.type_name)),
+            ("permissions", Given::texts(permissions)),
+            ("resources", Given::texts(resources.iter().map(String::as_str))),
+        ])
     }
 
     /// `; Magpie denies read on /api/private (group:staff)`, for logs.

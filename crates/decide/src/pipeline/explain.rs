@@ -212,7 +212,7 @@ impl Live {
         let mut told = Route {
             matched: story.route.map(str::to_owned),
             action: story.action.map(|name| format!("Action::{name:?}")),
-            resource: story.resource.clone(),
+            resource: story.resource.as_ref().map(ToString::to_string),
             ..Route::default()
         };
         let table = &self.rules.routes;

@@ -104,7 +104,7 @@ impl Live {
             return Err(denial_of(&DenyAnswer::default(), who.kind(), Reason::NoRoute, log).into());
         };
         let resource = resource.entity(rules).map_err(internal)?;
-        story.resource = Some(resource.uid().to_string());
+        story.resource = Some(resource.uid().clone());
         let nobody = Principal::anonymous();
         let principal = who.principal().unwrap_or(&nobody);
         let entity = PrincipalEntity::new(principal, rules.policies.entities()).map_err(internal)?;
@@ -120,6 +120,7 @@ impl Live {
             public: false,
             client_certificates: None,
             magpie: None,
+            thorough: true,
         };
         let judged = rules.policies.judge(&entity, action, &resource, &circumstances);
         story.errors = judged.errors;

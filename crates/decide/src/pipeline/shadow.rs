@@ -176,7 +176,7 @@ impl Shadows {
                 time: seconds(now),
                 principal,
                 request,
-                resource: resource.clone(),
+                resource: resource.to_string(),
                 live: why(decision),
                 candidate: String::new(),
             },

@@ -84,7 +84,10 @@ fn compile(settings: Settings, sources: &Sources) -> Rules {
     .unwrap();
     let settings = Settings {
         routes: [vec![route], settings.routes].concat(),
-        actions: crate::settings::default_actions(),
+        actions: match settings.actions.is_empty() {
+            true => crate::settings::default_actions(),
+            false => settings.actions,
+        },
         ..settings
     };
     let compiled = Rules::compile(&settings, sources);

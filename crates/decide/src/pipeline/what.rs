@@ -1,7 +1,6 @@
 //! What is asked for: the route's action and the entity it makes of the request.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use model::{Check, HttpRequest, PrincipalKind, Reason, Target, TcpConnection};
 
@@ -106,7 +105,7 @@ impl Live {
                 }),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
-            resource: resource.map_err(internal)?,
+            resource,
         })
     }
 
@@ -119,17 +118,8 @@ impl Live {
             };
             return Err(denial_of(&DenyAnswer::default(), who, Reason::NoRoute, log).into());
         };
-        let resource = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id)
-            .and_then(|uid| {
-                ResourceEntity::new(
-                    uid,
-                    [],
-                    HashSet::new(),
-                    Vec::new(),
-                    self.rules.policies.entities(),
-                )
-            })
-            .map_err(internal)?;
+        let uid = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id).map_err(internal)?;
+        let resource = ResourceEntity::new(uid, [], [], Vec::new(), self.rules.policies.entities());
         Ok(What {
             attributes: Vec::new(),
             capability_path: None,

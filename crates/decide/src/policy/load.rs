@@ -142,14 +142,17 @@ pub(crate) fn load(
     if complete {
         links::unused(&used, &loaded, sources, problems);
     }
-    let engine = Engine::new(loaded.set, &action_entities);
+    let mut engine = Engine::new(loaded.set, &action_entities);
     let known: Option<Vec<Known>> = engine
         .ids()
         .map(|id| loaded.policies.remove(id).map(|origin| origin.known))
         .collect();
+    let known = known?;
+    // Every satisfied permit sets its headers.
+    engine.always_tell(known.iter().map(|known| !known.headers.is_empty()));
     Some(Policies {
         engine,
-        known: known?,
+        known,
         context,
         headers,
         entities: Arc::new(entities),
