@@ -79,7 +79,7 @@ pub use self::settings::{IssuerSettings, Profile};
 pub(crate) use self::shown::NotShown;
 pub use self::shown::{ShownAs, ShownToken};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
-pub use self::verifier::{HouseIdentity, NetworkIdentity, IdentitySettings, validate};
+pub use self::verifier::{HouseIdentity, IdentitySettings, NetworkIdentity, validate};
 
 /// Bytes of verified tokens to keep, if nothing else is said.
 pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
