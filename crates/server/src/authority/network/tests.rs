@@ -27,7 +27,7 @@ use crate::demo::{http as client, stage};
 use crate::http_server;
 
 /// Who there is: an administrator and two users, all of an issuer `static`.
-const PEOPLE: &str = "
+const PEOPLE: &str = r#"
 static_tokens:
   tokens:
     - { token: the-token-of-admin, subject: admin, type: User }
@@ -36,8 +36,9 @@ static_tokens:
     - { token: the-token-of-robot, subject: robot, type: Robot }
 authority:
   issuer: http://127.0.0.1:1
+  keys: { encryption_key: "0101010101010101010101010101010101010101010101010101010101010101" }
   network: { instance: here }
-";
+"#;
 const POLICIES: &str = r#"
 @id("administrators")
 permit (principal == User::"static/admin", action in Action::"administer", resource);
