@@ -99,6 +99,12 @@ impl TestHouse {
         this
     }
 
+    /// The file with its store.
+    pub(crate) fn store(&self) -> std::path::PathBuf {
+        let folder = self.folder.as_ref().expect("an authority");
+        folder.path().join("portcullis.db")
+    }
+
     async fn begin(
         answer: KeyService,
         alter: impl FnOnce(String) -> String,
@@ -114,11 +120,7 @@ impl TestHouse {
         Self::begin_with(answer, alter, sources).await
     }
 
-    async fn begin_with(
-        answer: KeyService,
-        alter: impl FnOnce(String) -> String,
-        sources: Sources,
-    ) -> Self {
+    async fn begin_with(answer: KeyService, alter: impl FnOnce(String) -> String, sources: Sources) -> Self {
         let issuer = LocalIssuer::start().await.expect("an issuer");
         issuer.set_answer(answer);
         let text = alter(stage::config_text(&issuer));

@@ -225,7 +225,9 @@ impl Rules {
     /// The short name of whoever puts that into `iss` of its tokens, exactly.
     pub fn short_name(&self, iss: &str) -> Option<&str> {
         let mut issuers = self.identity.issuers.iter();
-        let issuer = issuers.find(|issuer| issuer.issuer == iss).map(|issuer| &*issuer.name);
+        let issuer = issuers
+            .find(|issuer| issuer.issuer == iss)
+            .map(|issuer| &*issuer.name);
         let house = self.identity.house.as_ref().filter(|house| house.issuer == iss);
         issuer.or(house.map(|house| &*house.name))
     }

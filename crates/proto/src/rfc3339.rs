@@ -30,5 +30,7 @@ pub(crate) fn serialize<S: Serializer>(time: &Option<Timestamp>, to: S) -> Resul
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
-    text.map(|text| parse(&text)).transpose().map_err(D::Error::custom)
+    text.map(|text| parse(&text))
+        .transpose()
+        .map_err(D::Error::custom)
 }

@@ -3,6 +3,7 @@
 //!
 //! What it keeps and signs is in the crate `authority`; whether somebody may is asked of `authority.policies`.
 
+pub(crate) mod admin_api;
 pub(crate) mod asking;
 mod network;
 mod token_endpoint;

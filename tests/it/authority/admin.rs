@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use portcullis::demo::{http, people};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::house::TestHouse;
 
@@ -94,27 +95,160 @@ fn rows() -> Vec<Row> {
         ("GET", "/nodes/b", Value::Null, 200, "nodes.read", "node/b"),
         ("PUT", "/nodes/b", node("b"), 200, "nodes.write", "node/b"),
         ("GET", "/nodes/c", Value::Null, 404, "nodes.read", "node/c"),
-        ("GET", "/remote_users", Value::Null, 200, "remote_users.read", "remote_user"),
-        ("POST", "/remote_users", bob(""), 201, "remote_users.write", "remote_user/b/bob"),
-        ("GET", "/remote_users/b/bob", Value::Null, 200, "remote_users.read", "remote_user/b/bob"),
-        ("PUT", "/remote_users/b/bob", bob("main/bob"), 200, "remote_users.write", "remote_user/b/bob"),
-        ("DELETE", "/remote_users/b/bob", Value::Null, 204, "remote_users.write", "remote_user/b/bob"),
-        ("DELETE", "/remote_users/b/bob", Value::Null, 404, "remote_users.write", "remote_user/b/bob"),
+        (
+            "GET",
+            "/remote_users",
+            Value::Null,
+            200,
+            "remote_users.read",
+            "remote_user",
+        ),
+        (
+            "POST",
+            "/remote_users",
+            bob(""),
+            201,
+            "remote_users.write",
+            "remote_user/b/bob",
+        ),
+        (
+            "GET",
+            "/remote_users/b/bob",
+            Value::Null,
+            200,
+            "remote_users.read",
+            "remote_user/b/bob",
+        ),
+        (
+            "PUT",
+            "/remote_users/b/bob",
+            bob("main/bob"),
+            200,
+            "remote_users.write",
+            "remote_user/b/bob",
+        ),
+        (
+            "DELETE",
+            "/remote_users/b/bob",
+            Value::Null,
+            204,
+            "remote_users.write",
+            "remote_user/b/bob",
+        ),
+        (
+            "DELETE",
+            "/remote_users/b/bob",
+            Value::Null,
+            404,
+            "remote_users.write",
+            "remote_user/b/bob",
+        ),
         ("DELETE", "/nodes/b", Value::Null, 204, "nodes.write", "node/b"),
-        ("GET", "/network_tokens", Value::Null, 200, "tokens.read", "network_token"),
-        ("GET", network_token, Value::Null, 404, "tokens.read", network_item),
-        ("DELETE", network_token, Value::Null, 404, "tokens.write", network_item),
-        ("GET", "/delegated_tokens", Value::Null, 200, "tokens.read", "token"),
-        ("GET", "/delegated_tokens/none", Value::Null, 404, "tokens.read", "token/none"),
-        ("DELETE", "/delegated_tokens/none", Value::Null, 404, "tokens.write", "token/none"),
-        ("GET", "/revocations", Value::Null, 200, "revocations.read", "revocation"),
-        ("POST", "/revocations", revocation("token", "some-jti"), 201, "revocations.write", "revocation/main/token/some-jti"),
-        ("POST", "/revocations", revocation("client", "jobs"), 201, "revocations.write", "revocation/main/client/jobs"),
-        ("GET", "/revocations/none", Value::Null, 404, "revocations.read", "revocation/none"),
-        ("DELETE", "/revocations/none", Value::Null, 404, "revocations.write", "revocation/none"),
+        (
+            "GET",
+            "/network_tokens",
+            Value::Null,
+            200,
+            "tokens.read",
+            "network_token",
+        ),
+        (
+            "GET",
+            network_token,
+            Value::Null,
+            404,
+            "tokens.read",
+            network_item,
+        ),
+        (
+            "DELETE",
+            network_token,
+            Value::Null,
+            404,
+            "tokens.write",
+            network_item,
+        ),
+        (
+            "GET",
+            "/delegated_tokens",
+            Value::Null,
+            200,
+            "tokens.read",
+            "token",
+        ),
+        (
+            "GET",
+            "/delegated_tokens/none",
+            Value::Null,
+            404,
+            "tokens.read",
+            "token/none",
+        ),
+        (
+            "DELETE",
+            "/delegated_tokens/none",
+            Value::Null,
+            404,
+            "tokens.write",
+            "token/none",
+        ),
+        (
+            "GET",
+            "/revocations",
+            Value::Null,
+            200,
+            "revocations.read",
+            "revocation",
+        ),
+        (
+            "POST",
+            "/revocations",
+            revocation("token", "some-jti"),
+            201,
+            "revocations.write",
+            "revocation/main/token/some-jti",
+        ),
+        (
+            "POST",
+            "/revocations",
+            revocation("client", "jobs"),
+            201,
+            "revocations.write",
+            "revocation/main/client/jobs",
+        ),
+        (
+            "GET",
+            "/revocations/none",
+            Value::Null,
+            404,
+            "revocations.read",
+            "revocation/none",
+        ),
+        (
+            "DELETE",
+            "/revocations/none",
+            Value::Null,
+            404,
+            "revocations.write",
+            "revocation/none",
+        ),
         ("POST", "/keys/rotate", json!({}), 400, "keys.write", "key"),
-        ("POST", "/keys/rotate", json!({ "algorithm": "EdDSA" }), 200, "keys.write", "key"),
-        ("POST", "/keys/rotate", json!({ "now": true }), 200, "keys.write", "key"),
+        (
+            "POST",
+            "/keys/rotate",
+            json!({ "algorithm": "EdDSA" }),
+            200,
+            "keys.write",
+            "key",
+        ),
+        (
+            "POST",
+            "/keys/rotate",
+            json!({ "now": true }),
+            200,
+            "keys.write",
+            "key",
+        ),
         ("GET", "/keys", Value::Null, 200, "keys.read", "key"),
         ("DELETE", "/keys/none", Value::Null, 404, "keys.write", "key/none"),
     ]
@@ -149,13 +283,28 @@ async fn every_verb_asks_who_it_is_and_whether_they_may() {
                 }
             }
             if reason == "permitted" {
-                assert_eq!(record["resource"], format!("Portcullis::Item::\"{item}\""), "{record:#}");
-                assert_eq!(record["principal"], format!("User::\"main/{}\"", people::ADMIN), "{record:#}");
+                assert_eq!(
+                    record["resource"],
+                    format!("Portcullis::Item::\"{item}\""),
+                    "{record:#}"
+                );
+                assert_eq!(
+                    record["principal"],
+                    format!("User::\"main/{}\"", people::ADMIN),
+                    "{record:#}"
+                );
                 assert_eq!(record["policies"], json!(["administrators"]), "{record:#}");
             } else {
-                assert_eq!(answer.body["decision_id"], record["decision_id"], "{row}: {answer:?}");
+                assert_eq!(
+                    answer.body["decision_id"], record["decision_id"],
+                    "{row}: {answer:?}"
+                );
                 assert_eq!(answer.headers["x-portcullis-decision-id"], record["decision_id"]);
-                assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401, "{row}");
+                assert_eq!(
+                    answer.headers.contains_key("www-authenticate"),
+                    status == 401,
+                    "{row}"
+                );
             }
             if status >= 400 {
                 assert_eq!(answer.media_type, "application/problem+json", "{row}");
@@ -180,28 +329,117 @@ async fn what_makes_no_sense_is_said_and_not_done() {
         ("GET", "/nodes?page_size=many", Value::Null, "page_size"),
         ("GET", "/nodes?colour=red", Value::Null, "colour"),
         ("GET", "/remote_users?local_user=alice", Value::Null, "main/alice"),
-        ("POST", "/keys/rotate", json!({ "algorithm": "HS256" }), "EdDSA or RS256"),
+        (
+            "POST",
+            "/keys/rotate",
+            json!({ "algorithm": "HS256" }),
+            "EdDSA or RS256",
+        ),
         ("POST", "/nodes", named(""), "`name`"),
         ("POST", "/nodes", named("a\u{7}b"), "control characters"),
         ("POST", "/nodes", named("a b"), "`name`"),
-        ("POST", "/nodes", with(node("b"), "jwks_url", json!("nowhere")), "`jwks_url`"),
-        ("POST", "/nodes", with(node("b"), "colour", json!("red")), "colour"),
+        (
+            "POST",
+            "/nodes",
+            with(node("b"), "jwks_url", json!("nowhere")),
+            "`jwks_url`",
+        ),
+        (
+            "POST",
+            "/nodes",
+            with(node("b"), "colour", json!("red")),
+            "colour",
+        ),
         ("PUT", "/nodes/c", node("b"), "names never change"),
         ("POST", "/remote_users", json!({"node": "b"}), "`name` is missing"),
-        ("PUT", "/remote_users/b/bob", json!({"local_user": "other/bob"}), "there are: main"),
-        ("POST", "/revocations", revocation("tokens", "x"), "token, subject, client, issuer"),
-        ("POST", "/revocations", revocation("subject", ""), "`value` is missing"),
-        ("POST", "/revocations", revocation("issuer", "x"), "everything it issued"),
-        ("POST", "/revocations", revocation("token", &"x".repeat(1025)), "1024"),
-        ("POST", "/revocations", with(revocation("token", "x"), "issued_before", json!("2026-01-01T00:00:00Z")), "single tokens"),
-        ("POST", "/revocations", with(revocation("subject", "x"), "expires_at", json!(later)), "single tokens"),
-        ("POST", "/revocations", with(revocation("subject", "x"), "issued_before", json!(later)), "later than now"),
-        ("POST", "/revocations", with(revocation("subject", "x"), "issued_before", json!("yesterday")), "yesterday"),
-        ("POST", "/revocations", with(revocation("subject", "x"), "issuer", json!("mian")), "there are: main"),
-        ("POST", "/revocations", with(revocation("subject", "x"), "issuer", json!("")), "`issuer` is missing"),
-        ("POST", "/revocations", with(revocation("subject", "x"), "issuer_url", json!("https://x")), "not both"),
-        ("POST", "/revocations", json!({"issuer_url": "https://x", "kind": "token", "value": "x"}), "no issuer"),
-        ("POST", "/revocations", with(revocation("subject", "x"), "reason", json!("x".repeat(70_000))), "length limit"),
+        (
+            "PUT",
+            "/remote_users/b/bob",
+            json!({"local_user": "other/bob"}),
+            "there are: main",
+        ),
+        (
+            "POST",
+            "/revocations",
+            revocation("tokens", "x"),
+            "token, subject, client, issuer",
+        ),
+        (
+            "POST",
+            "/revocations",
+            revocation("subject", ""),
+            "`value` is missing",
+        ),
+        (
+            "POST",
+            "/revocations",
+            revocation("issuer", "x"),
+            "everything it issued",
+        ),
+        (
+            "POST",
+            "/revocations",
+            revocation("token", &"x".repeat(1025)),
+            "1024",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(
+                revocation("token", "x"),
+                "issued_before",
+                json!("2026-01-01T00:00:00Z"),
+            ),
+            "single tokens",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(revocation("subject", "x"), "expires_at", json!(later)),
+            "single tokens",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(revocation("subject", "x"), "issued_before", json!(later)),
+            "later than now",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(revocation("subject", "x"), "issued_before", json!("yesterday")),
+            "yesterday",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(revocation("subject", "x"), "issuer", json!("mian")),
+            "there are: main",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(revocation("subject", "x"), "issuer", json!("")),
+            "`issuer` is missing",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(revocation("subject", "x"), "issuer_url", json!("https://x")),
+            "not both",
+        ),
+        (
+            "POST",
+            "/revocations",
+            json!({"issuer_url": "https://x", "kind": "token", "value": "x"}),
+            "no issuer",
+        ),
+        (
+            "POST",
+            "/revocations",
+            with(revocation("subject", "x"), "reason", json!("x".repeat(70_000))),
+            "length limit",
+        ),
     ] {
         let answer = ask(&house, Some(&administrator), (method, path), &body).await;
         assert_eq!(answer.status, 400, "{method} {path} {says}: {answer:?}");
@@ -209,25 +447,39 @@ async fn what_makes_no_sense_is_said_and_not_done() {
         assert!(detail.contains(says), "{method} {path}: {detail}");
     }
     for list in ["nodes", "revocations"] {
-        let answer = ask(&house, Some(&administrator), ("GET", &format!("/{list}")), &Value::Null).await;
+        let answer = ask(
+            &house,
+            Some(&administrator),
+            ("GET", &format!("/{list}")),
+            &Value::Null,
+        )
+        .await;
         assert_eq!(answer.body[list], json!([]), "{answer:?}");
     }
+}
+
+/// So many revocations at once, as if they had been made one by one.
+async fn fill(house: &TestHouse, count: u32) {
+    sqlx::any::install_default_drivers();
+    let mut store = sqlx::AnyConnection::connect(&format!("sqlite:{}", house.store().display()))
+        .await
+        .expect("the store");
+    let mut all = store.begin().await.expect("a transaction");
+    for number in 0..count {
+        let row = "INSERT INTO revocations (id, issuer, kind, name, created_at, created_by) VALUES ($1, 'main', 'token', $2, 0, '')";
+        let row = sqlx::query(row)
+            .bind(format!("id-{:08x}", number.wrapping_mul(2_654_435_761)))
+            .bind(format!("jti-{number}"));
+        row.execute(&mut *all).await.expect("a row");
+    }
+    all.commit().await.expect("all of them");
 }
 
 #[tokio::test]
 async fn a_list_comes_in_pages_that_together_are_all_of_it() {
     let house = house().await;
     let administrator = administrator(&house);
-    for number in 0..2500 {
-        let answer = ask(
-            &house,
-            Some(&administrator),
-            ("POST", "/revocations"),
-            &revocation("token", &format!("jti-{number}")),
-        )
-        .await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-    }
+    fill(&house, 2500).await;
     for (size, pages) in [(1000, 3), (999, 3), (0, 25)] {
         let mut found = Vec::new();
         let mut token = String::new();
@@ -235,8 +487,15 @@ async fn a_list_comes_in_pages_that_together_are_all_of_it() {
             let path = format!("/revocations?page_size={size}&page_token={token}");
             let answer = ask(&house, Some(&administrator), ("GET", &path), &Value::Null).await;
             let items = answer.body["revocations"].as_array().expect("a list");
-            found.extend(items.iter().map(|item| item["value"].as_str().expect("a jti").to_owned()));
-            token = answer.body["next_page_token"].as_str().expect("a token").to_owned();
+            found.extend(
+                items
+                    .iter()
+                    .map(|item| item["value"].as_str().expect("a jti").to_owned()),
+            );
+            token = answer.body["next_page_token"]
+                .as_str()
+                .expect("a token")
+                .to_owned();
             assert_eq!(token.is_empty(), page == pages, "page {page} of {pages}");
         }
         assert_eq!(found.len(), 2500, "with pages of {size}");
@@ -254,8 +513,14 @@ async fn people_see_what_is_theirs_and_nothing_else() {
     let here = format!("main/{}", people::ALICE);
     for (path, body) in [
         ("/nodes", node("b")),
-        ("/remote_users", json!({ "node": "b", "name": "alice-at-b", "local_user": here })),
-        ("/remote_users", json!({ "node": "b", "name": "bob", "local_user": "main/bob" })),
+        (
+            "/remote_users",
+            json!({ "node": "b", "name": "alice-at-b", "local_user": here }),
+        ),
+        (
+            "/remote_users",
+            json!({ "node": "b", "name": "bob", "local_user": "main/bob" }),
+        ),
     ] {
         let answer = ask(&house, Some(&administrator), ("POST", path), &body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -267,7 +532,11 @@ async fn people_see_what_is_theirs_and_nothing_else() {
         ("GET", "/remote_users/b/bob".to_owned(), 403),
         ("GET", "/remote_users/b/nobody".to_owned(), 403),
         ("GET", "/remote_users?local_user=main/bob".to_owned(), 403),
-        ("GET", format!("/remote_users?local_user=other/{}", people::ALICE), 403),
+        (
+            "GET",
+            format!("/remote_users?local_user=other/{}", people::ALICE),
+            403,
+        ),
         ("DELETE", "/remote_users/b/alice-at-b".to_owned(), 403),
     ] {
         let answer = ask(&house, Some(&alice), (method, &path), &Value::Null).await;
@@ -283,8 +552,18 @@ async fn people_see_what_is_theirs_and_nothing_else() {
 async fn without_an_authority_there_is_no_api_and_without_policies_nobody_may() {
     let plain = TestHouse::start().await;
     let token = administrator(&plain);
-    assert_eq!(ask(&plain, Some(&token), ("GET", "/nodes"), &Value::Null).await.status, 404);
+    assert_eq!(
+        ask(&plain, Some(&token), ("GET", "/nodes"), &Value::Null)
+            .await
+            .status,
+        404
+    );
     let house = TestHouse::with_authority("").await;
     let token = administrator(&house);
-    assert_eq!(ask(&house, Some(&token), ("GET", "/nodes"), &Value::Null).await.status, 403);
+    assert_eq!(
+        ask(&house, Some(&token), ("GET", "/nodes"), &Value::Null)
+            .await
+            .status,
+        403
+    );
 }

@@ -86,7 +86,9 @@ impl KeysVerb {
 fn print(remote: &Remote, ask: &Ask<'_>) -> Result<(), Failure> {
     let mut answer = remote.ask(ask)?;
     let Value::Array(keys) = answer["keys"].take() else {
-        return Err(Failure::Message("the server does not say which keys there are".to_owned()));
+        return Err(Failure::Message(
+            "the server does not say which keys there are".to_owned(),
+        ));
     };
     remote.print_all(keys, &COLUMNS);
     Ok(())

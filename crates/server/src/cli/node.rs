@@ -82,7 +82,10 @@ impl NodeVerb {
         match self {
             Self::List { limit, remote } => {
                 let nodes = remote.list(Ask::get(&["nodes"]), "nodes", &limit)?;
-                remote.print_all(nodes, &[("NAME", "name"), ("BASE URL", "base_url"), ("KEYS", "jwks_url")]);
+                remote.print_all(
+                    nodes,
+                    &[("NAME", "name"), ("BASE URL", "base_url"), ("KEYS", "jwks_url")],
+                );
             }
             Self::Show(Named { name, remote }) => remote.print(&remote.ask(&Ask::get(&["nodes", &name]))?),
             Self::Add(node) => {

@@ -132,7 +132,10 @@ impl Remote {
                 )));
             };
             items.extend(page);
-            answer["next_page_token"].as_str().unwrap_or_default().clone_into(&mut next);
+            answer["next_page_token"]
+                .as_str()
+                .unwrap_or_default()
+                .clone_into(&mut next);
             if next.is_empty() {
                 break;
             }
@@ -279,8 +282,13 @@ impl Remote {
             _ => text,
         };
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let from = self.token_file.as_ref().map_or(TOKEN.to_owned(), |path| path.display().to_string());
-            return Err(Failure::Message(format!("{from} has no token: there are blanks inside it")));
+            let from = self
+                .token_file
+                .as_ref()
+                .map_or(TOKEN.to_owned(), |path| path.display().to_string());
+            return Err(Failure::Message(format!(
+                "{from} has no token: there are blanks inside it"
+            )));
         }
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }
@@ -295,10 +303,15 @@ fn base(server: &str) -> Result<Url, String> {
     };
     let url = Url::parse(&text).map_err(|error| format!("--server {server}: {error}"))?;
     if !["http", "https"].contains(&url.scheme()) || !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("--server {server}: it is a URL like http://127.0.0.1:9192"));
+        return Err(format!(
+            "--server {server}: it is a URL like http://127.0.0.1:9192"
+        ));
     }
     let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<std::net::IpAddr>();
     let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
     if url.scheme() == "http" && !here {
         return Err(format!(

@@ -108,19 +108,23 @@ impl RemoteUserVerb {
                 asked.remote.print_all(users, &columns);
             }
             Self::Show(who) => {
-                let user = who.remote.ask(&Ask::get(&["remote_users", &who.node, &who.name]))?;
+                let user = who
+                    .remote
+                    .ask(&Ask::get(&["remote_users", &who.node, &who.name]))?;
                 who.remote.print(&user);
             }
             Self::Add(Added { who, local_user }) => {
                 let new = json!({
                     "node": who.node, "name": who.name, "local_user": local_user.unwrap_or_default(),
                 });
-                who.remote.print(&who.remote.ask(&Ask::post(&["remote_users"], new))?);
+                who.remote
+                    .print(&who.remote.ask(&Ask::post(&["remote_users"], new))?);
             }
             Self::Map(to) => map(&to.remote, &to.node, &to.name, &to.local_user)?,
             Self::Unmap(who) => map(&who.remote, &who.node, &who.name, "")?,
             Self::Remove(who) => {
-                who.remote.ask(&Ask::delete(&["remote_users", &who.node, &who.name]))?;
+                who.remote
+                    .ask(&Ask::delete(&["remote_users", &who.node, &who.name]))?;
                 who.remote.done("removed");
             }
         }

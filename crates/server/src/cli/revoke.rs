@@ -79,10 +79,18 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server says no, 4 the server 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Token {
     /// The token's id: its `jti`, or of a network token the id that `token list` prints
-    #[arg(required_unless_present = "from_token_file", conflicts_with = "from_token_file")]
+    #[arg(
+        required_unless_present = "from_token_file",
+        conflicts_with = "from_token_file"
+    )]
     id: Option<String>,
     /// The short name of whoever issued it
-    #[arg(long, value_name = "NAME", required_unless_present = "from_token_file", conflicts_with = "from_token_file")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "from_token_file",
+        conflicts_with = "from_token_file"
+    )]
     issuer: Option<String>,
     /// Read `iss`, `jti` and `exp` from the token in this file
     #[arg(long, value_name = "FILE")]
@@ -216,8 +224,9 @@ impl Token {
         };
         let unfit = |why: &str| Failure::Message(format!("{}: {why}", file.display()));
         let token = read(file).map_err(|error| unfit(&error.to_string()))?;
-        let claims = claims(&token)
-            .ok_or_else(|| unfit("that is no JWT; what cannot be read can be revoked by subject, client or issuer"))?;
+        let claims = claims(&token).ok_or_else(|| {
+            unfit("that is no JWT; what cannot be read can be revoked by subject, client or issuer")
+        })?;
         let claim = |name: &str| {
             let text = claims[name].as_str();
             text.filter(|text| !text.is_empty()).ok_or_else(|| {
@@ -228,7 +237,9 @@ impl Token {
         };
         let mut asked = json!({ "kind": "token", "issuer_url": claim("iss")?, "value": claim("jti")? });
         // An expiry that nobody can read is none: the revocation stays.
-        let expiry = claims["exp"].as_i64().map(|seconds| proto::google::protobuf::Timestamp { seconds, nanos: 0 });
+        let expiry = claims["exp"]
+            .as_i64()
+            .map(|seconds| proto::google::protobuf::Timestamp { seconds, nanos: 0 });
         if let Some(expiry) = expiry.as_ref().and_then(proto::rfc3339::text) {
             asked["expires_at"] = json!(expiry);
         }
@@ -239,7 +250,9 @@ impl Token {
 fn read(file: &std::path::Path) -> std::io::Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
-    std::fs::File::open(file)?.take(MAX_TOKEN_BYTES).read_to_string(&mut text)?;
+    std::fs::File::open(file)?
+        .take(MAX_TOKEN_BYTES)
+        .read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -253,13 +266,17 @@ fn claims(token: &str) -> Option<Value> {
     let mut parts = token.split('.');
     let (_, claims, _) = (parts.next()?, parts.next()?, parts.next()?);
     let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
-    serde_json::from_slice::<Value>(&claims).ok().filter(Value::is_object)
+    serde_json::from_slice::<Value>(&claims)
+        .ok()
+        .filter(Value::is_object)
 }
 
 /// `now`, or a time as RFC 3339 has it.
 fn time(text: &str) -> Result<String, String> {
     if text == "now" {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let now = proto::google::protobuf::Timestamp {
             seconds: i64::try_from(now.as_secs()).unwrap_or_default(),
             nanos: i32::try_from(now.subsec_nanos()).unwrap_or_default(),

@@ -28,9 +28,11 @@ impl Place {
         let policies = root().join("policies/default/authority/administrators.cedar");
         let text = std::fs::read_to_string(&config).expect("the configuration");
         let text = format!(
-            "{text}\nauthority:\n  issuer: http://127.0.0.1:9193\n  listen: 127.0.0.1:0\n  store: sqlite:{}\n  policies: [{}]\n",
+            "{text}\nauthority:\n  issuer: http://127.0.0.1:9193\n  listen: 127.0.0.1:0\n  store: sqlite:{}\n  policies: [{}]\n  \
+             keys: {{ encryption_key: {} }}\n",
             folder.join("portcullis.db").display(),
             policies.display(),
+            "5a".repeat(32),
         );
         std::fs::write(&config, text).expect("the configuration");
         let server = tokio::task::block_in_place(|| Server::start_with(&config));
@@ -82,7 +84,15 @@ impl Place {
         let token = std::fs::read_to_string(self.folder.join("alice.token")).expect("a token");
         let header = format!("authorization: Bearer {}", token.trim());
         let url = "https://api.example.test/workspaces/ws-alice";
-        let words = ["check", "--server", &self.server.envoy_grpc, "GET", url, "-H", &header];
+        let words = [
+            "check",
+            "--server",
+            &self.server.envoy_grpc,
+            "GET",
+            url,
+            "-H",
+            &header,
+        ];
         tokio::task::block_in_place(|| run(&words)).expect(code);
     }
 }
@@ -94,10 +104,23 @@ async fn what_is_revoked_stops_counting_until_it_is_lifted() {
     let file = file.to_str().expect("UTF-8");
     let alice = format!("main/{}", people::ALICE);
     for words in [
-        &["revoke", "token", "--from-token-file", file, "--reason", "was in a build log"][..],
+        &[
+            "revoke",
+            "token",
+            "--from-token-file",
+            file,
+            "--reason",
+            "was in a build log",
+        ][..],
         &["revoke", "subject", &alice],
         &["revoke", "subject", people::ALICE, "--issuer", "main"],
-        &["revoke", "client", "main/workspace-api", "--issued-before", "2000-01-01T00:00:00Z"],
+        &[
+            "revoke",
+            "client",
+            "main/workspace-api",
+            "--issued-before",
+            "2000-01-01T00:00:00Z",
+        ],
     ] {
         place.alice(0);
         let made = place.json(words);
@@ -115,7 +138,10 @@ async fn what_is_revoked_stops_counting_until_it_is_lifted() {
     place.alice(0);
     assert_eq!(place.administer(&["revoke", "list"]).expect(0).out, "none\n");
     let first = place.json(&["revoke", "token", "--from-token-file", file]);
-    assert!(first["expires_at"].is_string() && first["issuer"] == "main", "{first:#}");
+    assert!(
+        first["expires_at"].is_string() && first["issuer"] == "main",
+        "{first:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +149,11 @@ async fn a_no_is_told_with_the_decision_and_ends_with_3() {
     let place = Place::open("administer-no").await;
     let told = place.run_as("alice", &["revoke", "list"]).expect(3);
     assert!(told.err.starts_with("the server says no: "), "{}", told.err);
-    assert!(told.err.contains(", decision ") && told.err.contains("decision log"), "{}", told.err);
+    assert!(
+        told.err.contains(", decision ") && told.err.contains("decision log"),
+        "{}",
+        told.err
+    );
     let empty = place.write("empty.token", "");
     let told = place.run(&empty, &["keys", "list"]).expect(3);
     assert!(told.err.contains("there was no token"), "{}", told.err);
@@ -132,7 +162,12 @@ async fn a_no_is_told_with_the_decision_and_ends_with_3() {
     let listed = tokio::task::block_in_place(|| {
         let mut command = portcullis(&["revoke", "list", "--server", &place.server.admin]);
         let command = command.env("PORTCULLIS_TOKEN", token.trim());
-        Ran::of(&command.stdout(Stdio::piped()).output().expect("the binary starts"))
+        Ran::of(
+            &command
+                .stdout(Stdio::piped())
+                .output()
+                .expect("the binary starts"),
+        )
     });
     assert_eq!(listed.expect(0).out, "none\n");
 }
@@ -142,16 +177,34 @@ async fn what_the_server_finds_invalid_ends_with_4() {
     let place = Place::open("administer-invalid").await;
     for (words, says) in [
         (&["revoke", "subject", "mian/alice"][..], "there are: main"),
-        (&["revoke", "issuer", "main", "--issued-before", "2999-01-01T00:00:00Z"], "later than now"),
+        (
+            &[
+                "revoke",
+                "issuer",
+                "main",
+                "--issued-before",
+                "2999-01-01T00:00:00Z",
+            ],
+            "later than now",
+        ),
         (&["remote-user", "list", "--local-user", "alice"], "main/alice"),
     ] {
         let told = place.administer(words).expect(4);
-        assert!(told.err.contains("invalid") && told.err.contains(says), "{}", told.err);
+        assert!(
+            told.err.contains("invalid") && told.err.contains(says),
+            "{}",
+            told.err
+        );
     }
     let foreign = people::wrong_issuer(&place.issuer).token;
     let foreign = place.write("foreign.token", &foreign);
     let told = place
-        .administer(&["revoke", "token", "--from-token-file", foreign.to_str().expect("UTF-8")])
+        .administer(&[
+            "revoke",
+            "token",
+            "--from-token-file",
+            foreign.to_str().expect("UTF-8"),
+        ])
         .expect(4);
     assert!(told.err.contains("https://issuer.invalid"), "{}", told.err);
 }
@@ -162,27 +215,59 @@ async fn nodes_and_their_users_are_added_changed_and_removed() {
     let url = |path: &str| format!("https://b.example.test{path}");
     let (base, keys, tokens, links) = (url(""), url("/jwks"), url("/token"), url("/authorize"));
     let add = [
-        "node", "add", "node-b", "--base-url", &base, "--jwks-url", &keys, "--token-url", &tokens,
-        "--authorization-url", &links, "--redirect-uri", &links,
+        "node",
+        "add",
+        "node-b",
+        "--base-url",
+        &base,
+        "--jwks-url",
+        &keys,
+        "--token-url",
+        &tokens,
+        "--authorization-url",
+        &links,
+        "--redirect-uri",
+        &links,
     ];
     let node = place.json(&add);
-    assert_eq!((&node["name"], &node["token_url"]), (&json!("node-b"), &json!(tokens)), "{node:#}");
+    assert_eq!(
+        (&node["name"], &node["token_url"]),
+        (&json!("node-b"), &json!(tokens)),
+        "{node:#}"
+    );
     place.administer(&add).expect(1);
     assert_eq!(place.json(&["node", "show", "node-b"]), node);
     assert_eq!(place.json(&["node", "list"]), json!([node]));
     let changed = place.json(&["node", "change", "node-b", "--jwks-url", &url("/keys")]);
-    assert_eq!((&changed["jwks_url"], &changed["token_url"]), (&json!(url("/keys")), &node["token_url"]));
+    assert_eq!(
+        (&changed["jwks_url"], &changed["token_url"]),
+        (&json!(url("/keys")), &node["token_url"])
+    );
 
-    place.administer(&["remote-user", "add", "node-b", "bob"]).expect(0);
-    place.administer(&["remote-user", "map", "node-b", "bob", "main/bob-here"]).expect(0);
+    place
+        .administer(&["remote-user", "add", "node-b", "bob"])
+        .expect(0);
+    place
+        .administer(&["remote-user", "map", "node-b", "bob", "main/bob-here"])
+        .expect(0);
     let bob = json!({ "node": "node-b", "name": "bob", "local_user": "main/bob-here" });
     assert_eq!(place.json(&["remote-user", "show", "node-b", "bob"]), bob);
-    assert_eq!(place.json(&["remote-user", "list", "--local-user", "main/bob-here"]), json!([bob]));
+    assert_eq!(
+        place.json(&["remote-user", "list", "--local-user", "main/bob-here"]),
+        json!([bob])
+    );
     let unmapped = place.json(&["remote-user", "unmap", "node-b", "bob"]);
     assert_eq!(unmapped["local_user"], "");
-    assert_eq!(place.json(&["remote-user", "list", "--node", "node-b", "--limit", "1"]), json!([unmapped]));
-    place.administer(&["remote-user", "remove", "node-b", "bob"]).expect(0);
-    place.administer(&["remote-user", "show", "node-b", "bob"]).expect(1);
+    assert_eq!(
+        place.json(&["remote-user", "list", "--node", "node-b", "--limit", "1"]),
+        json!([unmapped])
+    );
+    place
+        .administer(&["remote-user", "remove", "node-b", "bob"])
+        .expect(0);
+    place
+        .administer(&["remote-user", "show", "node-b", "bob"])
+        .expect(1);
     place.administer(&["node", "remove", "node-b"]).expect(0);
     assert_eq!(place.json(&["node", "list"]), json!([]));
     for kind in ["delegated", "network"] {
@@ -192,15 +277,60 @@ async fn nodes_and_their_users_are_added_changed_and_removed() {
     place.administer(&["token", "end", &"0".repeat(64)]).expect(1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_made_rotated_and_removed() {
+    let place = Place::open("administer-keys").await;
+    assert_eq!(place.json(&["keys", "list"]), json!([]));
+    place.administer(&["keys", "rotate"]).expect(4);
+    let first = place.json(&["keys", "rotate", "--algorithm", "EdDSA"]);
+    let both = place.json(&["keys", "rotate", "--now"]);
+    let kid = &first[0]["kid"];
+    let signing: Vec<&Value> = both
+        .as_array()
+        .expect("keys")
+        .iter()
+        .filter(|key| key["signs"] == true)
+        .collect();
+    assert!(signing.len() == 1 && signing[0]["kid"] != *kid, "{both:#}");
+    let old: Vec<&Value> = both
+        .as_array()
+        .expect("keys")
+        .iter()
+        .filter(|key| key["kid"] == *kid)
+        .collect();
+    assert!(old.len() == 1 && old[0]["verifies_until"].is_string(), "{both:#}");
+    let kid = kid.as_str().expect("a name");
+    place.administer(&["keys", "remove", kid]).expect(0);
+    place.administer(&["keys", "remove", kid]).expect(1);
+    assert_eq!(place.json(&["keys", "list"]), json!(signing));
+}
+
 #[test]
 fn wrong_usage_is_found_before_anybody_is_asked() {
     for (words, says) in [
         (&["revoke", "subject", "alice"][..], "add --issuer"),
         (&["revoke", "token", "some-jti"], "--issuer"),
-        (&["revoke", "token", "some-jti", "--issuer", "main", "--from-token-file", "x"], "cannot be used with"),
-        (&["revoke", "issuer", "main", "--issued-before", "yesterday"], "not a time like"),
+        (
+            &[
+                "revoke",
+                "token",
+                "some-jti",
+                "--issuer",
+                "main",
+                "--from-token-file",
+                "x",
+            ],
+            "cannot be used with",
+        ),
+        (
+            &["revoke", "issuer", "main", "--issued-before", "yesterday"],
+            "not a time like",
+        ),
         (&["node", "add", "b"], "--base-url"),
-        (&["revoke", "list", "--server", "http://gate.example.org:9192"], "unencrypted"),
+        (
+            &["revoke", "list", "--server", "http://gate.example.org:9192"],
+            "unencrypted",
+        ),
         (&["revoke", "list", "--server", "ftp://127.0.0.1"], "a URL like"),
         (&["keys", "list", "--token", "secret"], "unexpected argument"),
     ] {
@@ -222,13 +352,27 @@ fn a_file_without_a_token_that_can_be_named_says_what_to_do() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     // {"alg":"none"}.{"iss":"https://x"} and {"alg":"none"}.[]
     for (name, text, says) in [
-        ("no-jti", "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3gifQ.", "no `jti`"),
+        (
+            "no-jti",
+            "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL3gifQ.",
+            "no `jti`",
+        ),
         ("no-claims", "eyJhbGciOiJub25lIn0.W10.", "no JWT"),
         ("opaque", "hunter2", "no JWT"),
     ] {
         let file = folder.join(format!("{name}.token"));
         std::fs::write(&file, text).expect("a file");
-        let told = run(&["revoke", "token", "--from-token-file", file.to_str().expect("UTF-8")]).expect(1);
-        assert!(told.err.contains(says) && !told.err.contains("hunter2"), "{}", told.err);
+        let told = run(&[
+            "revoke",
+            "token",
+            "--from-token-file",
+            file.to_str().expect("UTF-8"),
+        ])
+        .expect(1);
+        assert!(
+            told.err.contains(says) && !told.err.contains("hunter2"),
+            "{}",
+            told.err
+        );
     }
 }

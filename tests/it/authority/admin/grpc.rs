@@ -41,11 +41,20 @@ async fn the_same_verbs_answer_over_grpc() {
     let mut client = AdminClient::new(channel(&house).await);
     let administrator = administrator(&house);
     let alice = people::alice(&house.issuer).token;
-    for (token, code) in [(None, Code::Unauthenticated), (Some(&*alice), Code::PermissionDenied)] {
-        let refused = client.list_revocations(with(ListRevocationsRequest::default(), token)).await;
+    for (token, code) in [
+        (None, Code::Unauthenticated),
+        (Some(&*alice), Code::PermissionDenied),
+    ] {
+        let refused = client
+            .list_revocations(with(ListRevocationsRequest::default(), token))
+            .await;
         let refused = refused.expect_err("nobody may");
         assert_eq!(refused.code(), code, "{refused:?}");
-        assert_eq!(decision(&refused), house.last_record()["decision_id"].as_str(), "{refused:?}");
+        assert_eq!(
+            decision(&refused),
+            house.last_record()["decision_id"].as_str(),
+            "{refused:?}"
+        );
     }
     let revoke = RevokeRequest {
         issuer: "main".to_owned(),
@@ -55,17 +64,37 @@ async fn the_same_verbs_answer_over_grpc() {
     };
     let made = client.revoke(with(revoke.clone(), Some(&administrator))).await;
     let made = made.expect("a revocation").into_inner();
-    let answer = house.ask("GET", "/workspaces/ws-alice", &[("authorization", &format!("Bearer {alice}"))]).await;
+    let answer = house
+        .ask(
+            "GET",
+            "/workspaces/ws-alice",
+            &[("authorization", &format!("Bearer {alice}"))],
+        )
+        .await;
     assert_eq!(answer.reason, "revoked");
-    let list = client.list_revocations(with(ListRevocationsRequest::default(), Some(&administrator))).await;
+    let list = client
+        .list_revocations(with(ListRevocationsRequest::default(), Some(&administrator)))
+        .await;
     assert_eq!(list.expect("a list").into_inner().revocations, [made.clone()]);
     let lift = LiftRequest { id: made.id };
-    client.lift(with(lift.clone(), Some(&administrator))).await.expect("it is lifted");
+    client
+        .lift(with(lift.clone(), Some(&administrator)))
+        .await
+        .expect("it is lifted");
 
-    let gone = client.lift(with(lift, Some(&administrator))).await.expect_err("gone");
+    let gone = client
+        .lift(with(lift, Some(&administrator)))
+        .await
+        .expect_err("gone");
     assert_eq!((gone.code(), decision(&gone)), (Code::NotFound, None), "{gone:?}");
-    let nobody = RevokeRequest { issuer: "mian".to_owned(), ..revoke };
-    let invalid = client.revoke(with(nobody, Some(&administrator))).await.expect_err("nobody");
+    let nobody = RevokeRequest {
+        issuer: "mian".to_owned(),
+        ..revoke
+    };
+    let invalid = client
+        .revoke(with(nobody, Some(&administrator)))
+        .await
+        .expect_err("nobody");
     assert_eq!(invalid.code(), Code::InvalidArgument, "{invalid:?}");
     assert!(invalid.message().contains("there are: main"), "{invalid:?}");
     let url = "https://b.example.test".to_owned();
@@ -77,11 +106,20 @@ async fn the_same_verbs_answer_over_grpc() {
         authorization_url: url,
         redirect_uris: Vec::new(),
     };
-    client.create_node(with(node.clone(), Some(&administrator))).await.expect("a node");
-    let again = client.create_node(with(node.clone(), Some(&administrator))).await.expect_err("two");
+    client
+        .create_node(with(node.clone(), Some(&administrator)))
+        .await
+        .expect("a node");
+    let again = client
+        .create_node(with(node.clone(), Some(&administrator)))
+        .await
+        .expect_err("two");
     assert_eq!(again.code(), Code::AlreadyExists, "{again:?}");
     let get = GetNodeRequest { name: "b".to_owned() };
-    let found = client.get_node(with(get, Some(&administrator))).await.expect("a node");
+    let found = client
+        .get_node(with(get, Some(&administrator)))
+        .await
+        .expect("a node");
     assert_eq!(found.into_inner(), node);
 }
 
@@ -99,7 +137,9 @@ async fn reflection_says_what_there_is_to_call() {
     ]);
     let answers = client.server_reflection_info(questions).await.expect("answers");
     let answers: Vec<_> = answers.into_inner().collect().await;
-    let mut answers = answers.into_iter().map(|answer| answer.expect("an answer").message_response);
+    let mut answers = answers
+        .into_iter()
+        .map(|answer| answer.expect("an answer").message_response);
     let Some(Some(MessageResponse::ListServicesResponse(services))) = answers.next() else {
         panic!("no list of services");
     };

@@ -12,8 +12,14 @@ const TARGET: &str = "/workspaces/ws-alice";
 
 /// Whether the bearer passes, and why not.
 async fn passes(house: &TestHouse, token: &str) -> Result<(), String> {
-    let answer = house.ask("GET", TARGET, &[("authorization", &format!("Bearer {token}"))]).await;
-    if answer.allowed { Ok(()) } else { Err(answer.reason) }
+    let answer = house
+        .ask("GET", TARGET, &[("authorization", &format!("Bearer {token}"))])
+        .await;
+    if answer.allowed {
+        Ok(())
+    } else {
+        Err(answer.reason)
+    }
 }
 
 fn now() -> u64 {
@@ -45,12 +51,28 @@ async fn each_kind_counts_at_once_until_it_is_lifted() {
     // What is revoked, and whether the old and the new token still count then.
     for (what, old_counts, new_counts) in [
         (json!({ "kind": "token", "value": "onrtac:old" }), false, true),
-        (json!({ "kind": "token", "value": "onrtac:new", "expires_at": rfc3339(begun + 600) }), true, false),
+        (
+            json!({ "kind": "token", "value": "onrtac:new", "expires_at": rfc3339(begun + 600) }),
+            true,
+            false,
+        ),
         (json!({ "kind": "token", "value": "onrtac:other" }), true, true),
         (json!({ "kind": "subject", "value": people::ALICE }), false, false),
-        (json!({ "kind": "subject", "value": people::ALICE, "issued_before": before }), false, true),
-        (json!({ "kind": "subject", "value": people::ADMIN, "issued_before": before }), true, true),
-        (json!({ "kind": "client", "value": "workspace-api", "issued_before": before }), false, true),
+        (
+            json!({ "kind": "subject", "value": people::ALICE, "issued_before": before }),
+            false,
+            true,
+        ),
+        (
+            json!({ "kind": "subject", "value": people::ADMIN, "issued_before": before }),
+            true,
+            true,
+        ),
+        (
+            json!({ "kind": "client", "value": "workspace-api", "issued_before": before }),
+            false,
+            true,
+        ),
         (json!({ "kind": "client", "value": "portal-backend" }), true, true),
         (json!({ "kind": "issuer", "issued_before": before }), false, true),
     ] {
@@ -82,7 +104,11 @@ async fn an_issuer_is_found_by_what_its_tokens_say() {
     let administrator = administrator(&house);
     let asked = json!({ "issuer_url": house.issuer.issuer(), "kind": "subject", "value": people::ALICE });
     let made = ask(&house, Some(&administrator), ("POST", "/revocations"), &asked).await;
-    assert_eq!((made.status, &made.body["issuer"]), (201, &json!("main")), "{made:?}");
+    assert_eq!(
+        (made.status, &made.body["issuer"]),
+        (201, &json!("main")),
+        "{made:?}"
+    );
     let alice = people::alice(&house.issuer).token;
     assert_eq!(passes(&house, &alice).await, Err("revoked".to_owned()));
 }
@@ -94,7 +120,13 @@ async fn an_administrator_who_is_revoked_is_none_any_more() {
     let asked = json!({ "issuer": "main", "kind": "subject", "value": people::ADMIN });
     let made = ask(&house, Some(&administrator), ("POST", "/revocations"), &asked).await;
     assert_eq!(made.status, 201, "{made:?}");
-    let next = ask(&house, Some(&administrator), ("GET", "/revocations"), &Value::Null).await;
+    let next = ask(
+        &house,
+        Some(&administrator),
+        ("GET", "/revocations"),
+        &Value::Null,
+    )
+    .await;
     assert_eq!(next.status, 401, "{next:?}");
     assert_eq!(house.last_record()["reason"], "revoked");
 }

@@ -3,9 +3,9 @@
 use axum::Router;
 use proto::portcullis::admin::v1::admin_server::{Admin, AdminServer};
 use proto::portcullis::admin::v1::{
-    DelegatedToken, DeleteKeyRequest, DeleteNodeRequest, DeleteRemoteUserRequest, EndTokenRequest, FILE_DESCRIPTOR_SET,
-    GetNodeRequest, GetRemoteUserRequest, GetRevocationRequest, GetTokenRequest, LiftRequest,
-    ListDelegatedTokensRequest, ListDelegatedTokensResponse, ListKeysRequest, ListKeysResponse,
+    DelegatedToken, DeleteKeyRequest, DeleteNodeRequest, DeleteRemoteUserRequest, EndTokenRequest,
+    FILE_DESCRIPTOR_SET, GetNodeRequest, GetRemoteUserRequest, GetRevocationRequest, GetTokenRequest,
+    LiftRequest, ListDelegatedTokensRequest, ListDelegatedTokensResponse, ListKeysRequest, ListKeysResponse,
     ListNetworkTokensRequest, ListNetworkTokensResponse, ListNodesRequest, ListNodesResponse,
     ListRemoteUsersRequest, ListRemoteUsersResponse, ListRevocationsRequest, ListRevocationsResponse,
     NetworkToken, Node, RemoteUser, Revocation, RevokeRequest, RotateKeysRequest,

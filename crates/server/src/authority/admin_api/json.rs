@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
 use proto::portcullis::admin::v1::{
-    DeleteKeyRequest, DeleteNodeRequest, DeleteRemoteUserRequest, EndTokenRequest, GetNodeRequest, GetRemoteUserRequest,
-    GetRevocationRequest, GetTokenRequest, LiftRequest, ListDelegatedTokensRequest, ListKeysRequest,
-    ListNetworkTokensRequest, ListNodesRequest, ListRemoteUsersRequest, ListRevocationsRequest, Node, RemoteUser,
-    RevokeRequest, RotateKeysRequest,
+    DeleteKeyRequest, DeleteNodeRequest, DeleteRemoteUserRequest, EndTokenRequest, GetNodeRequest,
+    GetRemoteUserRequest, GetRevocationRequest, GetTokenRequest, LiftRequest, ListDelegatedTokensRequest,
+    ListKeysRequest, ListNetworkTokensRequest, ListNodesRequest, ListRemoteUsersRequest,
+    ListRevocationsRequest, Node, RemoteUser, RevokeRequest, RotateKeysRequest,
 };
 
 use super::caller::Caller;
@@ -19,7 +19,9 @@ use super::{AdminApi, MAX_BODY_BYTES};
 /// A handler that reads the message of a verb from one place and answers with what the verb gives.
 macro_rules! verb {
     ($verb:ident, $from:ident<$request:ty>, $rejection:ty, $answer:expr) => {
-        |State(api): State<AdminApi>, Extension(caller): Extension<Caller>, asked: Result<$from<$request>, $rejection>| async move {
+        |State(api): State<AdminApi>,
+         Extension(caller): Extension<Caller>,
+         asked: Result<$from<$request>, $rejection>| async move {
             let $from(asked) = asked.map_err(|refusal| Refused::Invalid(refusal.body_text()))?;
             api.$verb(&caller, asked).await.map($answer)
         }
@@ -46,13 +48,19 @@ macro_rules! ends {
 /// With the message in the body, for something new.
 macro_rules! makes {
     ($verb:ident($request:ty)) => {
-        verb!($verb, Json<$request>, JsonRejection, |made| (StatusCode::CREATED, Json(made)))
+        verb!($verb, Json<$request>, JsonRejection, |made| (
+            StatusCode::CREATED,
+            Json(made)
+        ))
     };
 }
 
 pub(super) fn router(api: AdminApi) -> Router {
     let paths = Router::new()
-        .route("/nodes", get(asks!(list_nodes(ListNodesRequest))).post(makes!(create_node(Node))))
+        .route(
+            "/nodes",
+            get(asks!(list_nodes(ListNodesRequest))).post(makes!(create_node(Node))),
+        )
         .route(
             "/nodes/{name}",
             get(finds!(get_node(GetNodeRequest)))
@@ -61,7 +69,8 @@ pub(super) fn router(api: AdminApi) -> Router {
         )
         .route(
             "/remote_users",
-            get(asks!(list_remote_users(ListRemoteUsersRequest))).post(makes!(create_remote_user(RemoteUser))),
+            get(asks!(list_remote_users(ListRemoteUsersRequest)))
+                .post(makes!(create_remote_user(RemoteUser))),
         )
         .route(
             "/remote_users/{node}/{name}",
@@ -69,15 +78,22 @@ pub(super) fn router(api: AdminApi) -> Router {
                 .put(update_remote_user)
                 .delete(ends!(delete_remote_user(DeleteRemoteUserRequest))),
         )
-        .route("/network_tokens", get(asks!(list_network_tokens(ListNetworkTokensRequest))))
+        .route(
+            "/network_tokens",
+            get(asks!(list_network_tokens(ListNetworkTokensRequest))),
+        )
         .route(
             "/network_tokens/{id}",
             get(finds!(get_network_token(GetTokenRequest))).delete(ends!(end_network_token(EndTokenRequest))),
         )
-        .route("/delegated_tokens", get(asks!(list_delegated_tokens(ListDelegatedTokensRequest))))
+        .route(
+            "/delegated_tokens",
+            get(asks!(list_delegated_tokens(ListDelegatedTokensRequest))),
+        )
         .route(
             "/delegated_tokens/{id}",
-            get(finds!(get_delegated_token(GetTokenRequest))).delete(ends!(end_delegated_token(EndTokenRequest))),
+            get(finds!(get_delegated_token(GetTokenRequest)))
+                .delete(ends!(end_delegated_token(EndTokenRequest))),
         )
         .route(
             "/revocations",
@@ -89,7 +105,10 @@ pub(super) fn router(api: AdminApi) -> Router {
         )
         .route("/keys", get(asks!(list_keys(ListKeysRequest))))
         .route("/keys/{kid}", delete(ends!(delete_key(DeleteKeyRequest))))
-        .route("/keys/rotate", post(verb!(rotate_keys, Json<RotateKeysRequest>, JsonRejection, Json)));
+        .route(
+            "/keys/rotate",
+            post(verb!(rotate_keys, Json<RotateKeysRequest>, JsonRejection, Json)),
+        );
     Router::new()
         .nest("/admin/v1", paths)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

@@ -49,9 +49,7 @@ impl Refused {
     fn status(&self) -> StatusCode {
         match self {
             Self::Denied(denied) => match denied.0.verdict() {
-                Verdict::Deny(denial) => {
-                    StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN)
-                }
+                Verdict::Deny(denial) => StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN),
                 Verdict::Allow(_) => StatusCode::FORBIDDEN,
             },
             Self::Invalid(_) | Self::Store(StoreError::Invalid(_)) => StatusCode::BAD_REQUEST,

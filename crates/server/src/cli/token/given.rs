@@ -95,13 +95,16 @@ impl List {
 
 impl Named {
     pub(super) fn show(self) -> Result<(), Failure> {
-        let token: Value = self.remote.ask(&Ask::get(&[Kind::of(&self.id).path(), &self.id]))?;
+        let token: Value = self
+            .remote
+            .ask(&Ask::get(&[Kind::of(&self.id).path(), &self.id]))?;
         self.remote.print(&token);
         Ok(())
     }
 
     pub(super) fn end(self) -> Result<(), Failure> {
-        self.remote.ask(&Ask::delete(&[Kind::of(&self.id).path(), &self.id]))?;
+        self.remote
+            .ask(&Ask::delete(&[Kind::of(&self.id).path(), &self.id]))?;
         self.remote.done("ended");
         Ok(())
     }

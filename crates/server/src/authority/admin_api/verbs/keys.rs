@@ -17,7 +17,8 @@ impl AdminApi {
         _: ListKeysRequest,
     ) -> Result<ListKeysResponse, Refused> {
         let what = HouseResource::item("key", None);
-        self.may(caller, "ListKeys", (HouseAction::KeysRead, what)).await?;
+        self.may(caller, "ListKeys", (HouseAction::KeysRead, what))
+            .await?;
         read(self.authority.keys()).await.map(shown)
     }
 
@@ -70,7 +71,8 @@ impl AdminApi {
         let has = |usage: &KeyUse| keys.iter().any(|key| key.usage == *usage);
         let uses: Vec<KeyUse> = KeyUse::ALL.into_iter().filter(has).collect();
         if uses.is_empty() {
-            let why = "there are no keys yet, they are made when they are needed first; `algorithm` makes some now";
+            let why =
+                "there are no keys yet, they are made when they are needed first; `algorithm` makes some now";
             return Err(Refused::Invalid(why.to_owned()));
         }
         Ok(uses)
@@ -82,9 +84,9 @@ fn algorithm(name: &str) -> Result<Option<KeyUse>, Refused> {
         return Ok(None);
     }
     let found = KeyUse::ALL.into_iter().find(|usage| usage.algorithm() == name);
-    found.map(Some).ok_or_else(|| {
-        Refused::Invalid(format!("`algorithm` is {name:?}: it is EdDSA or RS256"))
-    })
+    found
+        .map(Some)
+        .ok_or_else(|| Refused::Invalid(format!("`algorithm` is {name:?}: it is EdDSA or RS256")))
 }
 
 fn shown(keys: Vec<KeyInfo>) -> ListKeysResponse {

@@ -34,7 +34,8 @@ impl AdminApi {
         caller: &Caller,
         asked: GetNodeRequest,
     ) -> Result<Node, Refused> {
-        self.may(caller, "GetNode", (READ, resource(&asked.name)?)).await?;
+        self.may(caller, "GetNode", (READ, resource(&asked.name)?))
+            .await?;
         read(self.authority.node(&asked.name)).await.map(shown)
     }
 

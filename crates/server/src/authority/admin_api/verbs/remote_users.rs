@@ -4,7 +4,8 @@ use authority::{Paged, RemoteUserChange, RemoteUserFilter, StoreError};
 use decide::{HouseAction, HouseResource, HouseValue};
 use model::LocalUser;
 use proto::portcullis::admin::v1::{
-    DeleteRemoteUserRequest, GetRemoteUserRequest, ListRemoteUsersRequest, ListRemoteUsersResponse, RemoteUser,
+    DeleteRemoteUserRequest, GetRemoteUserRequest, ListRemoteUsersRequest, ListRemoteUsersResponse,
+    RemoteUser,
 };
 
 use super::super::caller::Caller;
@@ -86,7 +87,11 @@ impl AdminApi {
             local_user: Some(local_user),
             ..RemoteUserChange::default()
         };
-        let work = async move { authority.change_remote_user(&user.node, &user.name, to, &by).await };
+        let work = async move {
+            authority
+                .change_remote_user(&user.node, &user.name, to, &by)
+                .await
+        };
         change.make(work).await.map(shown)
     }
 

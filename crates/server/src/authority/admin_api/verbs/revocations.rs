@@ -7,7 +7,8 @@ use decide::{HouseAction, HouseResource};
 use model::{Before, Revoked};
 use proto::google::protobuf::Timestamp;
 use proto::portcullis::admin::v1::{
-    GetRevocationRequest, LiftRequest, ListRevocationsRequest, ListRevocationsResponse, Revocation, RevokeRequest,
+    GetRevocationRequest, LiftRequest, ListRevocationsRequest, ListRevocationsResponse, Revocation,
+    RevokeRequest,
 };
 
 use super::super::caller::Caller;
@@ -73,7 +74,9 @@ impl AdminApi {
             .await?;
         let authority = self.authority.clone();
         let by = change.by();
-        change.make(async move { authority.lift(&by, &asked.id).await }).await
+        change
+            .make(async move { authority.lift(&by, &asked.id).await })
+            .await
     }
 
     /// What the store is told. Whoever is named must be known here: a revocation of nobody would look like a success.
@@ -84,7 +87,8 @@ impl AdminApi {
         let what = match &*asked.kind {
             "issuer" => {
                 if !asked.value.is_empty() {
-                    let why = "`value` is for `token`, `subject` and `client`: `issuer` is everything it issued";
+                    let why =
+                        "`value` is for `token`, `subject` and `client`: `issuer` is everything it issued";
                     return Err(Refused::Invalid(why.to_owned()));
                 }
                 Revoked::Issuer
@@ -109,12 +113,14 @@ impl AdminApi {
             return Err(Refused::Invalid(why.to_owned()));
         }
         if !single && asked.expires_at.is_some() {
-            let why = "`expires_at` is only for single tokens: whoever else is revoked stays so until it is lifted";
+            let why =
+                "`expires_at` is only for single tokens: whoever else is revoked stays so until it is lifted";
             return Err(Refused::Invalid(why.to_owned()));
         }
         let before = asked.issued_before.as_ref().map(seconds);
         if before.is_some_and(|before| before > now() + AHEAD_SECONDS) {
-            let why = "`issued_before` is later than now: leave it out to revoke whatever is issued, also later";
+            let why =
+                "`issued_before` is later than now: leave it out to revoke whatever is issued, also later";
             return Err(Refused::Invalid(why.to_owned()));
         }
         Ok(NewRevocation {
@@ -122,7 +128,7 @@ impl AdminApi {
             what,
             before: before.map_or(Before::Ever, Before::Time),
             reason: (!asked.reason.is_empty()).then_some(asked.reason),
-            expires_at: asked.expires_at.map(|time| time.seconds.saturating_add(1)),
+            expires_at: asked.expires_at.map(|time| time.seconds),
         })
     }
 
@@ -135,7 +141,9 @@ impl AdminApi {
                 "`issuer` is missing: the short name of whoever issued it, or `issuer_url`".to_owned(),
             )),
             ("", url) => rules.short_name(url).map(str::to_owned).ok_or_else(|| {
-                Refused::Invalid(format!("no issuer {url:?} is configured here: its tokens count for nothing anyway"))
+                Refused::Invalid(format!(
+                    "no issuer {url:?} is configured here: its tokens count for nothing anyway"
+                ))
             }),
             (name, "") => {
                 self.known_issuer(name)?;
@@ -179,14 +187,20 @@ fn shown(revocation: authority::Revocation) -> Revocation {
 }
 
 fn seconds(time: &Timestamp) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact for the next hundred million years")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact for the next hundred million years"
+    )]
     let whole = time.seconds as f64;
     whole + f64::from(time.nanos) / 1e9
 }
 
 fn timestamp(seconds: f64) -> Timestamp {
     let whole = seconds.floor();
-    #[expect(clippy::cast_possible_truncation, reason = "saturates, and fractions are below 1e9")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates, and fractions are below 1e9"
+    )]
     let (whole, nanos) = (whole as i64, ((seconds - whole) * 1e9) as i32);
     Timestamp {
         seconds: whole,

@@ -4,8 +4,8 @@ use authority::{GivenToken, Paged, StoreError};
 use decide::{HouseAction, HouseResource, HouseValue};
 use model::LocalUser;
 use proto::portcullis::admin::v1::{
-    DelegatedToken, EndTokenRequest, GetTokenRequest, ListDelegatedTokensRequest, ListDelegatedTokensResponse,
-    ListNetworkTokensRequest, ListNetworkTokensResponse, NetworkToken,
+    DelegatedToken, EndTokenRequest, GetTokenRequest, ListDelegatedTokensRequest,
+    ListDelegatedTokensResponse, ListNetworkTokensRequest, ListNetworkTokensResponse, NetworkToken,
 };
 
 use super::super::caller::Caller;
@@ -86,7 +86,9 @@ impl AdminApi {
     ) -> Result<DelegatedToken, Refused> {
         let what = self.delegated_token(&asked.id).await?;
         self.may(caller, "GetDelegatedToken", (READ, what)).await?;
-        read(self.authority.delegated_token(&asked.id)).await.map(delegated)
+        read(self.authority.delegated_token(&asked.id))
+            .await
+            .map(delegated)
     }
 
     pub(in super::super) async fn end_delegated_token(
@@ -95,7 +97,9 @@ impl AdminApi {
         asked: EndTokenRequest,
     ) -> Result<(), Refused> {
         let what = self.delegated_token(&asked.id).await?;
-        let change = self.may_change(caller, "EndDelegatedToken", (WRITE, what)).await?;
+        let change = self
+            .may_change(caller, "EndDelegatedToken", (WRITE, what))
+            .await?;
         let (authority, by, house) = (self.authority.clone(), change.by(), self.house());
         change
             .make(async move { authority.end_delegated_token(&by, &house, &asked.id).await })
@@ -107,7 +111,9 @@ impl AdminApi {
         required("id", id)?;
         let resource = HouseResource::item(NETWORK, Some(id));
         Ok(match found(read(self.authority.network_token(id)).await)? {
-            Some(token) => owned(resource, token.local_user.as_ref()).with("node", HouseValue::Text(token.node)),
+            Some(token) => {
+                owned(resource, token.local_user.as_ref()).with("node", HouseValue::Text(token.node))
+            }
             None => resource,
         })
     }
