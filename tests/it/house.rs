@@ -41,6 +41,22 @@ impl TestHouse {
         this
     }
 
+    /// The same with policies about the house itself; `alter` adds the authority.
+    pub(crate) async fn with_house_policies(
+        alter: impl FnOnce(String) -> String,
+        policies: &[(&str, &str)],
+        authority: &str,
+    ) -> Self {
+        let mut sources = stage::default_sources();
+        sources.policies.extend(written(policies));
+        sources
+            .authority
+            .extend(written(&[("authority.cedar", authority)]));
+        let this = Self::begin_with(KeyService::Keys, alter, sources).await;
+        this.until_ready().await;
+        this
+    }
+
     /// A house whose issuer does not hand out its keys from the start. It is not waited for: it is not ready.
     pub(crate) async fn without_keys(answer: KeyService, alter: impl FnOnce(String) -> String) -> Self {
         Self::begin(answer, alter, &[]).await
@@ -111,12 +127,7 @@ impl TestHouse {
         policies: &[(&str, &str)],
     ) -> Self {
         let mut sources = stage::default_sources();
-        sources
-            .policies
-            .extend(policies.iter().map(|(name, text)| SourceFile {
-                name: (*name).to_owned(),
-                text: (*text).to_owned(),
-            }));
+        sources.policies.extend(written(policies));
         Self::begin_with(answer, alter, sources).await
     }
 
@@ -165,6 +176,11 @@ impl TestHouse {
     /// All such listeners, in the order of the configuration.
     pub(crate) fn all_http(&self) -> Vec<SocketAddr> {
         self.house().http()
+    }
+
+    /// Where clients of the authority ask.
+    pub(crate) fn authority(&self) -> SocketAddr {
+        self.house().authority().expect("an authority")
     }
 
     /// Where probes ask.
@@ -394,4 +410,13 @@ pub(crate) fn skipped(name: &str, why: &str) {
     {
         let _ = file.write_all(line.as_bytes());
     }
+}
+
+/// Files of these names and texts.
+fn written(files: &[(&str, &str)]) -> Vec<SourceFile> {
+    let file = |(name, text): &(&str, &str)| SourceFile {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    };
+    files.iter().map(file).collect()
 }

@@ -83,4 +83,3 @@ impl Authority {
         self.store.status()
     }
 }
-

@@ -61,7 +61,9 @@ impl Authority {
         let mut bytes = [0; 16];
         rand::fill(&mut bytes).map_err(|_| StoreError::Unavailable("no random numbers".to_owned()))?;
         let token = uuid::Builder::from_random_bytes(bytes).into_uuid();
-        let mut change = self.network_change(&claims.by(), "network_token.give", &user.object()).await?;
+        let mut change = self
+            .network_change(&claims.by(), "network_token.give", &user.object())
+            .await?;
         claims.count_once(&mut change).await?;
         let id = match user.find(&mut change).await? {
             Some((id, _)) => id,
@@ -93,7 +95,9 @@ impl Authority {
             name: name.to_owned(),
             local_user: None,
         };
-        let mut change = self.network_change(&claims.by(), "network_token.end", &user.object()).await?;
+        let mut change = self
+            .network_change(&claims.by(), "network_token.end", &user.object())
+            .await?;
         claims.count_once(&mut change).await?;
         let (id, user) = user.find(&mut change).await?.ok_or(StoreError::NotFound)?;
         let token = sqlx::query("DELETE FROM network_tokens WHERE remote_user = $1");
@@ -113,7 +117,9 @@ impl Authority {
     /// [`StoreError::NotFound`] if it is not; [`StoreError::Unavailable`]
     pub async fn good_network_token(&self, token: &str) -> Result<GivenToken, StoreError> {
         let uuid = uuid::Uuid::try_parse(token).map_err(|_| StoreError::NotFound)?;
-        let given = self.network_token(&hex(digest(&SHA256, uuid.as_bytes()).as_ref())).await?;
+        let given = self
+            .network_token(&hex(digest(&SHA256, uuid.as_bytes()).as_ref()))
+            .await?;
         match given.expires_at > now() {
             true => Ok(given),
             false => Err(StoreError::NotFound),
@@ -125,7 +131,9 @@ impl Authority {
     /// # Errors
     /// [`StoreError::Invalid`] if it was used before, [`StoreError::Unavailable`]
     pub async fn count_node_token(&self, claims: &NodeClaims) -> Result<(), StoreError> {
-        let mut change = self.network_change(&claims.by(), "node_token.use", &claims.digest).await?;
+        let mut change = self
+            .network_change(&claims.by(), "node_token.use", &claims.digest)
+            .await?;
         claims.count_once(&mut change).await?;
         change.commit().await
     }

@@ -138,7 +138,9 @@ impl UnverifiedJwt {
         let members: Map<String, Value> =
             serde_json::from_slice(&header).map_err(|_| malformed("has a header that is no JSON object"))?;
         if FORBIDDEN.iter().any(|name| members.contains_key(*name)) {
-            return Err(NodeJwtRefusal::Invalid("has a header parameter that is never accepted"));
+            return Err(NodeJwtRefusal::Invalid(
+                "has a header parameter that is never accepted",
+            ));
         }
         // A member that is there twice is an error here.
         let header: Header = serde_json::from_slice(&header)
@@ -154,9 +156,16 @@ impl UnverifiedJwt {
         let payload = decoded(payload).ok_or(malformed("has claims that are no base64url"))?;
         let claims = serde_json::from_slice(&payload)
             .map_err(|_| malformed("lacks `iss`, `aud` or `exp`, or has a claim of another shape"))?;
-        let all = serde_json::from_slice(&payload).map_err(|_| malformed("has claims that are no JSON object"))?;
+        let all =
+            serde_json::from_slice(&payload).map_err(|_| malformed("has claims that are no JSON object"))?;
         let signature = decoded(signature).ok_or(malformed("has a signature that is no base64url"))?;
-        Ok(Self { kid, signed, signature, claims, all })
+        Ok(Self {
+            kid,
+            signed,
+            signature,
+            claims,
+            all,
+        })
     }
 
     /// The node that it says it is from; nothing more than what to look up.
@@ -213,10 +222,13 @@ impl NodeJwts {
     /// It gave none.
     pub async fn request_token(&self, node: &Node, jwt: &str) -> Result<String, OutboundFailure> {
         let body = json!({ "token": jwt });
-        let answer = self.outbound.json(Method::POST, &node.token_url, &body, MAX_ANSWER_BYTES);
+        let answer = self
+            .outbound
+            .json(Method::POST, &node.token_url, &body, MAX_ANSWER_BYTES);
         let answer: Option<Value> = serde_json::from_slice(&answer.await?).ok();
         let token = answer.as_ref().and_then(|answer| answer.get("token")?.as_str());
-        let token = token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+        let token =
+            token.filter(|token| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
         token.map(str::to_owned).ok_or_else(|| OutboundFailure::NoToken {
             url: node.token_url.clone(),
         })
@@ -228,7 +240,9 @@ impl NodeJwts {
     /// It did not.
     pub async fn return_token(&self, node: &Node, jwt: &str) -> Result<(), OutboundFailure> {
         let body = json!({ "token": jwt });
-        let answer = self.outbound.json(Method::DELETE, &node.token_url, &body, MAX_ANSWER_BYTES);
+        let answer = self
+            .outbound
+            .json(Method::DELETE, &node.token_url, &body, MAX_ANSWER_BYTES);
         answer.await.map(|_| ())
     }
 
@@ -264,7 +278,11 @@ impl NodeJwts {
             return invalid("is not good yet");
         }
         let names = [&claims.user_name, &claims.requesting_user_name];
-        if names.into_iter().flatten().any(|name| checked_user(name).is_err()) {
+        if names
+            .into_iter()
+            .flatten()
+            .any(|name| checked_user(name).is_err())
+        {
             return invalid("has the name of a user that is empty, too long, or has control characters");
         }
         let key = self.keys.get(&self.outbound, &node.jwks_url, &token.kid).await;

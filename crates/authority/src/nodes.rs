@@ -84,7 +84,9 @@ impl Authority {
         let mut change = self.network_change(by, "node.add", &node.name).await?;
         let count = change.rows(sqlx::query("SELECT name FROM nodes")).await?.len();
         if count >= MAX_NODES {
-            return Err(StoreError::Invalid(format!("there are {MAX_NODES} nodes already")));
+            return Err(StoreError::Invalid(format!(
+                "there are {MAX_NODES} nodes already"
+            )));
         }
         change.execute(node.insert()).await?;
         change.commit().await
@@ -157,7 +159,12 @@ impl Authority {
         object: &str,
     ) -> Result<Change, StoreError> {
         let details = None;
-        let audit = Audit { by, what, object, details };
+        let audit = Audit {
+            by,
+            what,
+            object,
+            details,
+        };
         self.store.change(audit, &[Part::NetworkTokens]).await
     }
 }

@@ -157,7 +157,9 @@ impl Authority {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn remove_remote_user(&self, node: &str, name: &str, by: &str) -> Result<(), StoreError> {
-        let mut change = self.network_change(by, "remote_user.remove", &format!("{node}/{name}")).await?;
+        let mut change = self
+            .network_change(by, "remote_user.remove", &format!("{node}/{name}"))
+            .await?;
         let statement = sqlx::query("DELETE FROM remote_users WHERE node = $1 AND remote_user = $2");
         let statement = statement.bind(node.to_owned()).bind(name.to_owned());
         if change.execute(statement).await? == 0 {
@@ -184,7 +186,9 @@ impl Authority {
             local_user: Some(local_user),
         };
         user.check()?;
-        let mut change = self.network_change(&by, "remote_user.link", &user.object()).await?;
+        let mut change = self
+            .network_change(&by, "remote_user.link", &user.object())
+            .await?;
         claims.count_once(&mut change).await?;
         match user.find(&mut change).await? {
             None => {
@@ -194,8 +198,9 @@ impl Authority {
             Some((_, known)) if known.local_user.is_some() => return Err(StoreError::Conflict),
             Some((id, _)) => {
                 let (issuer, subject) = user.local();
-                let statement =
-                    sqlx::query("UPDATE remote_users SET local_issuer = $1, local_subject = $2 WHERE id = $3");
+                let statement = sqlx::query(
+                    "UPDATE remote_users SET local_issuer = $1, local_subject = $2 WHERE id = $3",
+                );
                 change
                     .execute(statement.bind(issuer).bind(subject).bind(id))
                     .await?;
@@ -251,7 +256,10 @@ impl RemoteUser {
         checked_user(&self.name).map_err(|why| invalid("the name of the user", why))?;
         if let Some(user) = &self.local_user {
             if is_reserved(user) {
-                return Err(invalid("the local user", "is one that stands for everybody of a node"));
+                return Err(invalid(
+                    "the local user",
+                    "is one that stands for everybody of a node",
+                ));
             }
             checked_user(&user.subject).map_err(|why| invalid("the local user", why))?;
             checked_name(&user.issuer).map_err(|why| invalid("the issuer of the local user", why))?;
@@ -271,7 +279,9 @@ pub(crate) async fn insert(change: &mut Change, user: &RemoteUser) -> Result<Str
     let rows = change.rows(count.bind(user.node.clone())).await?;
     let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get("n").map_err(told))?;
     if count >= MAX_USERS {
-        return Err(StoreError::Invalid(format!("the node has {MAX_USERS} users here already")));
+        return Err(StoreError::Invalid(format!(
+            "the node has {MAX_USERS} users here already"
+        )));
     }
     let id = uuid::Uuid::new_v4().to_string();
     let (issuer, subject) = user.local();

@@ -12,7 +12,7 @@ mod well_known;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use authority::{Authority, House, Publish};
+use authority::{Authority, House, KeyUse, Publish};
 use axum::Router;
 use decide::Pipeline;
 use tokio::net::TcpListener;
@@ -49,6 +49,11 @@ impl Running {
             .await
             .and_then(|authority| authority.with_keys(&section.keys))
             .map_err(|error| StartError::Store(error.to_string()))?;
+        if section.delegation.is_some()
+            && let Err(error) = authority.ensure_keys(KeyUse::Tokens).await
+        {
+            tracing::warn!(%error, "there is no key yet that signs delegated tokens");
+        }
         let failed = |source| StartError::Listen {
             address: section.listen,
             setting: "authority.listen",

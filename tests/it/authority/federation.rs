@@ -99,7 +99,11 @@ authority:
             ("authorization".to_owned(), format!("Bearer {token}")),
             ("content-type".to_owned(), "application/json".to_owned()),
         ];
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let answer = http::send(self.address(), method, target, &headers, Bytes::from(body)).await;
         let answer = answer.expect("an answer");
         Got {
@@ -115,14 +119,20 @@ authority:
             "name": name, "base_url": at("/"), "jwks_url": at("/network/jwks"), "token_url": at("/network/token"),
             "authorization_url": at("/ui/network/authorize"), "redirect_uris": [],
         });
-        let got = self.ask("POST", "/network/nodes", "the-token-of-admin", &node).await;
+        let got = self
+            .ask("POST", "/network/nodes", "the-token-of-admin", &node)
+            .await;
         assert_eq!(got.status, 201, "{}", got.body);
     }
 
     /// What Envoy answers to a GET with that token, and who the upstream is told it was.
     async fn get(&self, target: &str, token: &str) -> (u16, Vec<String>) {
         let got = self.front.get(target, token).await;
-        let principal = if got.seen.is_some() { got.at_upstream("x-auth-principal") } else { Vec::new() };
+        let principal = if got.seen.is_some() {
+            got.at_upstream("x-auth-principal")
+        } else {
+            Vec::new()
+        };
         (got.status, principal)
     }
 }
@@ -154,13 +164,25 @@ async fn a_user_of_one_node_is_mapped_at_another_then_nobody_in_particular_then_
     let allowed = |who: &str| (200, vec![who.to_owned()]);
     let denied = |status: u16| (status, Vec::new());
     // At home alice is who she is; her token of A is nothing to B but the name of another alice.
-    assert_eq!(a.get("/mapped", "the-token-of-alice").await, allowed("static/alice"));
+    assert_eq!(
+        a.get("/mapped", "the-token-of-alice").await,
+        allowed("static/alice")
+    );
 
     let remote = "/network/nodes/node-a/remote_users/alice";
     let mapping = json!({"node_name": "node-a", "remote_user_name": "alice", "user_name": "bob"});
-    let mapped = b.ask("POST", "/network/remote_users", "the-token-of-admin", &mapping).await;
+    let mapped = b
+        .ask("POST", "/network/remote_users", "the-token-of-admin", &mapping)
+        .await;
     assert_eq!(mapped.status, 201, "{}", mapped.body);
-    let given = a.ask("GET", "/network/nodes/node-b/token", "the-token-of-alice", &nothing).await;
+    let given = a
+        .ask(
+            "GET",
+            "/network/nodes/node-b/token",
+            "the-token-of-alice",
+            &nothing,
+        )
+        .await;
     assert_eq!(given.status, 200, "{}", given.body);
     let token = given.body["token"].as_str().expect("a token").to_owned();
 
@@ -183,21 +205,44 @@ async fn a_user_of_one_node_is_mapped_at_another_then_nobody_in_particular_then_
     assert_eq!(a.front.send("GET", &target, &[], Bytes::new()).await.status, 401);
 
     // Another one replaces it.
-    let again = a.ask("GET", "/network/nodes/node-b/token", "the-token-of-alice", &nothing).await;
+    let again = a
+        .ask(
+            "GET",
+            "/network/nodes/node-b/token",
+            "the-token-of-alice",
+            &nothing,
+        )
+        .await;
     let second = again.body["token"].as_str().expect("a token").to_owned();
     assert_eq!(b.get("/of-the-network", &token).await, denied(401));
     assert_eq!(b.get("/of-the-network", &second).await, allowed(nobody));
 
     // She gives it back at home.
-    let ended = a.ask("DELETE", "/network/nodes/node-b/token", "the-token-of-alice", &nothing).await;
+    let ended = a
+        .ask(
+            "DELETE",
+            "/network/nodes/node-b/token",
+            "the-token-of-alice",
+            &nothing,
+        )
+        .await;
     assert_eq!(ended.status, 200, "{}", ended.body);
     assert_eq!(b.get("/of-the-network", &second).await, denied(401));
 
     // The other way round, and the node is removed altogether.
-    let given = b.ask("GET", "/network/nodes/node-a/token", "the-token-of-bob-1", &nothing).await;
+    let given = b
+        .ask(
+            "GET",
+            "/network/nodes/node-a/token",
+            "the-token-of-bob-1",
+            &nothing,
+        )
+        .await;
     let third = given.body["token"].as_str().expect("a token").to_owned();
     assert_eq!(a.get("/mapped", &third).await, denied(403));
-    let removed = a.ask("DELETE", "/network/nodes/node-b", "the-token-of-admin", &nothing).await;
+    let removed = a
+        .ask("DELETE", "/network/nodes/node-b", "the-token-of-admin", &nothing)
+        .await;
     assert_eq!(removed.status, 200, "{}", removed.body);
     assert_eq!(a.get("/mapped", &third).await, denied(401));
 

@@ -108,7 +108,10 @@ impl Fetched {
 impl RsaKey {
     /// True if that is this key's signature by RS256.
     pub(super) fn verifies(&self, signed: &str, signature: &[u8]) -> bool {
-        let key = PublicKeyComponents { n: &self.n, e: &self.e };
+        let key = PublicKeyComponents {
+            n: &self.n,
+            e: &self.e,
+        };
         key.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), signature)
             .is_ok()
     }
@@ -140,7 +143,8 @@ impl RsaKey {
 
 /// The keys of a document, one by one: one that cannot be used does not spoil the others.
 fn parse(document: &[u8]) -> Result<HashMap<String, RsaKey>, String> {
-    let document: Value = serde_json::from_slice(document).map_err(|_| "the key set is not JSON".to_owned())?;
+    let document: Value =
+        serde_json::from_slice(document).map_err(|_| "the key set is not JSON".to_owned())?;
     let Some(listed) = document.get("keys").and_then(Value::as_array) else {
         return Err("the key set has no list `keys`".to_owned());
     };

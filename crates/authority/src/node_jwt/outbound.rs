@@ -84,7 +84,9 @@ impl Outbound {
                 .timeout(PATIENCE)
         };
         // Where the system has no certificate authorities, nodes on this very host can still be asked.
-        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        let client = builder()
+            .build()
+            .or_else(|_| builder().tls_certs_only([]).build());
         Ok(Self {
             client: client.map_err(|error| OutboundFailure::Client(causes(&error)))?,
             places: Semaphore::new(AT_ONCE),
@@ -132,7 +134,10 @@ impl Outbound {
             url: shown(),
             why: causes(&error.without_url()),
         };
-        let request = self.client.request(method, parsed).header("accept", "application/json");
+        let request = self
+            .client
+            .request(method, parsed)
+            .header("accept", "application/json");
         let mut response = with(request).send().await.map_err(transport)?;
         if !response.status().is_success() {
             return Err(OutboundFailure::Status {

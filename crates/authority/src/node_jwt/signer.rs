@@ -82,7 +82,10 @@ impl Signer {
         {
             return Ok(Arc::clone(signer));
         }
-        let pems = authority.node_keys().await.map_err(|error| NotSigned(error.to_string()))?;
+        let pems = authority
+            .node_keys()
+            .await
+            .map_err(|error| NotSigned(error.to_string()))?;
         let pems = pems.iter().map(|pem| pem.expose_secret());
         let signer = NodeSigner::from_pem(pems).map_err(|unusable| NotSigned(unusable.why))?;
         let signer = Arc::new(signer);
@@ -144,7 +147,8 @@ impl NodeKey {
         // RFC 7638 section 3: the required members in this order, without blanks.
         let canonical = format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, rsa.e, rsa.n);
         let kid = URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()));
-        let public = json!({ "kty": "RSA", "n": rsa.n, "e": rsa.e, "kid": kid, "alg": "RS256", "use": "sig" });
+        let public =
+            json!({ "kty": "RSA", "n": rsa.n, "e": rsa.e, "kid": kid, "alg": "RS256", "use": "sig" });
         Ok(Self { kid, signing, public })
     }
 }

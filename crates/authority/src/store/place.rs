@@ -14,7 +14,7 @@ use super::sqlite::DatabaseFile;
 #[derive(Debug)]
 pub(crate) enum Place {
     File(DatabaseFile),
-    Server(Server),
+    Server(Box<Server>),
 }
 
 impl Place {
@@ -26,7 +26,7 @@ impl Place {
             return DatabaseFile::open(path).map(Self::File);
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Server::parse(url).map(Self::Server);
+            return Server::parse(url).map(|server| Self::Server(Box::new(server)));
         }
         // Without the address: it may have a password in it.
         Err(StoreError::Invalid(

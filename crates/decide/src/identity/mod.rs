@@ -78,7 +78,7 @@ pub use self::settings::{IssuerSettings, Profile};
 pub(crate) use self::shown::NotShown;
 pub use self::shown::{ShownAs, ShownToken};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
-pub use self::verifier::{HouseIdentity, NetworkIdentity, IdentitySettings, validate};
+pub use self::verifier::{HouseIdentity, IdentitySettings, NetworkIdentity, validate};
 
 /// Bytes of verified tokens to keep, if nothing else is said: about 100,000 tokens of the usual size.
 pub const DEFAULT_CACHE_BYTES: u64 = 280 * 1024 * 1024;

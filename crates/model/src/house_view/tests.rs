@@ -127,6 +127,9 @@ fn a_delegated_token_ends_with_what_it_was_exchanged_for() {
             issuer: "house".to_owned(),
             token_id: Some("original".to_owned()),
             issued_at: Some(50.0),
+            client: Some("ui".to_owned()),
+            chain: "first".to_owned(),
+            began_at: 80.0,
             ..Delegation::default()
         })),
         ..alice()
@@ -137,6 +140,25 @@ fn a_delegated_token_ends_with_what_it_was_exchanged_for() {
         ("main", token("own"), Before::Ever, None),
         ("house", token("own"), Before::Ever, Some("token")),
         ("house", token("original"), Before::Ever, None),
+        // A renewal ends with the token that it goes back to.
+        ("house", token("first"), Before::Ever, Some("token")),
+        ("main", token("first"), Before::Ever, None),
+        ("house", Revoked::Issuer, Before::Time(90.0), Some("issuer")),
+        // The client that the user's own token was issued to.
+        (
+            "main",
+            Revoked::Client("ui".to_owned()),
+            Before::Ever,
+            Some("client"),
+        ),
+        (
+            "main",
+            Revoked::Client("ui".to_owned()),
+            Before::Time(60.0),
+            Some("client"),
+        ),
+        ("main", Revoked::Client("ui".to_owned()), Before::Time(50.0), None),
+        ("house", Revoked::Client("ui".to_owned()), Before::Ever, None),
         // Of the two times, that of the user's own token counts for what the user's issuer revokes.
         (
             "main",

@@ -3,14 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use decide::{HouseAction, HouseAnswer, HouseResource, Pipeline};
 use model::{
     Check, Contract, Decision, Decoding, Headers, Host, HttpRequest, ListenerOptions, NoMetadata, Pairs,
-    Peer, Principal, Reply, RequestPath, Target,
+    Peer, Principal, RequestPath, Target,
 };
 
 /// Asks the policies about the house.
@@ -33,11 +30,6 @@ pub(crate) struct Asked<'r> {
 impl Asker {
     pub(crate) fn new(pipeline: Arc<Pipeline>) -> Self {
         Self(pipeline)
-    }
-
-    /// What decides.
-    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
-        &self.0
     }
 
     /// Whoever the credentials of the request say asks, if they may do that; `None` for nobody whom the policies permit it all
@@ -121,29 +113,5 @@ impl Asker {
         } else {
             Err(Denied(answer.decision))
         }
-    }
-}
-
-impl Denied {
-    /// The answer as the caller of an HTTP endpoint gets it: the status, one plain line and the decision's id.
-    pub(crate) fn response(&self) -> Response {
-        let mut id = [0; 36];
-        let Reply::Deny {
-            status,
-            body,
-            headers,
-            ..
-        } = self.0.reply(self.0.id().encode(&mut id))
-        else {
-            return StatusCode::FORBIDDEN.into_response();
-        };
-        let mut response = Response::new(Body::from(format!("{body}\n")));
-        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
-        for (name, value) in headers {
-            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-                response.headers_mut().append(name, value);
-            }
-        }
-        response
     }
 }

@@ -13,7 +13,9 @@ mod tokens;
 
 use std::sync::Arc;
 
-use authority::{Authority, Node, NodeClaims, NodeJwtRefusal, NodeJwts, NetworkSettings, StoreError, UnverifiedJwt};
+use authority::{
+    Authority, NetworkSettings, Node, NodeClaims, NodeJwtRefusal, NodeJwts, StoreError, UnverifiedJwt,
+};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -113,7 +115,10 @@ fn router_off() -> Router {
 /// Works on a request to its end, even if nobody waits for the answer any more: a change is made and in force, or neither.
 async fn to_the_end(State(network): Shared, request: Request, next: Next) -> Response {
     let Ok(place) = Arc::clone(&network.places).try_acquire_owned() else {
-        let busy = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Too many requests are being worked on.");
+        let busy = Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many requests are being worked on.",
+        );
         return busy.into_response();
     };
     let worked = tokio::spawn(async move {
@@ -177,7 +182,10 @@ impl Network {
                 StatusCode::FORBIDDEN,
                 "This is for users with a credential of their own.",
             )),
-            None => Err(Failure::new(StatusCode::UNAUTHORIZED, "This is for users who say who they are.")),
+            None => Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "This is for users who say who they are.",
+            )),
         }
     }
 

@@ -25,6 +25,7 @@ use decide::identity::MAX_TOKEN_BYTES;
 use decide::{HouseAction, Pipeline, ShownAs, ShownToken};
 use model::Reason;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use self::actor::Acting;
 use self::error::{Code, Refusal};
@@ -35,6 +36,8 @@ use crate::http_server::Connected;
 
 /// Largest body, in bytes: two tokens and what is asked for.
 const MAX_BODY_BYTES: usize = 256 * 1024;
+/// How many requests are worked on at a time: strangers must not keep the store busy for all.
+const AT_ONCE: usize = 64;
 /// How long a client may take to send it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,6 +49,7 @@ struct Exchange {
     authority: Authority,
     house: Arc<House>,
     settings: Arc<DelegationSettings>,
+    places: Arc<Semaphore>,
 }
 
 /// `POST /token`.
@@ -61,6 +65,7 @@ pub(crate) fn routes(
         authority: authority.clone(),
         house: Arc::new(house),
         settings: Arc::new(settings.clone()),
+        places: Arc::new(Semaphore::new(AT_ONCE)),
     };
     Router::new().route("/token", post(token)).with_state(exchange)
 }
@@ -82,6 +87,10 @@ async fn token(State(exchange): State<Exchange>, request: Request) -> Response {
 
 impl Exchange {
     async fn answer(&self, mut parts: Parts, body: Body) -> Result<Response, Refusal> {
+        let _place = self.places.try_acquire().map_err(|_| {
+            let why = "too many ask at the same time";
+            Refusal::told(Code::TemporarilyUnavailable, why)
+        })?;
         let form = Form::read(&read(&parts, body).await?)?;
         let acting = self.acting(&mut parts, &form).await?;
         let subject = self.shown(&form.subject_token, ShownAs::Subject).await;

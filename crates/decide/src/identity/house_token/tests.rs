@@ -38,6 +38,7 @@ fn house() -> Identity<String> {
         issuer: HOUSE.to_owned(),
         audiences: vec!["portcullis".to_owned(), "other".to_owned()],
         renewal_grace_seconds: 60,
+        network: None,
     };
     let house = Arc::new(House::new(view(&["a-ed-1"])));
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));
@@ -293,6 +294,7 @@ fn roles_count_while_the_issuer_is_trusted_for_them() {
         issuer: HOUSE.to_owned(),
         audiences: vec!["portcullis".to_owned()],
         renewal_grace_seconds: 60,
+        network: None,
     };
     let house = Arc::new(House::new(view(&["a-ed-1"])));
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));

@@ -26,7 +26,9 @@ fn token(local_user: Option<(&str, &str)>) -> NetworkToken {
 }
 
 fn view(tokens: &[(&str, NetworkToken)]) -> HouseView {
-    let tokens = tokens.iter().map(|(digest, token)| (unhex(digest).unwrap(), token.clone()));
+    let tokens = tokens
+        .iter()
+        .map(|(digest, token)| (unhex(digest).unwrap(), token.clone()));
     let view = HouseView {
         network_tokens: Arc::new(tokens.collect::<HashMap<_, _>>()),
         ..HouseView::unknown()
@@ -36,7 +38,10 @@ fn view(tokens: &[(&str, NetworkToken)]) -> HouseView {
 
 /// An identity that knows network tokens; its runtime must live as long.
 fn identity(in_query: bool) -> (Runtime, Identity<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let settings = IdentitySettings {
         house: Some(HouseIdentity {
             name: "house".to_owned(),
@@ -80,22 +85,79 @@ fn whose_a_token_is() {
     for (known, authorization, query, at, expected) in [
         (token(None), bearer(TOKEN), None, NOW, unmapped),
         (alice.clone(), bearer(TOKEN), None, NOW, "User::\"main/alice\""),
-        (alice.clone(), bearer(&TOKEN.to_uppercase()), None, NOW, "User::\"main/alice\""),
-        (alice.clone(), bearer(TOKEN), None, NOW + 99, "User::\"main/alice\""),
+        (
+            alice.clone(),
+            bearer(&TOKEN.to_uppercase()),
+            None,
+            NOW,
+            "User::\"main/alice\"",
+        ),
+        (
+            alice.clone(),
+            bearer(TOKEN),
+            None,
+            NOW + 99,
+            "User::\"main/alice\"",
+        ),
         (alice.clone(), bearer(TOKEN), None, NOW + 100, "the token expired"),
-        (alice.clone(), bearer("0f9a3c1e-4b7d-4e21-9c55-7d6b0a2f1e35"), None, NOW, "no network token"),
+        (
+            alice.clone(),
+            bearer("0f9a3c1e-4b7d-4e21-9c55-7d6b0a2f1e35"),
+            None,
+            NOW,
+            "no network token",
+        ),
         // Other spellings of the number are no tokens of ours.
-        (alice.clone(), bearer(&TOKEN.replace('-', "")), None, NOW, "segments"),
-        (alice.clone(), bearer(&format!("{{{TOKEN}}}")), None, NOW, "segments"),
-        (alice.clone(), bearer(&format!("urn:uuid:{TOKEN}")), None, NOW, "segments"),
-        (alice.clone(), bearer("0f9a3c1-e4b7d-4e21-9c55-7d6b0a2f1e34"), None, NOW, "segments"),
-        (alice.clone(), bearer("gf9a3c1e-4b7d-4e21-9c55-7d6b0a2f1e34"), None, NOW, "segments"),
-        (alice.clone(), Some(format!("Basic {TOKEN}")), None, NOW, "Bearer scheme"),
+        (
+            alice.clone(),
+            bearer(&TOKEN.replace('-', "")),
+            None,
+            NOW,
+            "segments",
+        ),
+        (
+            alice.clone(),
+            bearer(&format!("{{{TOKEN}}}")),
+            None,
+            NOW,
+            "segments",
+        ),
+        (
+            alice.clone(),
+            bearer(&format!("urn:uuid:{TOKEN}")),
+            None,
+            NOW,
+            "segments",
+        ),
+        (
+            alice.clone(),
+            bearer("0f9a3c1-e4b7d-4e21-9c55-7d6b0a2f1e34"),
+            None,
+            NOW,
+            "segments",
+        ),
+        (
+            alice.clone(),
+            bearer("gf9a3c1e-4b7d-4e21-9c55-7d6b0a2f1e34"),
+            None,
+            NOW,
+            "segments",
+        ),
+        (
+            alice.clone(),
+            Some(format!("Basic {TOKEN}")),
+            None,
+            NOW,
+            "Bearer scheme",
+        ),
         (alice.clone(), None, Some(&*in_query), NOW, "nobody"),
     ] {
         plain.house().publish(view(&[(DIGEST, known)]));
         let found = ask(&plain, authorization.as_deref(), query, at);
-        assert!(found.contains(expected), "{authorization:?}: {found} is not {expected}");
+        assert!(
+            found.contains(expected),
+            "{authorization:?}: {found} is not {expected}"
+        );
     }
     with_query.house().publish(view(&[(DIGEST, alice)]));
     for (authorization, query, expected) in [
@@ -119,12 +181,27 @@ fn a_token_is_what_the_latest_view_says() {
         ..token(None)
     };
     for (tokens, expected) in [
-        (vec![(DIGEST, token(Some(("main", "alice"))))], "User::\"main/alice\""),
-        (vec![(DIGEST, token(Some(("main", "carol"))))], "User::\"main/carol\""),
-        (vec![(DIGEST, token(None))], "User::\"house/magpie_network_node-b\""),
-        (vec![(DIGEST, token(Some(("other", "carol"))))], "User::\"other/carol\""),
+        (
+            vec![(DIGEST, token(Some(("main", "alice"))))],
+            "User::\"main/alice\"",
+        ),
+        (
+            vec![(DIGEST, token(Some(("main", "carol"))))],
+            "User::\"main/carol\"",
+        ),
+        (
+            vec![(DIGEST, token(None))],
+            "User::\"house/magpie_network_node-b\"",
+        ),
+        (
+            vec![(DIGEST, token(Some(("other", "carol"))))],
+            "User::\"other/carol\"",
+        ),
         (vec![(DIGEST, expired)], "the token expired"),
-        (vec![(DIGEST, token(None))], "User::\"house/magpie_network_node-b\""),
+        (
+            vec![(DIGEST, token(None))],
+            "User::\"house/magpie_network_node-b\"",
+        ),
         // Replaced by another one.
         (vec![(&*other, token(None))], "no network token"),
         (vec![], "no network token"),

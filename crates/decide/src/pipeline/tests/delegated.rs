@@ -10,9 +10,8 @@ const USERS: &str = "@id(\"users\") permit(principal is User, action, resource);
 
 fn with(policies: &str) -> Stage {
     let settings = json!({
-        "actions": {"read": ["GET", "HEAD", "OPTIONS"], "any": ["read", "DELETE"]},
         "routes": [
-            {"path": "/workspaces/{workspace}/{rest..}", "methods": ["GET", "DELETE", "COPY"],
+            {"path": "/workspaces/{workspace}/{rest..}", "methods": ["GET", "DELETE", "COPY"], "destination": "local",
                 "resource": {"type": "Place", "id": "{path}", "attributes": {"workspace": "{workspace}"}}},
             {"path": "/open", "methods": ["GET"], "public": true, "resource": {"type": "Page", "id": "open", "attributes": {"name": "open"}}},
         ],
@@ -102,8 +101,8 @@ fn limits_hold_whatever_policies_permit() {
         (ws(&["a"]), "GET", "/open", &[], "outside_delegation"),
         (may(&["GET"]), "GET", place, &[], "permitted"),
         (may(&["read"]), "GET", place, &[], "permitted"),
-        (may(&["any"]), "GET", place, &[], "permitted"),
-        (may(&["any"]), "DELETE", place, &[], "permitted"),
+        (may(&["write", "read"]), "GET", place, &[], "permitted"),
+        (may(&["write"]), "DELETE", place, &[], "permitted"),
         (
             may(&["read"]),
             "DELETE",

@@ -2,8 +2,8 @@
 
 use authority::{NodeJwtRefusal, StoreError};
 use axum::Json;
-use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use model::Reply;
 use serde_json::{Map, Value, json};
@@ -47,7 +47,13 @@ impl Failure {
     /// The policies say no; that is recorded already.
     pub(super) fn denied(denied: &Denied) -> Self {
         let mut id = [0; 36];
-        let Reply::Deny { status, body, headers, .. } = denied.0.reply(denied.0.id().encode(&mut id)) else {
+        let Reply::Deny {
+            status,
+            body,
+            headers,
+            ..
+        } = denied.0.reply(denied.0.id().encode(&mut id))
+        else {
             return Self::new(StatusCode::FORBIDDEN, "");
         };
         let headers = headers.into_iter().filter_map(|(name, value)| {
@@ -71,7 +77,10 @@ impl From<StoreError> for Failure {
             StoreError::Invalid(why) => Self::bad(format!("This cannot be: {why}.")),
             StoreError::Unavailable(why) => {
                 tracing::warn!(why, "network mode: the store does not answer");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "The store does not answer right now.")
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The store does not answer right now.",
+                )
             }
         }
     }

@@ -24,14 +24,20 @@ impl Fields {
     pub(super) async fn of_body(parts: &Parts, body: Body) -> Result<Self, Failure> {
         let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BYTES));
         let Ok(read) = read.await else {
-            return Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "The body did not come in time."));
+            return Err(Failure::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "The body did not come in time.",
+            ));
         };
         let body = read.map_err(|_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."))?;
         if body.is_empty() {
             return Ok(Self::default());
         }
         let content_type = parts.headers.get("content-type").and_then(|it| it.to_str().ok());
-        let media_type = content_type.and_then(|it| it.split(';').next()).unwrap_or_default().trim();
+        let media_type = content_type
+            .and_then(|it| it.split(';').next())
+            .unwrap_or_default()
+            .trim();
         if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             let form = std::str::from_utf8(&body).map_err(|_| Failure::bad("The form is not UTF-8."))?;
             return Self::of_query(Some(form));
@@ -48,7 +54,10 @@ impl Fields {
         if let (Some(query), Ok(mut url)) = (query, Url::parse("http://localhost/")) {
             url.set_query(Some(query));
             for (name, value) in url.query_pairs() {
-                if members.insert(name.into_owned(), value.into_owned().into()).is_some() {
+                if members
+                    .insert(name.into_owned(), value.into_owned().into())
+                    .is_some()
+                {
                     return Err(Failure::bad("A parameter is there twice."));
                 }
             }

@@ -1,7 +1,9 @@
 //! A user with an account at two nodes links the two: here they ask for it, there they agree, and come back with the proof.
 
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS,
+};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse as _};
 use decide::HouseResource;
@@ -20,7 +22,9 @@ pub(super) async fn begin(State(network): Shared, Path(node): Path<String>, requ
     let (parts, _) = request.into_parts();
     let user = network.user(&parts, &node_item(&node)).await?;
     let node = network.node(&node).await?;
-    let token = network.sign(&node.name, &network.settings.name_of(&user), None).await?;
+    let token = network
+        .sign(&node.name, &network.settings.name_of(&user), None)
+        .await?;
     let redirect_uri = format!("{}/network/link", network.url);
     let location = with_query(
         &node.authorization_url,
@@ -44,7 +48,10 @@ pub(super) async fn finish(State(network): Shared, RawQuery(query): RawQuery, re
     let there = named(claims.user_name.as_ref())?;
     let requesting = named(claims.requesting_user_name.as_ref())?;
     if requesting != network.settings.name_of(&user) {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "Somebody else asked for this link."));
+        return Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            "Somebody else asked for this link.",
+        ));
     }
     network.refuse_reserved(&user)?;
     network.authority.link_remote_user(&claims, there, user).await?;
@@ -64,13 +71,17 @@ pub(super) async fn agree(State(network): Shared, RawQuery(query): RawQuery, req
     let node = network.node(&claims.node).await?;
     let redirect_uri = fields.required("redirect_uri")?;
     if !node.redirect_uris.iter().any(|uri| uri == redirect_uri) {
-        return Err(Failure::bad("`redirect_uri` is none of those that the node is registered with."));
+        return Err(Failure::bad(
+            "`redirect_uri` is none of those that the node is registered with.",
+        ));
     }
     network.authority.count_node_token(&claims).await?;
     let name = network.settings.name_of(&user);
     let token = network.sign(&node.name, &name, Some(requesting)).await?;
     let back = with_query(redirect_uri, &[("token", &token)])?;
-    let back = back.to_str().map_err(|_| Failure::bad("`redirect_uri` cannot be used."))?;
+    let back = back
+        .to_str()
+        .map_err(|_| Failure::bad("`redirect_uri` cannot be used."))?;
     let page = format!(
         "<!doctype html><meta charset=\"utf-8\"><title>Link accounts</title><h1>Link accounts?</h1>\
          <p>You are <b>{name}</b> here. <b>{requesting}</b> of the node <b>{node}</b> asks to be the same person. If that is \
@@ -94,7 +105,12 @@ pub(super) async fn agree(State(network): Shared, RawQuery(query): RawQuery, req
 
 /// A URL with more parameters.
 fn with_query(url: &str, parameters: &[(&str, &str)]) -> Result<HeaderValue, Failure> {
-    let unusable = || Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "An address of the node cannot be used.");
+    let unusable = || {
+        Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "An address of the node cannot be used.",
+        )
+    };
     let mut url = Url::parse(url).map_err(|_| unusable())?;
     url.query_pairs_mut().extend_pairs(parameters);
     HeaderValue::from_str(url.as_str()).map_err(|_| unusable())

@@ -22,14 +22,26 @@ pub(super) async fn list(State(network): Shared, request: Request) -> Answer {
         .all_nodes()
         .await?
         .iter()
-        .map(|node| if administrator { json!(node) } else { json!({ "name": node.name }) })
+        .map(|node| {
+            if administrator {
+                json!(node)
+            } else {
+                json!({ "name": node.name })
+            }
+        })
         .collect();
-    Ok(fine(StatusCode::OK, "The nodes of the network.", json!({ "nodes": nodes })))
+    Ok(fine(
+        StatusCode::OK,
+        "The nodes of the network.",
+        json!({ "nodes": nodes }),
+    ))
 }
 
 pub(super) async fn show(State(network): Shared, Path(name): Path<String>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    network.may(&parts, HouseAction::NodesRead, &node_item(&name)).await?;
+    network
+        .may(&parts, HouseAction::NodesRead, &node_item(&name))
+        .await?;
     let node = network.node(&name).await?;
     Ok(fine(StatusCode::OK, "The node.", json!(node)))
 }
@@ -38,7 +50,9 @@ pub(super) async fn add(State(network): Shared, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let fields = Fields::of_body(&parts, body).await?;
     let name = fields.required("name")?;
-    let by = network.may(&parts, HouseAction::NodesWrite, &node_item(name)).await?;
+    let by = network
+        .may(&parts, HouseAction::NodesWrite, &node_item(name))
+        .await?;
     let text = |name: &str| fields.required(name).map(str::to_owned);
     let node = Node {
         name: name.to_owned(),
@@ -55,7 +69,9 @@ pub(super) async fn add(State(network): Shared, request: Request) -> Answer {
 pub(super) async fn change(State(network): Shared, Path(name): Path<String>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let fields = Fields::of_body(&parts, body).await?;
-    let by = network.may(&parts, HouseAction::NodesWrite, &node_item(&name)).await?;
+    let by = network
+        .may(&parts, HouseAction::NodesWrite, &node_item(&name))
+        .await?;
     let text = |name: &str| fields.text(name).map(|text| text.map(str::to_owned));
     let to = NodeChange {
         name: text("name")?,
@@ -74,7 +90,9 @@ pub(super) async fn change(State(network): Shared, Path(name): Path<String>, req
 
 pub(super) async fn remove(State(network): Shared, Path(name): Path<String>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
-    let by = network.may(&parts, HouseAction::NodesWrite, &node_item(&name)).await?;
+    let by = network
+        .may(&parts, HouseAction::NodesWrite, &node_item(&name))
+        .await?;
     network.authority.remove_node(&name, &by).await?;
     Ok(fine(StatusCode::OK, "The node is removed.", Value::Null))
 }

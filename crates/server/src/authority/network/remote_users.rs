@@ -42,7 +42,9 @@ pub(super) async fn current(State(network): Shared, RawQuery(query): RawQuery, r
         local_user: Some(user),
         ..RemoteUserFilter::default()
     };
-    network.listed(&filter, &Fields::of_query(query.as_deref())?).await
+    network
+        .listed(&filter, &Fields::of_query(query.as_deref())?)
+        .await
 }
 
 pub(super) async fn show(
@@ -51,18 +53,27 @@ pub(super) async fn show(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    let user = network.found(&parts, HouseAction::RemoteUsersRead, (&node, &name)).await?.0;
+    let user = network
+        .found(&parts, HouseAction::RemoteUsersRead, (&node, &name))
+        .await?
+        .0;
     Ok(fine(StatusCode::OK, "The remote user.", network.shown(&user)))
 }
 
 pub(super) async fn add(State(network): Shared, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
     let fields = Fields::of_body(&parts, body).await?;
-    let (node, name) = (fields.required("node_name")?, fields.required("remote_user_name")?);
+    let (node, name) = (
+        fields.required("node_name")?,
+        fields.required("remote_user_name")?,
+    );
     let what = item(node, name, None);
     let by = network.may(&parts, HouseAction::RemoteUsersWrite, &what).await?;
     if name.is_empty() {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "`remote_user_name` is empty."));
+        return Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            "`remote_user_name` is empty.",
+        ));
     }
     network.node(node).await?;
     let user = RemoteUser {
@@ -71,7 +82,11 @@ pub(super) async fn add(State(network): Shared, request: Request) -> Answer {
         local_user: network.named_user(&fields)?,
     };
     network.authority.add_remote_user(user, &by).await?;
-    Ok(fine(StatusCode::CREATED, "The remote user is added.", Value::Null))
+    Ok(fine(
+        StatusCode::CREATED,
+        "The remote user is added.",
+        Value::Null,
+    ))
 }
 
 pub(super) async fn change(
@@ -103,7 +118,10 @@ pub(super) async fn change(
     if let Some(node) = &to.node {
         network.node(node).await?;
     }
-    network.authority.change_remote_user(&node, &name, to, &by).await?;
+    network
+        .authority
+        .change_remote_user(&node, &name, to, &by)
+        .await?;
     Ok(fine(StatusCode::OK, "The remote user is changed.", Value::Null))
 }
 
@@ -113,7 +131,9 @@ pub(super) async fn remove(
     request: Request,
 ) -> Answer {
     let (parts, _) = request.into_parts();
-    let (_, by) = network.found(&parts, HouseAction::RemoteUsersWrite, (&node, &name)).await?;
+    let (_, by) = network
+        .found(&parts, HouseAction::RemoteUsersWrite, (&node, &name))
+        .await?;
     network.authority.remove_remote_user(&node, &name, &by).await?;
     Ok(fine(StatusCode::OK, "The remote user is removed.", Value::Null))
 }
@@ -168,7 +188,10 @@ impl Network {
 
     /// The local user that a body names: `user_name` as text, or `user` as an object with issuer and subject.
     fn named_user(&self, fields: &Fields) -> Result<Option<LocalUser>, Failure> {
-        let named = match (fields.text("user_name")?.filter(|name| !name.is_empty()), fields.value("user")) {
+        let named = match (
+            fields.text("user_name")?.filter(|name| !name.is_empty()),
+            fields.value("user"),
+        ) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => return Err(Failure::bad("Either `user_name` or `user`, not both.")),
             (Some(name), None) => self

@@ -17,7 +17,10 @@ pub(super) async fn signin(State(network): Shared, Path(provider): Path<String>,
         return Err(unknown());
     }
     let refused = |detail: &str| Failure::new(StatusCode::UNAUTHORIZED, detail);
-    let header = request.headers().get("authorization").and_then(|it| it.to_str().ok());
+    let header = request
+        .headers()
+        .get("authorization")
+        .and_then(|it| it.to_str().ok());
     let parts: Vec<&str> = header.unwrap_or_default().split_whitespace().collect();
     let [scheme, token] = parts.as_slice() else {
         return Err(refused("There is no network token."));

@@ -90,13 +90,25 @@ impl Side {
         let folder = ScratchDir::new("network").unwrap();
         let store = format!("sqlite:{}", folder.path().join("store.db").display());
         let publish = Arc::clone(&pipeline);
-        let authority = Authority::start(&StoreSettings { store: store.into(), ..StoreSettings::default() }, Arc::new(move |view| publish.publish(view)))
-            .await;
+        let authority = Authority::start(
+            &StoreSettings {
+                store: store.into(),
+                ..StoreSettings::default()
+            },
+            Arc::new(move |view| publish.publish(view)),
+        )
+        .await;
         let authority = authority.unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let url = format!("http://{address}/");
-        let network = Network::new(Asker::new(pipeline), authority.clone(), &settings, ("house", &url)).unwrap();
+        let network = Network::new(
+            Asker::new(pipeline),
+            authority.clone(),
+            &settings,
+            ("house", &url),
+        )
+        .unwrap();
         let server = tokio::spawn(http_server::accept(listener, router(network), JoinSet::new()));
         Self {
             address,
@@ -122,18 +134,18 @@ impl Side {
         if !who.is_empty() {
             headers.push(("authorization".to_owned(), authorization(who)));
         }
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         self.exchange(method, target, &headers, body).await
     }
 
-    async fn exchange(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(String, String)],
-        body: String,
-    ) -> Got {
-        let answer = client::send(self.address, method, target, headers, Bytes::from(body)).await.unwrap();
+    async fn exchange(&self, method: &str, target: &str, headers: &[(String, String)], body: String) -> Got {
+        let answer = client::send(self.address, method, target, headers, Bytes::from(body))
+            .await
+            .unwrap();
         Got {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
@@ -148,7 +160,10 @@ impl Got {
     }
 
     fn token(&self) -> String {
-        self.json()["token"].as_str().unwrap_or_else(|| panic!("no token: {self:?}")).to_owned()
+        self.json()["token"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no token: {self:?}"))
+            .to_owned()
     }
 }
 
@@ -156,7 +171,9 @@ impl Got {
 async fn two() -> (Side, Side) {
     let (a, b) = (Side::start("node-a").await, Side::start("node-b").await);
     for (here, there, name) in [(&a, &b, "node-b"), (&b, &a, "node-a")] {
-        let added = here.send("POST", "/network/nodes", "admin", &there.as_node(name)).await;
+        let added = here
+            .send("POST", "/network/nodes", "admin", &there.as_node(name))
+            .await;
         assert_eq!(added.status, 201, "{added:?}");
     }
     (a, b)
@@ -175,8 +192,15 @@ fn pem() -> String {
     let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().unwrap();
     let text = STANDARD.encode(der.as_ref());
-    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        lines.join("\n")
+    )
 }
 
 /// The default configuration without its issuer, which nobody here needs.

@@ -23,9 +23,20 @@ pub(super) async fn give(State(network): Shared, request: Request) -> Answer {
     let claims = network.claims(fields.required("token")?).await?;
     let user = named(claims.user_name.as_ref())?;
     let seconds = network.settings.token_seconds;
-    let token = network.authority.give_network_token(&claims, user, seconds).await?;
-    tracing::info!(node = claims.node, remote_user = user, "a network token was given");
-    Ok(fine(StatusCode::CREATED, "The token is made.", json!({ "token": token })))
+    let token = network
+        .authority
+        .give_network_token(&claims, user, seconds)
+        .await?;
+    tracing::info!(
+        node = claims.node,
+        remote_user = user,
+        "a network token was given"
+    );
+    Ok(fine(
+        StatusCode::CREATED,
+        "The token is made.",
+        json!({ "token": token }),
+    ))
 }
 
 /// The end of that token.
@@ -34,11 +45,19 @@ pub(super) async fn take_back(State(network): Shared, request: Request) -> Answe
     let fields = Fields::of_body(&parts, body).await?;
     let claims = network.claims(fields.required("token")?).await?;
     let user = named(claims.user_name.as_ref())?;
-    network.authority.return_network_token(&claims, user).await.map_err(|error| match error {
-        StoreError::NotFound => Failure::new(StatusCode::NOT_FOUND, "That user has no token here."),
-        error => error.into(),
-    })?;
-    tracing::info!(node = claims.node, remote_user = user, "a network token was taken back");
+    network
+        .authority
+        .return_network_token(&claims, user)
+        .await
+        .map_err(|error| match error {
+            StoreError::NotFound => Failure::new(StatusCode::NOT_FOUND, "That user has no token here."),
+            error => error.into(),
+        })?;
+    tracing::info!(
+        node = claims.node,
+        remote_user = user,
+        "a network token was taken back"
+    );
     Ok(fine(StatusCode::OK, "The token is ended.", Value::Null))
 }
 
@@ -52,7 +71,11 @@ pub(super) async fn end_all(State(network): Shared, RawQuery(query): RawQuery, r
         false => Which::All,
     };
     let deleted = network.authority.end_network_tokens(which, &by).await?;
-    Ok(fine(StatusCode::OK, "The tokens are ended.", json!({ "deleted": deleted })))
+    Ok(fine(
+        StatusCode::OK,
+        "The tokens are ended.",
+        json!({ "deleted": deleted }),
+    ))
 }
 
 /// What a token of another node says. It can be used afterwards all the same.
@@ -62,7 +85,11 @@ pub(super) async fn decode(State(network): Shared, RawQuery(query): RawQuery, re
     network.may(&parts, HouseAction::NodesRead, &all).await?;
     let fields = Fields::of_query(query.as_deref())?;
     let claims = network.claims(fields.required("token")?).await?;
-    Ok(fine(StatusCode::OK, "The claims.", json!({ "jwt_content": claims.all })))
+    Ok(fine(
+        StatusCode::OK,
+        "The claims.",
+        json!({ "jwt_content": claims.all }),
+    ))
 }
 
 /// A token for whoever asks, at another node.
@@ -70,9 +97,15 @@ pub(super) async fn get_there(State(network): Shared, Path(node): Path<String>, 
     let (parts, _) = request.into_parts();
     let user = network.user(&parts, &node_item(&node)).await?;
     let node = network.node(&node).await?;
-    let jwt = network.sign(&node.name, &network.settings.name_of(&user), None).await?;
+    let jwt = network
+        .sign(&node.name, &network.settings.name_of(&user), None)
+        .await?;
     let token = network.jwts.request_token(&node, &jwt).await?;
-    Ok(fine(StatusCode::OK, "A token for the other node.", json!({ "token": token })))
+    Ok(fine(
+        StatusCode::OK,
+        "A token for the other node.",
+        json!({ "token": token }),
+    ))
 }
 
 /// The end of that token.
@@ -80,9 +113,15 @@ pub(super) async fn end_there(State(network): Shared, Path(node): Path<String>, 
     let (parts, _) = request.into_parts();
     let user = network.user(&parts, &node_item(&node)).await?;
     let node = network.node(&node).await?;
-    let jwt = network.sign(&node.name, &network.settings.name_of(&user), None).await?;
+    let jwt = network
+        .sign(&node.name, &network.settings.name_of(&user), None)
+        .await?;
     network.jwts.return_token(&node, &jwt).await?;
-    Ok(fine(StatusCode::OK, "The token at the other node is ended.", Value::Null))
+    Ok(fine(
+        StatusCode::OK,
+        "The token at the other node is ended.",
+        Value::Null,
+    ))
 }
 
 impl Network {
@@ -107,6 +146,9 @@ impl From<NotSigned> for Failure {
 impl From<OutboundFailure> for Failure {
     fn from(error: OutboundFailure) -> Self {
         tracing::warn!(%error, "another node could not be asked");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The other node did not answer as it should.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The other node did not answer as it should.",
+        )
     }
 }

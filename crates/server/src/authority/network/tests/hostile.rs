@@ -58,7 +58,12 @@ fn claims() -> Value {
 }
 
 fn signed(header: &Header, claims: &Value, pem: &str) -> String {
-    jsonwebtoken::encode(header, claims, &EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap()).unwrap()
+    jsonwebtoken::encode(
+        header,
+        claims,
+        &EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap(),
+    )
+    .unwrap()
 }
 
 #[tokio::test]
@@ -86,7 +91,12 @@ async fn only_a_good_token_of_a_node_counts() {
     };
     let good = with("jti", json!(1));
     let [head, payload, signature] = <[&str; 3]>::try_from(good.split('.').collect::<Vec<_>>()).unwrap();
-    let raw = |header: Value| format!("{}.{payload}.{signature}", URL_SAFE_NO_PAD.encode(header.to_string()));
+    let raw = |header: Value| {
+        format!(
+            "{}.{payload}.{signature}",
+            URL_SAFE_NO_PAD.encode(header.to_string())
+        )
+    };
     let twice = URL_SAFE_NO_PAD.encode(format!(
         r#"{{"iss":"node-b","aud":"node-x","aud":"node-a","exp":{},"user_name":"bob"}}"#,
         now() + 20
@@ -96,7 +106,8 @@ async fn only_a_good_token_of_a_node_counts() {
         kid: Some(kid.clone()),
         ..Header::new(Algorithm::HS256)
     };
-    let confused = jsonwebtoken::encode(&hmac, &claims(), &EncodingKey::from_secret(secret.as_bytes())).unwrap();
+    let confused =
+        jsonwebtoken::encode(&hmac, &claims(), &EncodingKey::from_secret(secret.as_bytes())).unwrap();
     let rows = [
         ("no JWT", "x".to_owned(), 400),
         ("nothing", String::new(), 400),
@@ -108,14 +119,35 @@ async fn only_a_good_token_of_a_node_counts() {
         ("PS256 with that key", headed(|it| it.alg = Algorithm::PS256), 400),
         ("no kid", headed(|it| it.kid = None), 400),
         ("unknown kid", headed(|it| it.kid = Some("x".to_owned())), 400),
-        ("another type", headed(|it| it.typ = Some("at+jwt".to_owned())), 400),
-        ("crit", raw(json!({"alg": "RS256", "kid": kid, "crit": ["x"]})), 400),
+        (
+            "another type",
+            headed(|it| it.typ = Some("at+jwt".to_owned())),
+            400,
+        ),
+        (
+            "crit",
+            raw(json!({"alg": "RS256", "kid": kid, "crit": ["x"]})),
+            400,
+        ),
         ("b64", raw(json!({"alg": "RS256", "kid": kid, "b64": true})), 400),
-        ("alg twice", format!("{}.{payload}.{signature}", URL_SAFE_NO_PAD.encode(
-            format!(r#"{{"alg":"none","alg":"RS256","kid":"{kid}"}}"#))), 400),
+        (
+            "alg twice",
+            format!(
+                "{}.{payload}.{signature}",
+                URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"none","alg":"RS256","kid":"{kid}"}}"#))
+            ),
+            400,
+        ),
         ("aud twice", format!("{head}.{twice}.{signature}"), 400),
         ("another's signature", signed(&header, &claims(), &a.pem), 400),
-        ("changed", format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(claims().to_string() + " ")), 400),
+        (
+            "changed",
+            format!(
+                "{head}.{}.{signature}",
+                URL_SAFE_NO_PAD.encode(claims().to_string() + " ")
+            ),
+            400,
+        ),
         ("no signature", format!("{head}.{payload}."), 400),
         ("unknown node", with("iss", json!("node-x")), 404),
         ("ourselves", with("iss", json!("node-a")), 404),
@@ -142,7 +174,9 @@ async fn only_a_good_token_of_a_node_counts() {
         ("good, again", good.clone(), 400),
     ];
     for (id, token, expected) in rows {
-        let got = a.send("POST", "/network/token", "", &json!({ "token": token })).await;
+        let got = a
+            .send("POST", "/network/token", "", &json!({ "token": token }))
+            .await;
         assert_eq!(got.status, expected, "{id}: {got:?}");
     }
     for (id, body, expected) in [
@@ -156,7 +190,9 @@ async fn only_a_good_token_of_a_node_counts() {
         assert_eq!(got.status, expected, "{id}: {got:?}");
     }
     // What was used for one thing is used for all.
-    let got = a.send("DELETE", "/network/token", "", &json!({ "token": good })).await;
+    let got = a
+        .send("DELETE", "/network/token", "", &json!({ "token": good }))
+        .await;
     assert_eq!(got.status, 400, "{got:?}");
     let fresh = with("jti", json!(2));
     let decode = format!("/network/decode_jwt?token={fresh}");
@@ -164,16 +200,26 @@ async fn only_a_good_token_of_a_node_counts() {
     assert_eq!(a.send("GET", &decode, "alice", &Value::Null).await.status, 403);
     let decoded = a.send("GET", &decode, "admin", &Value::Null).await;
     assert_eq!(decoded.json()["jwt_content"]["user_name"], "bob", "{decoded:?}");
-    let got = a.send("DELETE", "/network/token", "", &json!({ "token": fresh })).await;
+    let got = a
+        .send("DELETE", "/network/token", "", &json!({ "token": fresh }))
+        .await;
     assert_eq!(got.status, 200, "looking at it did not use it: {got:?}");
-    let gone = a.send("DELETE", "/network/token", "", &json!({ "token": with("jti", json!(3)) })).await;
+    let gone = a
+        .send(
+            "DELETE",
+            "/network/token",
+            "",
+            &json!({ "token": with("jti", json!(3)) }),
+        )
+        .await;
     assert_eq!(gone.status, 404, "{gone:?}");
 }
 
 #[tokio::test]
 async fn bad_tokens_cause_few_fetches() {
     let a = Side::start("node-a").await;
-    let keys = json!({"keys": [{"kty": "RSA", "kid": "k", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode([1; 256])}]});
+    let keys =
+        json!({"keys": [{"kty": "RSA", "kid": "k", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode([1; 256])}]});
     let fake = Fake::new(move || axum::Json(keys.clone()).into_response());
     let (url, _server) = fake.start().await;
     let mut node = a.as_node("node-b");
@@ -185,7 +231,9 @@ async fn bad_tokens_cause_few_fetches() {
             ..Header::new(Algorithm::RS256)
         };
         let token = signed(&header, claims, &a.pem);
-        a.send("POST", "/network/token", "", &json!({ "token": token })).await.status
+        a.send("POST", "/network/token", "", &json!({ "token": token }))
+            .await
+            .status
     };
     let mut expired = claims();
     expired["exp"] = 1.into();
@@ -197,13 +245,18 @@ async fn bad_tokens_cause_few_fetches() {
     }
     assert_eq!(send("k", &claims()).await, 400);
     let most = 1 + started.elapsed().as_secs() / 5;
-    assert!((1..=most).contains(&(fake.asked() as u64)), "{} fetches, not 1 to {most}", fake.asked());
+    assert!(
+        (1..=most).contains(&(fake.asked() as u64)),
+        "{} fetches, not 1 to {most}",
+        fake.asked()
+    );
 }
 
 #[tokio::test]
 async fn a_node_that_does_not_answer_as_it_should_is_an_error_and_no_more() {
     let a = Side::start("node-a").await;
-    let elsewhere = Fake::new(|| axum::Json(json!({"token": "0f9a3c1e-4b7d-4e21-9c55-7d6b0a2f1e34"})).into_response());
+    let elsewhere =
+        Fake::new(|| axum::Json(json!({"token": "0f9a3c1e-4b7d-4e21-9c55-7d6b0a2f1e34"})).into_response());
     let (target, _server) = elsewhere.start().await;
     let plain = |body: &'static str| Fake::new(move || body.into_response());
     let large = format!("{{\"token\": \"{}\"}}", "x".repeat(300_000));
@@ -214,18 +267,27 @@ async fn a_node_that_does_not_answer_as_it_should_is_an_error_and_no_more() {
         ("an empty token", plain(r#"{"token": ""}"#)),
         ("too large", Fake::new(move || large.clone().into_response())),
         ("an error", Fake::new(|| StatusCode::NOT_FOUND.into_response())),
-        ("elsewhere", Fake::new(move || {
-            let mut headers = HeaderMap::new();
-            headers.insert("location", target.parse().unwrap());
-            (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
-        })),
+        (
+            "elsewhere",
+            Fake::new(move || {
+                let mut headers = HeaderMap::new();
+                headers.insert("location", target.parse().unwrap());
+                (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
+            }),
+        ),
     ] {
         let (url, _server) = fake.start().await;
         let mut node = a.as_node("node-b");
         node["jwks_url"] = url.as_str().into();
         node["token_url"] = url.as_str().into();
-        assert_eq!(a.send("POST", "/network/nodes", "admin", &node).await.status, 201, "{id}");
-        let got = a.send("GET", "/network/nodes/node-b/token", "alice", &Value::Null).await;
+        assert_eq!(
+            a.send("POST", "/network/nodes", "admin", &node).await.status,
+            201,
+            "{id}"
+        );
+        let got = a
+            .send("GET", "/network/nodes/node-b/token", "alice", &Value::Null)
+            .await;
         assert_eq!(got.status, 500, "{id}: {got:?}");
         assert!(!got.text.contains("127.0.0.1"), "{id}: {got:?}");
         let header = Header {
@@ -233,9 +295,17 @@ async fn a_node_that_does_not_answer_as_it_should_is_an_error_and_no_more() {
             ..Header::new(Algorithm::RS256)
         };
         let token = signed(&header, &claims(), &a.pem);
-        let got = a.send("POST", "/network/token", "", &json!({ "token": token })).await;
+        let got = a
+            .send("POST", "/network/token", "", &json!({ "token": token }))
+            .await;
         assert_eq!(got.status, 500, "{id}: {got:?}");
-        assert_eq!(a.send("DELETE", "/network/nodes/node-b", "admin", &Value::Null).await.status, 200, "{id}");
+        assert_eq!(
+            a.send("DELETE", "/network/nodes/node-b", "admin", &Value::Null)
+                .await
+                .status,
+            200,
+            "{id}"
+        );
     }
     assert_eq!(elsewhere.asked(), 0, "redirects are not followed");
 }

@@ -34,60 +34,190 @@ async fn nodes_are_registered_shown_changed_and_removed() {
     };
     let no = Value::Null;
     let (nodes, one) = ("/network/nodes", "/network/nodes/node-b");
-    check(&side, &[
-        ("GET", nodes, "", no.clone(), 401, ""),
-        ("GET", nodes, "robot", no.clone(), 403, ""),
-        ("GET", nodes, "00000000-0000-4000-8000-000000000000", no.clone(), 401, ""),
-        ("POST", nodes, "", node.clone(), 401, ""),
-        ("POST", nodes, "alice", node.clone(), 403, ""),
-        ("POST", nodes, "admin", without("name"), 400, "`name` is missing"),
-        ("POST", nodes, "admin", without("base_url"), 400, "base_url"),
-        ("POST", nodes, "admin", without("jwks_url"), 400, "jwks_url"),
-        ("POST", nodes, "admin", without("token_url"), 400, "token_url"),
-        ("POST", nodes, "admin", without("authorization_url"), 400, "authorization_url"),
-        ("POST", nodes, "admin", with("name", json!("node b")), 400, "ASCII"),
-        ("POST", nodes, "admin", with("name", json!("nöde")), 400, "ASCII"),
-        ("POST", nodes, "admin", with("name", json!("")), 400, "ASCII"),
-        ("POST", nodes, "admin", with("name", json!(7)), 400, "not a text"),
-        ("POST", nodes, "admin", with("jwks_url", json!("http://b.example.org/jwks")), 400, "https"),
-        ("POST", nodes, "admin", with("token_url", json!("ftp://b.example.org/")), 400, "https"),
-        ("POST", nodes, "admin", with("token_url", json!("https://u:p@b.example.org/")), 400, "password"),
-        ("POST", nodes, "admin", with("base_url", json!("/relative")), 400, "cannot be read"),
-        ("POST", nodes, "admin", with("authorization_url", json!("https://b.test/#x")), 400, "fragment"),
-        ("POST", nodes, "admin", with("redirect_uris", json!(["javascript:alert(1)"])), 400, "redirect_uris"),
-        ("POST", nodes, "admin", with("redirect_uris", json!(7)), 400, "list of texts"),
-        ("POST", nodes, "admin", json!([]), 400, "JSON object"),
-        ("GET", one, "admin", no.clone(), 404, "no such node"),
-        ("POST", nodes, "admin", node.clone(), 201, ""),
-        ("POST", nodes, "admin", node.clone(), 409, ""),
-        ("GET", nodes, "admin", no.clone(), 200, "jwks_url"),
-        ("GET", nodes, "alice", no.clone(), 200, r#""nodes":[{"name":"node-b"}]"#),
-        ("GET", one, "admin", no.clone(), 200, "authorization_url"),
-        ("GET", one, "alice", no.clone(), 403, ""),
-        ("PATCH", one, "alice", json!({"base_url": "https://b.test"}), 403, ""),
-        ("PATCH", one, "admin", json!({}), 400, "Nothing"),
-        ("PATCH", one, "admin", json!({"jwks_url": "http://b.test"}), 400, "https"),
-        ("PATCH", one, "admin", json!({"base_url": "https://b.test/"}), 200, ""),
-        ("GET", one, "admin", no.clone(), 200, "https://b.test/"),
-        ("PATCH", "/network/nodes/node-c", "admin", json!({"base_url": "https://b.test"}), 404, ""),
-        ("POST", nodes, "admin", with("name", json!("node-c")), 201, ""),
-        ("PATCH", one, "admin", json!({"name": "node-c"}), 409, ""),
-        ("PATCH", one, "admin", json!({"name": "node-d", "redirect_uris": "https://d.test/a https://d.test/b"}), 200, ""),
-        ("GET", one, "admin", no.clone(), 404, ""),
-        ("GET", "/network/nodes/node-d", "admin", no.clone(), 200, r#"["https://d.test/a","https://d.test/b"]"#),
-        ("DELETE", "/network/nodes/node-d", "alice", no.clone(), 403, ""),
-        ("DELETE", "/network/nodes/node-d", "admin", no.clone(), 200, ""),
-        ("DELETE", "/network/nodes/node-d", "admin", no.clone(), 404, ""),
-        ("DELETE", "/network/nodes/node-d", "", no, 401, ""),
-    ])
+    check(
+        &side,
+        &[
+            ("GET", nodes, "", no.clone(), 401, ""),
+            ("GET", nodes, "robot", no.clone(), 403, ""),
+            (
+                "GET",
+                nodes,
+                "00000000-0000-4000-8000-000000000000",
+                no.clone(),
+                401,
+                "",
+            ),
+            ("POST", nodes, "", node.clone(), 401, ""),
+            ("POST", nodes, "alice", node.clone(), 403, ""),
+            ("POST", nodes, "admin", without("name"), 400, "`name` is missing"),
+            ("POST", nodes, "admin", without("base_url"), 400, "base_url"),
+            ("POST", nodes, "admin", without("jwks_url"), 400, "jwks_url"),
+            ("POST", nodes, "admin", without("token_url"), 400, "token_url"),
+            (
+                "POST",
+                nodes,
+                "admin",
+                without("authorization_url"),
+                400,
+                "authorization_url",
+            ),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("name", json!("node b")),
+                400,
+                "ASCII",
+            ),
+            ("POST", nodes, "admin", with("name", json!("nöde")), 400, "ASCII"),
+            ("POST", nodes, "admin", with("name", json!("")), 400, "ASCII"),
+            ("POST", nodes, "admin", with("name", json!(7)), 400, "not a text"),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("jwks_url", json!("http://b.example.org/jwks")),
+                400,
+                "https",
+            ),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("token_url", json!("ftp://b.example.org/")),
+                400,
+                "https",
+            ),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("token_url", json!("https://u:p@b.example.org/")),
+                400,
+                "password",
+            ),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("base_url", json!("/relative")),
+                400,
+                "cannot be read",
+            ),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("authorization_url", json!("https://b.test/#x")),
+                400,
+                "fragment",
+            ),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("redirect_uris", json!(["javascript:alert(1)"])),
+                400,
+                "redirect_uris",
+            ),
+            (
+                "POST",
+                nodes,
+                "admin",
+                with("redirect_uris", json!(7)),
+                400,
+                "list of texts",
+            ),
+            ("POST", nodes, "admin", json!([]), 400, "JSON object"),
+            ("GET", one, "admin", no.clone(), 404, "no such node"),
+            ("POST", nodes, "admin", node.clone(), 201, ""),
+            ("POST", nodes, "admin", node.clone(), 409, ""),
+            ("GET", nodes, "admin", no.clone(), 200, "jwks_url"),
+            (
+                "GET",
+                nodes,
+                "alice",
+                no.clone(),
+                200,
+                r#""nodes":[{"name":"node-b"}]"#,
+            ),
+            ("GET", one, "admin", no.clone(), 200, "authorization_url"),
+            ("GET", one, "alice", no.clone(), 403, ""),
+            (
+                "PATCH",
+                one,
+                "alice",
+                json!({"base_url": "https://b.test"}),
+                403,
+                "",
+            ),
+            ("PATCH", one, "admin", json!({}), 400, "Nothing"),
+            (
+                "PATCH",
+                one,
+                "admin",
+                json!({"jwks_url": "http://b.test"}),
+                400,
+                "https",
+            ),
+            (
+                "PATCH",
+                one,
+                "admin",
+                json!({"base_url": "https://b.test/"}),
+                200,
+                "",
+            ),
+            ("GET", one, "admin", no.clone(), 200, "https://b.test/"),
+            (
+                "PATCH",
+                "/network/nodes/node-c",
+                "admin",
+                json!({"base_url": "https://b.test"}),
+                404,
+                "",
+            ),
+            ("POST", nodes, "admin", with("name", json!("node-c")), 201, ""),
+            ("PATCH", one, "admin", json!({"name": "node-c"}), 409, ""),
+            (
+                "PATCH",
+                one,
+                "admin",
+                json!({"name": "node-d", "redirect_uris": "https://d.test/a https://d.test/b"}),
+                200,
+                "",
+            ),
+            ("GET", one, "admin", no.clone(), 404, ""),
+            (
+                "GET",
+                "/network/nodes/node-d",
+                "admin",
+                no.clone(),
+                200,
+                r#"["https://d.test/a","https://d.test/b"]"#,
+            ),
+            ("DELETE", "/network/nodes/node-d", "alice", no.clone(), 403, ""),
+            ("DELETE", "/network/nodes/node-d", "admin", no.clone(), 200, ""),
+            ("DELETE", "/network/nodes/node-d", "admin", no.clone(), 404, ""),
+            ("DELETE", "/network/nodes/node-d", "", no, 401, ""),
+        ],
+    )
     .await;
     // Forms are as good as JSON.
-    let form: String = node.as_object().unwrap().iter().filter(|(name, _)| *name != "redirect_uris").fold(
-        "redirect_uris=%5B%22https%3A%2F%2Fe.test%2F%22%5D".to_owned(),
-        |form, (name, value)| format!("{form}&{name}={}", value.as_str().unwrap()),
-    );
+    let form: String = node
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| *name != "redirect_uris")
+        .fold(
+            "redirect_uris=%5B%22https%3A%2F%2Fe.test%2F%22%5D".to_owned(),
+            |form, (name, value)| format!("{form}&{name}={}", value.as_str().unwrap()),
+        );
     let headers = [
-        ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+        (
+            "content-type".to_owned(),
+            "application/x-www-form-urlencoded".to_owned(),
+        ),
         ("authorization".to_owned(), authorization("admin")),
     ];
     assert_eq!(side.exchange("POST", nodes, &headers, form).await.status, 201);
@@ -96,7 +226,9 @@ async fn nodes_are_registered_shown_changed_and_removed() {
 #[tokio::test]
 async fn remote_users_are_mapped_by_administrators_and_seen_by_themselves() {
     let side = Side::start("node-a").await;
-    let added = side.send("POST", "/network/nodes", "admin", &side.as_node("node-b")).await;
+    let added = side
+        .send("POST", "/network/nodes", "admin", &side.as_node("node-b"))
+        .await;
     assert_eq!(added.status, 201, "{added:?}");
     let user = |name: &str, local: &str| json!({"node_name": "node-b", "remote_user_name": name, "user_name": local});
     let no = Value::Null;
@@ -162,14 +294,24 @@ async fn a_user_gets_one_token_at_another_node() {
     let (a, b) = two().await;
     let no = Value::Null;
     let there = "/network/nodes/node-b/token";
-    check(&a, &[
-        ("GET", there, "", no.clone(), 401, ""),
-        ("GET", there, "robot", no.clone(), 403, ""),
-        ("GET", "/network/nodes/node-x/token", "alice", no.clone(), 404, ""),
-        ("DELETE", "/network/nodes/node-x/token", "alice", no.clone(), 404, ""),
-        // She has none there.
-        ("DELETE", there, "alice", no.clone(), 500, "other node"),
-    ])
+    check(
+        &a,
+        &[
+            ("GET", there, "", no.clone(), 401, ""),
+            ("GET", there, "robot", no.clone(), 403, ""),
+            ("GET", "/network/nodes/node-x/token", "alice", no.clone(), 404, ""),
+            (
+                "DELETE",
+                "/network/nodes/node-x/token",
+                "alice",
+                no.clone(),
+                404,
+                "",
+            ),
+            // She has none there.
+            ("DELETE", there, "alice", no.clone(), 500, "other node"),
+        ],
+    )
     .await;
     let first = a.send("GET", there, "alice", &no).await;
     assert_eq!(first.status, 200, "{first:?}");
@@ -177,51 +319,94 @@ async fn a_user_gets_one_token_at_another_node() {
     assert_eq!(uuid::Uuid::parse_str(&first).unwrap().get_version_num(), 4);
     let login = "/providers/magpie_network/signin";
     let remote = "/network/nodes/node-a/remote_users/alice";
-    check(&b, &[
-        ("GET", remote, "admin", no.clone(), 200, "magpie_network_node-a"),
-        ("GET", login, &first, no.clone(), 200, ""),
-        // What the house gave is no login for what is the user's own.
-        ("GET", "/network/nodes/node-a/token", &first, no.clone(), 403, "credential of their own"),
-        ("GET", "/network/nodes", "admin", no.clone(), 200, ""),
-    ])
+    check(
+        &b,
+        &[
+            ("GET", remote, "admin", no.clone(), 200, "magpie_network_node-a"),
+            ("GET", login, &first, no.clone(), 200, ""),
+            // What the house gave is no login for what is the user's own.
+            (
+                "GET",
+                "/network/nodes/node-a/token",
+                &first,
+                no.clone(),
+                403,
+                "credential of their own",
+            ),
+            ("GET", "/network/nodes", "admin", no.clone(), 200, ""),
+        ],
+    )
     .await;
     let second = a.send("GET", there, "alice", &no).await.token();
     assert_ne!(first, second);
-    check(&b, &[
-        ("GET", login, &first, no.clone(), 401, ""),
-        ("GET", login, &second, no.clone(), 200, ""),
-        ("GET", login, "not-a-uuid", no.clone(), 401, ""),
-        ("GET", login, "two parts", no.clone(), 401, ""),
-        ("GET", login, "", no.clone(), 401, ""),
-        ("GET", "/providers/other/signin", &second, no.clone(), 404, ""),
-    ])
+    check(
+        &b,
+        &[
+            ("GET", login, &first, no.clone(), 401, ""),
+            ("GET", login, &second, no.clone(), 200, ""),
+            ("GET", login, "not-a-uuid", no.clone(), 401, ""),
+            ("GET", login, "two parts", no.clone(), 401, ""),
+            ("GET", login, "", no.clone(), 401, ""),
+            ("GET", "/providers/other/signin", &second, no.clone(), 404, ""),
+        ],
+    )
     .await;
     let basic = [("authorization".to_owned(), format!("bearer {second}"))];
     assert_eq!(b.exchange("GET", login, &basic, String::new()).await.status, 400);
     // The mapping is changed, the token stays.
-    check(&b, &[
-        ("PATCH", remote, "admin", json!({"user_name": "bob"}), 200, ""),
-        ("GET", "/network/nodes/node-a/token", &second, no.clone(), 403, "credential of their own"),
-        ("PATCH", remote, "admin", json!({"assign_anonymous": true}), 200, ""),
-    ])
+    check(
+        &b,
+        &[
+            ("PATCH", remote, "admin", json!({"user_name": "bob"}), 200, ""),
+            ("GET", "/network/nodes/node-a/token", &second, no.clone(), 403, ""),
+            (
+                "PATCH",
+                remote,
+                "admin",
+                json!({"assign_anonymous": true}),
+                200,
+                "",
+            ),
+        ],
+    )
     .await;
     check(&a, &[("DELETE", there, "alice", no.clone(), 200, "")]).await;
-    check(&b, &[
-        ("GET", login, &second, no.clone(), 401, ""),
-        // Nobody with nothing is forgotten.
-        ("GET", remote, "admin", no.clone(), 404, ""),
-    ])
+    check(
+        &b,
+        &[
+            ("GET", login, &second, no.clone(), 401, ""),
+            // Nobody with nothing is forgotten.
+            ("GET", remote, "admin", no.clone(), 404, ""),
+        ],
+    )
     .await;
     let third = a.send("GET", there, "alice", &no).await.token();
-    check(&b, &[
-        ("DELETE", "/network/tokens", "", no.clone(), 401, ""),
-        ("DELETE", "/network/tokens", "alice", no.clone(), 403, ""),
-        ("DELETE", "/network/tokens?expired_only=true", "admin", no.clone(), 200, r#""deleted":0"#),
-        ("GET", login, &third, no.clone(), 200, ""),
-        ("DELETE", "/network/tokens", "admin", no.clone(), 200, r#""deleted":1"#),
-        ("GET", login, &third, no.clone(), 401, ""),
-        ("GET", remote, "admin", no.clone(), 404, ""),
-    ])
+    check(
+        &b,
+        &[
+            ("DELETE", "/network/tokens", "", no.clone(), 401, ""),
+            ("DELETE", "/network/tokens", "alice", no.clone(), 403, ""),
+            (
+                "DELETE",
+                "/network/tokens?expired_only=true",
+                "admin",
+                no.clone(),
+                200,
+                r#""deleted":0"#,
+            ),
+            ("GET", login, &third, no.clone(), 200, ""),
+            (
+                "DELETE",
+                "/network/tokens",
+                "admin",
+                no.clone(),
+                200,
+                r#""deleted":1"#,
+            ),
+            ("GET", login, &third, no.clone(), 401, ""),
+            ("GET", remote, "admin", no.clone(), 404, ""),
+        ],
+    )
     .await;
     // No token, whole or in part, is in what was recorded.
     let records = format!("{:?} {:?}", a.memory, b.memory);
@@ -234,28 +419,85 @@ async fn a_user_gets_one_token_at_another_node() {
 async fn two_accounts_are_linked_by_whoever_has_both() {
     let (a, b) = two().await;
     let no = Value::Null;
-    check(&a, &[
-        ("POST", "/network/nodes/node-b/link", "", no.clone(), 401, ""),
-        ("POST", "/network/nodes/node-x/link", "alice", no.clone(), 404, ""),
-        ("GET", "/network/link", "alice", no.clone(), 400, "`token` is missing"),
-        ("GET", "/network/link?token=x", "", no.clone(), 401, ""),
-        ("GET", "/network/link?token=x", "alice", no.clone(), 400, "no signed JWT"),
-    ])
+    check(
+        &a,
+        &[
+            ("POST", "/network/nodes/node-b/link", "", no.clone(), 401, ""),
+            ("POST", "/network/nodes/node-x/link", "alice", no.clone(), 404, ""),
+            (
+                "GET",
+                "/network/link",
+                "alice",
+                no.clone(),
+                400,
+                "`token` is missing",
+            ),
+            ("GET", "/network/link?token=x", "", no.clone(), 401, ""),
+            (
+                "GET",
+                "/network/link?token=x",
+                "alice",
+                no.clone(),
+                400,
+                "no signed JWT",
+            ),
+        ],
+    )
     .await;
     let begun = a.send("POST", "/network/nodes/node-b/link", "alice", &no).await;
     assert_eq!(begun.status, 302, "{begun:?}");
     let location = begun.headers["location"].to_str().unwrap();
-    let authorize = location.strip_prefix(&format!("http://{}", b.address)).unwrap().to_owned();
-    assert!(authorize.contains("&response_type=id_token&redirect_uri="), "{authorize}");
+    let authorize = location
+        .strip_prefix(&format!("http://{}", b.address))
+        .unwrap()
+        .to_owned();
+    assert!(
+        authorize.contains("&response_type=id_token&redirect_uri="),
+        "{authorize}"
+    );
     let changed = |from: &str, to: &str| authorize.replace(from, to);
-    let back = format!("http%3A%2F%2F{}%2Fnetwork%2Flink", a.address.to_string().replace(':', "%3A"));
-    check(&b, &[
-        ("GET", &authorize, "", no.clone(), 401, ""),
-        ("GET", &changed("id_token", "code"), "bob", no.clone(), 400, "response_type"),
-        ("GET", &changed(&back, "http%3A%2F%2Fevil.test"), "bob", no.clone(), 400, "redirect_uri"),
-        ("GET", &changed(&back, &format!("{back}%2F")), "bob", no.clone(), 400, "redirect_uri"),
-        ("GET", "/ui/network/authorize?response_type=id_token", "bob", no.clone(), 400, "token"),
-    ])
+    let back = format!(
+        "http%3A%2F%2F{}%2Fnetwork%2Flink",
+        a.address.to_string().replace(':', "%3A")
+    );
+    check(
+        &b,
+        &[
+            ("GET", &authorize, "", no.clone(), 401, ""),
+            (
+                "GET",
+                &changed("id_token", "code"),
+                "bob",
+                no.clone(),
+                400,
+                "response_type",
+            ),
+            (
+                "GET",
+                &changed(&back, "http%3A%2F%2Fevil.test"),
+                "bob",
+                no.clone(),
+                400,
+                "redirect_uri",
+            ),
+            (
+                "GET",
+                &changed(&back, &format!("{back}%2F")),
+                "bob",
+                no.clone(),
+                400,
+                "redirect_uri",
+            ),
+            (
+                "GET",
+                "/ui/network/authorize?response_type=id_token",
+                "bob",
+                no.clone(),
+                400,
+                "token",
+            ),
+        ],
+    )
     .await;
     let page = b.send("GET", &authorize, "bob", &no).await;
     assert_eq!(page.status, 200, "{page:?}");
@@ -266,15 +508,28 @@ async fn two_accounts_are_linked_by_whoever_has_both() {
     let link = &link[..link.find('"').unwrap()];
     let finish = link.strip_prefix(&format!("http://{}", a.address)).unwrap();
     check(&b, &[("GET", &authorize, "bob", no.clone(), 400, "used before")]).await;
-    check(&a, &[
-        ("GET", finish, "bob", no.clone(), 403, "Somebody else"),
-        ("GET", finish, "alice", no.clone(), 200, ""),
-        ("GET", finish, "alice", no.clone(), 400, "used before"),
-        ("GET", "/network/remote_users/current", "alice", no.clone(), 200, r#""remote_user_name":"bob""#),
-    ])
+    check(
+        &a,
+        &[
+            ("GET", finish, "bob", no.clone(), 403, "Somebody else"),
+            ("GET", finish, "alice", no.clone(), 200, ""),
+            ("GET", finish, "alice", no.clone(), 400, "used before"),
+            (
+                "GET",
+                "/network/remote_users/current",
+                "alice",
+                no.clone(),
+                200,
+                r#""remote_user_name":"bob""#,
+            ),
+        ],
+    )
     .await;
     // What node-b says about bob gives him what alice has here.
-    let token = b.send("GET", "/network/nodes/node-a/token", "bob", &no).await.token();
+    let token = b
+        .send("GET", "/network/nodes/node-a/token", "bob", &no)
+        .await
+        .token();
     let id = a.authority.good_network_token(&token).await.unwrap();
     assert_eq!(id.local_user.unwrap().subject, "alice");
 }
@@ -283,7 +538,11 @@ async fn two_accounts_are_linked_by_whoever_has_both() {
 async fn without_network_mode_there_is_nothing() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let _server = AbortOnDropHandle::new(tokio::spawn(http_server::accept(listener, router_off(), JoinSet::new())));
+    let _server = AbortOnDropHandle::new(tokio::spawn(http_server::accept(
+        listener,
+        router_off(),
+        JoinSet::new(),
+    )));
     for (method, target, status) in [
         ("GET", "/network/jwks", 501),
         ("POST", "/network/token", 501),
@@ -301,7 +560,9 @@ async fn without_network_mode_there_is_nothing() {
         ("DELETE", "/network/nodes/x/remote_users/y", 501),
         ("GET", "/providers/magpie_network/signin", 404),
     ] {
-        let answer = client::send(address, method, target, &[], Bytes::new()).await.unwrap();
+        let answer = client::send(address, method, target, &[], Bytes::new())
+            .await
+            .unwrap();
         assert_eq!(answer.status(), status, "{method} {target}");
     }
 }
