@@ -115,6 +115,12 @@ impl TestHouse {
         this
     }
 
+    /// The file with its store.
+    pub(crate) fn store(&self) -> std::path::PathBuf {
+        let folder = self.folder.as_ref().expect("an authority");
+        folder.path().join("portcullis.db")
+    }
+
     async fn begin(
         answer: KeyService,
         alter: impl FnOnce(String) -> String,

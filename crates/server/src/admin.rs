@@ -1,5 +1,5 @@
-//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow`, `/reload` and the admin API, for probes and operators, never for
-//! proxies' clients.
+//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow`, `/reload` and the admin API, for
+//! probes and operators, never for proxies' clients.
 
 use std::io;
 use std::net::SocketAddr;

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 
@@ -34,10 +35,13 @@ pub(crate) fn router(api: &AdminApi) -> Router {
         .merge(grpc::reflection())
 }
 
-/// Nobody holds a place for ever by sending slowly.
+/// Nobody holds a place for ever by sending slowly, and nobody keeps an answer.
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(PATIENCE, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "it took too long\n").into_response(),
-    }
+    let answer = tokio::time::timeout(PATIENCE, next.run(request)).await;
+    let mut answer =
+        answer.unwrap_or_else(|_| (StatusCode::SERVICE_UNAVAILABLE, "it took too long\n").into_response());
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
 }

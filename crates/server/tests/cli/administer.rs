@@ -28,9 +28,11 @@ impl Place {
         let policies = root().join("policies/default/authority/administrators.cedar");
         let text = std::fs::read_to_string(&config).expect("the configuration");
         let text = format!(
-            "{text}\nauthority:\n  issuer: http://127.0.0.1:9193\n  listen: 127.0.0.1:0\n  store: sqlite:{}\n  policies: [{}]\n",
+            "{text}\nauthority:\n  issuer: http://127.0.0.1:9193\n  listen: 127.0.0.1:0\n  store: sqlite:{}\n  policies: [{}]\n  \
+             keys: {{ encryption_key: {} }}\n",
             folder.join("portcullis.db").display(),
             policies.display(),
+            "5a".repeat(32),
         );
         std::fs::write(&config, text).expect("the configuration");
         let server = tokio::task::block_in_place(|| Server::start_with(&config));
@@ -273,6 +275,34 @@ async fn nodes_and_their_users_are_added_changed_and_removed() {
     }
     place.administer(&["token", "show", "none"]).expect(1);
     place.administer(&["token", "end", &"0".repeat(64)]).expect(1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_made_rotated_and_removed() {
+    let place = Place::open("administer-keys").await;
+    assert_eq!(place.json(&["keys", "list"]), json!([]));
+    place.administer(&["keys", "rotate"]).expect(4);
+    let first = place.json(&["keys", "rotate", "--algorithm", "EdDSA"]);
+    let both = place.json(&["keys", "rotate", "--now"]);
+    let kid = &first[0]["kid"];
+    let signing: Vec<&Value> = both
+        .as_array()
+        .expect("keys")
+        .iter()
+        .filter(|key| key["signs"] == true)
+        .collect();
+    assert!(signing.len() == 1 && signing[0]["kid"] != *kid, "{both:#}");
+    let old: Vec<&Value> = both
+        .as_array()
+        .expect("keys")
+        .iter()
+        .filter(|key| key["kid"] == *kid)
+        .collect();
+    assert!(old.len() == 1 && old[0]["verifies_until"].is_string(), "{both:#}");
+    let kid = kid.as_str().expect("a name");
+    place.administer(&["keys", "remove", kid]).expect(0);
+    place.administer(&["keys", "remove", kid]).expect(1);
+    assert_eq!(place.json(&["keys", "list"]), json!(signing));
 }
 
 #[test]

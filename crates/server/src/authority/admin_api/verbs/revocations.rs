@@ -128,7 +128,7 @@ impl AdminApi {
             what,
             before: before.map_or(Before::Ever, Before::Time),
             reason: (!asked.reason.is_empty()).then_some(asked.reason),
-            expires_at: asked.expires_at.map(|time| time.seconds.saturating_add(1)),
+            expires_at: asked.expires_at.map(|time| time.seconds),
         })
     }
 
