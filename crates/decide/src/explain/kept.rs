@@ -111,7 +111,9 @@ impl Kept {
     /// False when it ended before anything that could be asked again: at its credential, or before it could be read. What was
     /// asked of the house itself is decided by other policies.
     pub(crate) fn can_be_asked_again(&self) -> bool {
-        let of_house = self.check().is_some_and(|check| check.contract == Contract::House);
+        let of_house = self
+            .check()
+            .is_some_and(|check| check.contract == Contract::House);
         let ended = matches!(self.reason, Reason::Timeout | Reason::Internal);
         !of_house && !ended && !self.ended_at_credential()
     }
@@ -119,7 +121,10 @@ impl Kept {
     fn ended_at_credential(&self) -> bool {
         matches!(
             self.reason,
-            Reason::CredentialRefused | Reason::Revoked | Reason::KeysUnavailable | Reason::RevocationsUnknown
+            Reason::CredentialRefused
+                | Reason::Revoked
+                | Reason::KeysUnavailable
+                | Reason::RevocationsUnknown
         )
     }
 
