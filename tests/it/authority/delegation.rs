@@ -1,12 +1,16 @@
 //! A job acts for a user with a delegated token: at the token endpoint, and through a real Envoy.
 
-use authority::{Authority, NewRevocation, Publish, StoreSettings};
+use authority::{
+    Authority, DelegationSettings, Grant, House, KeySettings, KeyUse, NewRevocation, Origin, Page, Publish,
+    Renewed, Rotation, StoreError, StoreSettings,
+};
 use bytes::Bytes;
-use model::{Before, Revoked};
+use model::{Actor, Before, Principal, PrincipalKind, Revoked};
 use portcullis::demo::scratch::ScratchDir;
 use portcullis::demo::{http, people};
 use serde_json::{Value, json};
 
+use super::postgres::PostgresServer;
 use crate::house::{TestHouse, until};
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -552,4 +556,82 @@ async fn others_find_the_endpoint_and_the_keys() {
         (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA"), &json!("sig"))
     );
     assert!(key.get("d").is_none(), "{keys}");
+}
+
+/// The statements of keys and tokens are the same for both kinds of store.
+#[tokio::test]
+async fn a_server_keeps_keys_and_what_was_given() {
+    let Some(server) = PostgresServer::start().await else {
+        return;
+    };
+    let settings = StoreSettings {
+        store: server.database("delegation").into(),
+        ..StoreSettings::default()
+    };
+    let keys: KeySettings =
+        serde_json::from_value(json!({"encryption_key": "5a".repeat(32)})).expect("settings");
+    let nobody: Publish = std::sync::Arc::new(|_| {});
+    let authority = Authority::start(&settings, nobody).await.expect("the store");
+    let authority = authority.with_keys(&keys).expect("keys");
+    let house = House {
+        name: "house".to_owned(),
+        url: "https://gate.example.test".to_owned(),
+    };
+    let delegation: DelegationSettings =
+        serde_json::from_value(json!({"audiences": ["api"]})).expect("settings");
+    let mut grant = Grant {
+        subject: Principal::new(PrincipalKind::User, "main", "alice"),
+        actor: Actor::new("main", "jobs"),
+        holder: "Robot::\"main/jobs\"".to_owned(),
+        act: json!({"sub": "jobs"}),
+        audiences: vec!["api".to_owned()],
+        scopes: Vec::new(),
+        workspaces: Some(vec!["ws-alice".to_owned()]),
+        actions: None,
+        lifetime_seconds: 60,
+        origin: Origin::default(),
+        renews: None,
+    };
+    let first = authority
+        .mint(&house, &delegation, &grant)
+        .await
+        .expect("a token");
+    authority
+        .rotate_keys("ada", &KeyUse::ALL, Rotation::Now)
+        .await
+        .expect("new keys");
+    grant.renews = Some(Renewed {
+        token_id: first.id.clone(),
+        first_id: first.id.clone(),
+        began_at: first.expires_at - 60,
+    });
+    let second = authority
+        .mint(&house, &delegation, &grant)
+        .await
+        .expect("a renewed token");
+    grant.actor = Actor::new("main", "other");
+    let refused = authority.mint(&house, &delegation, &grant).await;
+    assert_eq!(refused.err(), Some(StoreError::NotFound));
+    let all = Page {
+        after: None,
+        limit: 10,
+    };
+    let listed = authority
+        .delegated_tokens(&all, Some("main/alice"))
+        .await
+        .expect("a list");
+    assert_eq!(
+        listed.items.iter().map(|token| &*token.id).collect::<Vec<_>>(),
+        [&first.id, &second.id]
+    );
+    assert_eq!(listed.items[0].workspaces, Some(vec!["ws-alice".to_owned()]));
+    let kept = authority.keys().await.expect("keys");
+    assert_eq!(kept.iter().filter(|key| key.signs).count(), 2, "{kept:?}");
+    assert_eq!(authority.node_keys().await.expect("keys").len(), 1);
+    authority
+        .end_delegated_token("ada", "house", &second.id)
+        .await
+        .expect("an end");
+    let revoked = authority.revocations(&all).await.expect("a list");
+    assert_eq!(revoked.items[0].what, Revoked::Token(first.id));
 }
