@@ -242,7 +242,12 @@ impl Revocations {
         let revoked = principal.actors.iter().any(|actor| {
             let of = self.issuers.get(&actor.issuer);
             of.is_some_and(|of| {
-                covers(of.clients.get(&actor.client), issued_at) || covers(of.everything.as_ref(), issued_at)
+                // A robot without a client is an actor by its subject.
+                let named = [&of.clients, &of.subjects].map(|names| names.get(&actor.client));
+                named
+                    .into_iter()
+                    .chain([of.everything.as_ref()])
+                    .any(|before| covers(before, issued_at))
             })
         });
         revoked.then_some("client")

@@ -97,6 +97,7 @@ impl NetworkTokens {
                 delegation: Some(Box::new(Delegation {
                     issuer: self.name.clone(),
                     issued_at: Some(token.issued_at as f64),
+                    began_at: token.issued_at as f64,
                     ..Delegation::default()
                 })),
                 ..Principal::new(PrincipalKind::User, &user.issuer, &user.subject)

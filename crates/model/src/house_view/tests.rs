@@ -105,6 +105,9 @@ fn who_acts_with_it_is_looked_at_too() {
     principal.actors = vec![Actor::new("main", "portal"), Actor::new("jobs", "runner")];
     assert_eq!(revocations.find(&principal, None, Some(1.0)), Some("client"));
     assert_eq!(revocations.find(&principal, None, Some(100.0)), None);
+    let mut robot = Revocations::default();
+    robot.add("jobs", Revoked::Subject("runner".to_owned()), Before::Ever);
+    assert_eq!(robot.find(&principal, None, Some(1.0)), Some("client"));
     let mut issuer = Revocations::default();
     issuer.add("jobs", Revoked::Issuer, Before::Ever);
     assert_eq!(issuer.find(&principal, None, Some(1.0)), Some("client"));
