@@ -266,11 +266,13 @@ impl NodeJwts {
         }
         let (now, leeway) = (now() as f64, LEEWAY_SECONDS as f64);
         let lifetime = Duration::from_secs(self.seconds).as_secs_f64();
-        // Negated, so that what is no number at all is refused.
-        if !(claims.exp + leeway > now) {
+        if !claims.exp.is_finite() {
+            return invalid("does not say when it expires");
+        }
+        if claims.exp + leeway <= now {
             return invalid("has expired");
         }
-        if !(claims.exp <= now + lifetime + leeway) {
+        if claims.exp > now + lifetime + leeway {
             return invalid("is good for longer than tokens between nodes may be (`node_token_seconds`)");
         }
         let begins = [claims.nbf, claims.iat].into_iter().flatten();

@@ -288,9 +288,9 @@ async fn carry(mut near: TcpStream, socket: PathBuf, mut state: watch::Receiver<
         }
         if *state.borrow() == Wire::Swallows {
             // Both ends stay open.
-            return std::future::pending().await;
+            std::future::pending().await
         }
     } else if *state.borrow() == Wire::Swallows {
-        return std::future::pending().await;
+        std::future::pending().await
     }
 }

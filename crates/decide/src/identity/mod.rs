@@ -289,16 +289,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
 
     fn judge(&self, presented: &Presented<'_, '_>, now: SystemTime, waited: Waited) -> Look<D> {
         let token = &*presented.token;
-        if let Some(verified) = self.verified.get(token) {
-            if self.still_holds(&verified.proof, presented.place, now) {
-                return Look::Final(Identified::Verified(
-                    match verified.generation == self.generation {
-                        true => verified,
-                        // It was verified with the same settings, and what was derived from it was derived by other rules.
-                        false => self.keep(token, verified.proof.clone()),
-                    },
-                ));
-            }
+        if let Some(verified) = self.verified.get(token)
+            && self.still_holds(&verified.proof, presented.place, now)
+        {
+            return Look::Final(Identified::Verified(
+                match verified.generation == self.generation {
+                    true => verified,
+                    // It was verified with the same settings, and what was derived from it was derived by other rules.
+                    false => self.keep(token, verified.proof.clone()),
+                },
+            ));
         }
         let digest = Digest::of(token);
         match self.verified.proof(&digest) {

@@ -10,7 +10,10 @@ fn alice() -> Principal {
     }
 }
 
-fn check(what: Revoked, before: Before, expected: &[(&str, Option<&str>, Option<f64>, Option<&str>)]) {
+/// Subject, `jti`, `iat`, and what is found.
+type Row<'r> = (&'r str, Option<&'r str>, Option<f64>, Option<&'r str>);
+
+fn check(what: Revoked, before: Before, expected: &[Row<'_>]) {
     let mut revocations = Revocations::default();
     revocations.add("main", what.clone(), before);
     for (subject, token_id, issued_at, found) in expected {
