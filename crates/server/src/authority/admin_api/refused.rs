@@ -105,7 +105,7 @@ impl IntoResponse for Refused {
         let status = self.status();
         let mut buffer = [0; 36];
         let decision_id = match &self {
-            Self::Denied(denied) => Some(&*denied.0.id().encode(&mut buffer)),
+            Self::Denied(denied) => Some(denied.0.id().encode(&mut buffer)),
             _ => None,
         };
         let problem = Problem {
