@@ -9,6 +9,10 @@ const PATHS: &[&str] = &["/issuers/*/jwks_file"];
 
 /// Makes all these paths begin at `folder`. What is no text is left for the schema to refuse.
 pub(super) fn begin_at(folder: &Path, value: &mut Value) {
+    if let Some(Value::Object(authority)) = value.get_mut("authority") {
+        // The default is a file, too.
+        authority.entry("store").or_insert_with(|| "sqlite:portcullis.db".into());
+    }
     if let Some(Value::String(store)) = value.pointer_mut("/authority/store")
         && let Some(path) = store.strip_prefix("sqlite:")
     {
@@ -69,6 +73,10 @@ mod tests {
             (
                 json!({ "authority": { "store": "sqlite:a.db" } }),
                 json!({ "authority": { "store": "sqlite:/etc/portcullis/a.db" } }),
+            ),
+            (
+                json!({ "authority": {} }),
+                json!({ "authority": { "store": "sqlite:/etc/portcullis/portcullis.db" } }),
             ),
             (
                 json!({ "authority": { "store": "postgres://db/a" } }),
