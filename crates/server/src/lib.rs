@@ -9,7 +9,7 @@ pub mod config;
 pub mod decision_log;
 pub mod demo;
 pub mod house;
-mod listen;
+pub mod listen;
 pub mod policy_tests;
 pub mod recent;
 pub mod reload;

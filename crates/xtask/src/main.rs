@@ -6,6 +6,7 @@
     reason = "it talks to the developer"
 )]
 
+mod bench;
 mod deny;
 mod generate;
 mod tally;
@@ -24,6 +25,7 @@ cargo xtask <verb>
   test          format, lints, docs, licences, every test (real proxies included) and the demo
   test --fast   format, lints and the tests that need nothing but cargo
   generate      write the committed generated files again
+  bench         what a decision costs: builds with the profile `dist` and measures (`bench --help` says more)
   help          this text
 
 With CI=true, `test` fails when anything was skipped.";
@@ -31,6 +33,9 @@ With CI=true, `test` fails when anything was skipped.";
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["bench", rest @ ..] = words.as_slice() {
+        return ended(Workspace::find().and_then(|workspace| bench::run(&workspace, rest)));
+    }
     let chore: fn(&Workspace) -> Result<(), String> = match words.as_slice() {
         ["test"] => |workspace| test::run(workspace, Reach::Everything),
         ["test", "--fast"] => |workspace| test::run(workspace, Reach::Fast),
@@ -44,7 +49,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Workspace::find().and_then(|workspace| chore(&workspace)) {
+    ended(Workspace::find().and_then(|workspace| chore(&workspace)))
+}
+
+fn ended(chore: Result<(), String>) -> ExitCode {
+    match chore {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             if !why.is_empty() {
