@@ -2,6 +2,7 @@
 
 mod proxy;
 mod scale;
+mod stages;
 mod time;
 mod tokens;
 mod warm;
@@ -103,6 +104,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "through a real Envoy, beside Envoy's own filters",
         slow: false,
         run: proxy::envoy,
+    },
+    Scenario {
+        name: "stages",
+        about: "where the time goes inside, and allocations",
+        slow: true,
+        run: stages::stages,
     },
     Scenario {
         name: "tls",

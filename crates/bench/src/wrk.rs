@@ -17,7 +17,7 @@ pub(crate) fn run(wrk: &Tool, url: &str, header: &str, lasts: Duration) -> Resul
     let output = wrk
         .command()
         .args(["-t", "1", "-c", "32", "-d", &format!("{}s", lasts.as_secs())])
-        .args(["-H", header, "-H", "host: api.example.test", url])
+        .args(["-H", header, "-H", "Host: api.example.test", url])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("cannot run wrk: {error}"))?;
