@@ -25,8 +25,8 @@ macro_rules! targets {
 /// All of them; "CPU" is that of the server process per check.
 pub(crate) const TARGETS: &[Target] = targets![
     "CPU of a decision with one condition, of the stock tonic no-op", "warm/of-tonic", 0.85, "×";
-    "the same, of the no-op behind our listener", "warm/of-ours", 1.5, "×";
-    "CPU of a decision by scopes alone, of the no-op behind our listener", "scope/of-ours", 1.25, "×";
+    "the same, of the no-op behind our transport", "warm/of-ours", 1.5, "×";
+    "CPU of a decision by scopes alone, of the no-op behind our transport", "scope/of-ours", 1.25, "×";
     "user instructions of a decision with one condition", "instructions/warm", 60_000.0, "";
     "CPU with 100,000 policies, of 10", "policies/flat", 1.05, "×";
     "CPU with 10,000 more routes", "routes/ratio", 1.10, "×";

@@ -9,7 +9,7 @@ pub mod config;
 pub mod decision_log;
 pub mod demo;
 pub mod house;
-pub mod listen;
+mod listen;
 pub mod policy_tests;
 pub mod recent;
 pub mod reload;

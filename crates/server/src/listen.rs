@@ -5,7 +5,6 @@
 //! A work-stealing runtime costs half as much again per request; proxies open one connection per worker, so handing
 //! out whole connections keeps the threads evenly busy.
 
-mod bare;
 mod frames;
 mod patient;
 mod speak;
@@ -21,7 +20,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-pub use self::bare::Bare;
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
 use crate::stack;

@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 /// What is measured comes alone: in one build with the others it would get what only they need.
 const BUILDS: &[&str] = &[
     "build --profile dist --locked --package portcullis --bin portcullis",
-    "build --profile dist --locked --package bench --bin yardstick",
+    "build --profile dist --locked --package yardstick",
     "build --locked --workspace --bin bench",
 ];
 

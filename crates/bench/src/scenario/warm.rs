@@ -13,7 +13,7 @@ use crate::tools::{H2LOAD, Tool, VALGRIND};
 use std::path::{Path, PathBuf};
 
 const TONIC: &str = "stock tonic no-op";
-const OURS: &str = "no-op behind our listener";
+const OURS: &str = "no-op behind our transport";
 
 /// The servers of the comparison, of `portcullis` the configurations.
 fn configurations(bench: &Bench) -> Result<[(&'static str, Places); 4], String> {

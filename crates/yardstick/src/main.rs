@@ -1,7 +1,7 @@
 //! Servers that say yes to everything, to compare `portcullis` with: what is left of its cost when it decides nothing.
 //!
 //! `yardstick tonic ADDRESS ANSWER` is what a tonic server with generated code costs, `yardstick ours ADDRESS ANSWER` what
-//! the listener of `portcullis` itself costs. `ANSWER` is a file with a `CheckResponse` of the real server: both give the
+//! the transport of `portcullis` itself costs. `ANSWER` is a file with a `CheckResponse` of the real server: both give the
 //! same headers, so that no side has less to write. One thread answers.
 #![allow(clippy::print_stderr, reason = "it talks to the developer")]
 

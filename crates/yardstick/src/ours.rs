@@ -1,15 +1,25 @@
-//! The listener of `portcullis` with nobody behind it.
+//! The transport of `portcullis` with nobody behind it.
 //!
 //! It grants without asking, which nothing that is shipped may do: this program is never part of it.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::Listener;
+use contracts::grpc::{AuthorizationService, DEFAULT_MAX_MESSAGE_BYTES};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use model::{
     Check, DECISION_ID_HEADER, Decide, Decision, Denial, HeaderEdits, Malformed, Permit, RouteEdits, Version,
 };
-use portcullis::listen::Bare;
+use tokio::net::TcpListener;
 
 use crate::stock::envoy::service::auth::v3::CheckResponse;
 use crate::stock::envoy::service::auth::v3::check_response::HttpResponse;
@@ -74,9 +84,31 @@ impl Decide for Yes {
     }
 }
 
+/// As `server/src/listen` does it: HTTP/2 on this thread, with the same bounds.
 pub(crate) async fn serve(address: SocketAddr, answer: &CheckResponse) -> Result<(), Box<dyn Error>> {
-    let bare = Bare::start(address, Arc::new(Yes::like(answer)?)).await?;
-    tokio::signal::ctrl_c().await?;
-    bare.stop().await;
-    Ok(())
+    let told = Listener::new(DEFAULT_MAX_MESSAGE_BYTES);
+    let service = AuthorizationService::new(Arc::new(Yes::like(answer)?), told);
+    let listener = TcpListener::bind(address).await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let service = service.clone();
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(service.answer(request).await) }
+        });
+        tokio::spawn(async move {
+            let mut http = http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new())
+                .max_concurrent_streams(1000)
+                .max_header_list_size(96 * 1024)
+                .max_pending_accept_reset_streams(1000)
+                .max_local_error_reset_streams(1000)
+                .keep_alive_interval(Duration::from_secs(60))
+                .keep_alive_timeout(Duration::from_secs(20));
+            if let Err(error) = http.serve_connection(TokioIo::new(stream), answer).await {
+                eprintln!("a connection ended: {error}");
+            }
+        });
+    }
 }
