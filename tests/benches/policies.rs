@@ -9,7 +9,7 @@ use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, RestrictedExpression,
     SlotId, Template,
 };
-use decide::policy::engine::{Engine, Place, Question};
+use decide::policy::engine::{Depth, Engine, Given, Place, Question, Resource, Whole};
 use divan::{AllocProfiler, Bencher};
 
 #[global_allocator]
@@ -83,9 +83,10 @@ fn linked_policies(count: usize) -> PolicySet {
 
 struct Bench {
     engine: Engine,
-    principal: Entity,
+    principal: Whole,
     place: Place,
-    resource: Entity,
+    resource: EntityUid,
+    within: EntityUid,
     action: EntityUid,
     actions: Entities,
 }
@@ -123,17 +124,13 @@ impl Bench {
                 RestrictedExpression::new_set([text("ws_access")]),
             )],
         );
-        let resource = Entity::new(
-            uid("Path::\"ws-0/files/scene.tif\""),
-            HashMap::from([("workspace".to_owned(), text("ws-0"))]),
-            HashSet::from([workspace(0)]),
-        );
         let actions = actions();
         Self {
             engine: Engine::new(set, &actions),
-            principal: principal.expect("a principal"),
+            principal: principal.expect("a principal").into(),
             place: Place::default(),
-            resource: resource.expect("a resource"),
+            resource: uid("Path::\"ws-0/files/scene.tif\""),
+            within: workspace(0),
             action: uid("Action::\"GET\""),
             actions,
         }
@@ -144,15 +141,23 @@ impl Bench {
         Context::from_pairs([("suspended".to_owned(), suspended)]).expect("a context")
     }
 
+    /// As it is made for every request.
+    fn resource(&self) -> Resource {
+        let mut resource = Resource::new(self.resource.clone(), [self.within.clone()]);
+        resource.add("workspace", Given::text("ws-0"));
+        resource
+    }
+
     fn ask(&self) -> bool {
-        let answer = self.engine.answer(&Question {
+        let question = Question {
             principal: &self.principal,
             place: &self.place,
             action: &self.action,
-            resource: &self.resource,
+            resource: &self.resource(),
             others: &[],
-            context: &|| Ok(Self::context()),
-        });
+            context: &|_| Ok(Self::context()),
+        };
+        let answer = self.engine.answer(&question, Depth::Enough);
         let answer = answer.expect("an answer");
         assert!(!answer.permits.is_empty() && answer.forbids.is_empty());
         true
@@ -160,13 +165,14 @@ impl Bench {
 
     /// The same from Cedar's public interface: the entities, the request and the decision.
     fn ask_authorizer(&self) -> bool {
-        let parties = [&self.principal, &self.resource];
-        let entities = parties.into_iter().chain(self.actions.get(&self.action)).cloned();
+        let parties = [self.principal.to_entity(), self.resource().to_entity()];
+        let user = parties[0].uid();
+        let entities = parties.into_iter().chain(self.actions.get(&self.action).cloned());
         let entities = Entities::from_entities(entities, None).expect("entities");
         let request = Request::new(
-            self.principal.uid(),
+            user,
             self.action.clone(),
-            self.resource.uid(),
+            self.resource.clone(),
             Self::context(),
             None,
         );

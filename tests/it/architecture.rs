@@ -142,6 +142,7 @@ const ROOMS: &[Room] = &[
         &["cedar-policy", "jsonwebtoken", "reqwest"],
     ),
     ("decide", &["model"], &[], WIRE),
+    ("authority", &["model"], &[], WIRE),
     ("xtask", &[], &[], &[]),
 ];
 /// They put everything together.

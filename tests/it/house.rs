@@ -11,6 +11,7 @@ use portcullis::decision_log::Memory;
 use portcullis::demo::echo::{Echo, Seen};
 use portcullis::demo::envoy::{Envoy, EnvoyError, EnvoyOptions};
 use portcullis::demo::issuer::{Answer as KeyService, LocalIssuer};
+use portcullis::demo::scratch::ScratchDir;
 use portcullis::demo::{http, stage};
 use portcullis::house::House;
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct TestHouse {
     sources: Sources,
     text: String,
     house: Option<House>,
+    /// Where the store is, if there is one; gone after the house.
+    folder: Option<ScratchDir>,
 }
 
 impl TestHouse {
@@ -34,6 +37,22 @@ impl TestHouse {
     /// The default configuration, altered by `alter`, with more policies: each a name and its text.
     pub(crate) async fn with(alter: impl FnOnce(String) -> String, policies: &[(&str, &str)]) -> Self {
         let this = Self::begin(KeyService::Keys, alter, policies).await;
+        this.until_ready().await;
+        this
+    }
+
+    /// The same with policies about the house itself; `alter` adds the authority.
+    pub(crate) async fn with_house_policies(
+        alter: impl FnOnce(String) -> String,
+        policies: &[(&str, &str)],
+        authority: &str,
+    ) -> Self {
+        let mut sources = stage::default_sources();
+        sources.policies.extend(written(policies));
+        sources
+            .authority
+            .extend(written(&[("authority.cedar", authority)]));
+        let this = Self::begin_with(KeyService::Keys, alter, sources).await;
         this.until_ready().await;
         this
     }
@@ -68,9 +87,38 @@ impl TestHouse {
             sources: Sources::default(),
             text,
             house: Some(house),
+            folder: None,
         };
         this.until_ready().await;
         this
+    }
+
+    /// The default configuration with an authority of its own: its store is gone with the house, its policies are these.
+    pub(crate) async fn with_authority(policies: &str) -> Self {
+        let folder = ScratchDir::new("authority").expect("a folder");
+        let text = format!(
+            "\nauthority:\n  issuer: http://127.0.0.1:9193\n  listen: 127.0.0.1:0\n  store: sqlite:{}\n  \
+             keys: {{ encryption_key: {} }}\n",
+            folder.path().join("portcullis.db").display(),
+            "5a".repeat(32),
+        );
+        let sources = Sources {
+            authority: vec![SourceFile {
+                name: "authority.cedar".to_owned(),
+                text: policies.to_owned(),
+            }],
+            ..stage::default_sources()
+        };
+        let mut this = Self::begin_with(KeyService::Keys, |config| config + &text, sources).await;
+        this.folder = Some(folder);
+        this.until_ready().await;
+        this
+    }
+
+    /// The file with its store.
+    pub(crate) fn store(&self) -> std::path::PathBuf {
+        let folder = self.folder.as_ref().expect("an authority");
+        folder.path().join("portcullis.db")
     }
 
     async fn begin(
@@ -78,16 +126,15 @@ impl TestHouse {
         alter: impl FnOnce(String) -> String,
         policies: &[(&str, &str)],
     ) -> Self {
+        let mut sources = stage::default_sources();
+        sources.policies.extend(written(policies));
+        Self::begin_with(answer, alter, sources).await
+    }
+
+    async fn begin_with(answer: KeyService, alter: impl FnOnce(String) -> String, sources: Sources) -> Self {
         let issuer = LocalIssuer::start().await.expect("an issuer");
         issuer.set_answer(answer);
         let text = alter(stage::config_text(&issuer));
-        let mut sources = stage::default_sources();
-        sources
-            .policies
-            .extend(policies.iter().map(|(name, text)| SourceFile {
-                name: (*name).to_owned(),
-                text: (*text).to_owned(),
-            }));
         let loaded = match config::load_with_sources("test.yaml", &text, sources.clone()) {
             Ok(loaded) => loaded,
             Err(invalid) => panic!("the configuration of the test is not valid:\n{invalid}"),
@@ -103,6 +150,7 @@ impl TestHouse {
             sources,
             text,
             house: Some(house),
+            folder: None,
         }
     }
 
@@ -128,6 +176,11 @@ impl TestHouse {
     /// All such listeners, in the order of the configuration.
     pub(crate) fn all_http(&self) -> Vec<SocketAddr> {
         self.house().http()
+    }
+
+    /// Where clients of the authority ask.
+    pub(crate) fn authority(&self) -> SocketAddr {
+        self.house().authority().expect("an authority")
     }
 
     /// Where probes ask.
@@ -357,4 +410,13 @@ pub(crate) fn skipped(name: &str, why: &str) {
     {
         let _ = file.write_all(line.as_bytes());
     }
+}
+
+/// Files of these names and texts.
+fn written(files: &[(&str, &str)]) -> Vec<SourceFile> {
+    let file = |(name, text): &(&str, &str)| SourceFile {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    };
+    files.iter().map(file).collect()
 }

@@ -5,6 +5,7 @@
 mod admin;
 mod architecture;
 mod audit;
+mod authority;
 mod caddy;
 mod conformance;
 mod credentials;

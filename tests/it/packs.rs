@@ -3,6 +3,7 @@
 
 mod backstage;
 mod eoepca;
+mod magpie;
 mod suites;
 mod wlcg;
 

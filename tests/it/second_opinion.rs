@@ -49,7 +49,7 @@ impl Random {
     }
 }
 
-/// The words in quotation marks of a pack's policies, besides some that may be in none.
+/// The words in quotation marks of a pack's policies and the names of its services, besides some that may be in none.
 fn words(folder: &Path) -> Vec<String> {
     let mut words: Vec<String> = ["alice", "ws-alice", "ws-bob", "main"]
         .map(str::to_owned)
@@ -59,6 +59,17 @@ fn words(folder: &Path) -> Vec<String> {
         if path.extension().is_some_and(|extension| extension == "cedar") {
             let text = std::fs::read_to_string(&path).expect("a policy file");
             words.extend(text.split('"').skip(1).step_by(2).map(str::to_owned));
+        }
+        if path.file_name().is_some_and(|name| name == "providers.cfg") {
+            // Most requests should be to a service that is there.
+            let text = std::fs::read_to_string(&path).expect("a file of services");
+            let names = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("  ")?.split_once(':'));
+            let names = names
+                .map(|(name, _)| name)
+                .filter(|name| !name.starts_with([' ', '#']));
+            words.extend(names.map(str::to_owned));
         }
     }
     words
@@ -87,6 +98,9 @@ fn principal(random: &mut Random, issuers: &[&str], words: &[String]) -> Princip
     principal.scopes = random.some(words);
     if random.below(2) == 0 {
         principal.audiences = words.to_vec();
+    }
+    if random.below(2) == 0 {
+        principal.name = Some((*random.of(&["user", "alice"])).to_owned());
     }
     if random.below(2) == 0 {
         principal.client = Some(random.of(words).clone());

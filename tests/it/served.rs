@@ -87,6 +87,11 @@ impl Served {
         self.address("admin=").expect("it answers")
     }
 
+    /// Where clients and other nodes ask the house itself.
+    pub(crate) fn authority(&self) -> SocketAddr {
+        self.address("authority=").expect("it answers")
+    }
+
     /// The id of its process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()

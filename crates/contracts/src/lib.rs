@@ -76,7 +76,26 @@ fn is_method(text: &str) -> bool {
 
 /// True for a token (RFC 9110 section 5.6.2), as methods and names of headers are.
 fn is_token(text: &[u8]) -> bool {
-    let in_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let in_token = |b: &u8| {
+        let punctuation = matches!(
+            b,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        );
+        b.is_ascii_alphanumeric() || punctuation
+    };
     !text.is_empty() && text.iter().all(in_token)
 }
 

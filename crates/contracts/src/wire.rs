@@ -185,13 +185,18 @@ impl Put for Vec<u8> {
 
     fn put_message(&mut self, number: u32, fill: impl FnOnce(&mut Self)) {
         raw_varint(self, u64::from(number) << 3 | 2);
-        let start = self.len();
+        let place = self.len();
+        // The length belongs in front of what comes now, and most have one of one byte.
+        self.push(0);
         fill(self);
-        // The length belongs in front of what was just written: append it, then turn the two around.
-        let end = self.len();
-        raw_varint(self, (end - start) as u64);
-        if let Some(written) = self.get_mut(start..) {
-            written.rotate_left(end - start);
+        let length = self.len() - place - 1;
+        match (u8::try_from(length), self.get_mut(place)) {
+            (Ok(short @ ..0x80), Some(byte)) => *byte = short,
+            _ => {
+                let mut long = Vec::with_capacity(5);
+                raw_varint(&mut long, length as u64);
+                self.splice(place..=place, long);
+            }
         }
     }
 }

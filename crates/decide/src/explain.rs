@@ -11,8 +11,8 @@ mod views;
 mod visible;
 
 pub use document::{
-    Condition, Credential, CredentialCheck, Entity, Explanation, FORMAT, NearRoute, Part, Policy, Principal,
-    Question, Recorded, Reply, Request, Route, Step, Unmet,
+    Condition, Credential, CredentialCheck, Entity, Explanation, FORMAT, Magpie, MagpieNeed, MagpieSeen,
+    NearRoute, Part, Policy, Principal, Question, Recorded, Reply, Request, Route, Step, Unmet,
 };
 pub use kept::Kept;
 pub use visible::Visible;

@@ -18,9 +18,11 @@ mod client_ip;
 mod denials;
 mod destination;
 pub mod explain;
+mod house;
 pub mod identity;
 mod identity_headers;
 pub mod lint;
+mod magpie;
 mod pipeline;
 pub mod policy;
 pub mod problem;
@@ -35,7 +37,10 @@ mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
 pub use denials::DenialSettings;
-pub use pipeline::{Live, Pipeline, Replaced};
+pub use house::{House, HouseAction, HouseKind, HouseResource, HouseValue};
+pub use identity::{ShownAs, ShownToken};
+pub use magpie::{MagpieRouteSettings, MagpieSettings, MagpieUserSettings, UserName};
+pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced, Unfit};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

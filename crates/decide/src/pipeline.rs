@@ -3,14 +3,18 @@
 mod answer;
 mod audit;
 mod complaints;
+mod delegated;
 mod destination;
 mod explain;
 mod gate;
+mod house;
 mod live;
 mod login;
+mod magpie;
 mod missing;
 mod notes;
 mod shadow;
+mod shown;
 mod what;
 mod who;
 
@@ -19,15 +23,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use model::{Check, Decide, Decision, Denial, Malformed, Principal, PrincipalKind, Reason};
+use cedar_policy::EntityUid;
+use model::{Check, Decide, Decision, Denial, HouseView, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
 
 use self::answer::{Stop, answer, deny};
 use self::audit::{Word, Yes};
 use self::complaints::Complaints;
+pub use self::house::HouseAnswer;
 pub use self::live::{Live, Replaced};
 use self::notes::Notes;
 use self::shadow::Shadows;
+pub use self::shown::Unfit;
 use self::who::Who;
 use crate::client_ip::client_ip;
 use crate::identity::{Awaited, Refused};
@@ -59,7 +66,7 @@ struct Story<'r> {
     client_ip: Option<IpAddr>,
     route: Option<&'r str>,
     action: Option<&'r str>,
-    resource: Option<String>,
+    resource: Option<EntityUid>,
     errors: Vec<PolicyError>,
     notes: Notes,
     other_end: Option<String>,
@@ -158,6 +165,16 @@ impl Pipeline {
         Ok(Replaced(self.live.swap(next)))
     }
 
+    /// Answers by this view of the store from now on.
+    pub fn publish(&self, view: HouseView) {
+        self.live.load().identity.house().publish(view);
+    }
+
+    /// The view of the store that answers go by.
+    pub fn house_view(&self) -> Arc<HouseView> {
+        Arc::clone(&self.live.load().identity.house().view())
+    }
+
     /// What is in force at this moment.
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
@@ -249,7 +266,7 @@ impl Pipeline {
             key_id: story.who.as_ref().and_then(Who::key_id),
             route: story.route,
             action: story.action,
-            resource: story.resource.as_deref(),
+            resource: story.resource.as_ref(),
             issued_at: story.who.as_ref().and_then(Who::issued_at),
             visible: live.visible(),
             other_end: story.other_end.as_deref(),
@@ -286,9 +303,11 @@ impl Live {
         let path = self.comparable(check);
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
-        story.resource = Some(what.resource.uid().to_string());
+        story.resource = Some(what.resource.uid().clone());
+        self.within_delegation(who, what.action, &what.resource)?;
         let ends = self.ends(check, &what)?;
         story.other_end = ends.as_ref().map(ToString::to_string);
+        let magpie = self.magpie(check, &what, who)?;
         let circumstances = Circumstances {
             check,
             client_ip: story.client_ip,
@@ -299,6 +318,8 @@ impl Live {
             ends: ends.as_ref(),
             expose: what.route.map_or(&self.rules.expose, |route| &route.expose),
             public: what.route.is_some_and(|route| route.public),
+            magpie: magpie.as_ref(),
+            thorough: asking.given.is_some() || self.shadow.is_some(),
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
@@ -309,6 +330,7 @@ impl Live {
         story.notes.write(|notes| {
             notes.questions = policies.explain(&persona.entity, what.action, &what.resource, &circumstances);
             notes.action_groups = policies.groups_of(what.action);
+            notes.magpie = self.explain_magpie(who, magpie.as_ref());
         });
         story.notes.at("answer");
         let missing = self.missing(

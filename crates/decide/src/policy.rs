@@ -32,13 +32,14 @@ use model::Actor;
 
 use crate::routes::Action;
 use context::{Asker, ContextUse};
-use engine::{Answer, Engine, Question};
+use engine::{Answer, Depth, Engine, LookedAt, Question, Whole};
 use self_check::{PlainQuestion, SelfCheck};
 
 pub(crate) use body::members as body_members;
 pub(crate) use context::{Circumstances, percent_decode, query_parameter};
+pub(crate) use engine::Given;
 pub(crate) use entities::uid;
-pub(crate) use load::load;
+pub(crate) use load::{Findings, load};
 pub(crate) use reason::{filled, shortened};
 pub(crate) use schema::{CORS_PREFLIGHT, TCP_CONNECT};
 
@@ -179,10 +180,16 @@ impl Policies {
         circumstances: &Circumstances<'_, '_>,
         errors: &mut Vec<PolicyError>,
     ) -> Judgement {
-        let context = || self.context.build(principal, asker, circumstances);
+        let context =
+            |looked_at: LookedAt<'_>| self.context.build(principal, asker, circumstances, looked_at);
         self.with_question(principal, asker, action, resource, &context, |question| {
+            let due = self.backend == Backend::Sliced && self.self_check.is_due();
+            let depth = match due || circumstances.thorough {
+                true => Depth::All,
+                false => Depth::Enough,
+            };
             let answer = match self.backend {
-                Backend::Sliced => self.engine.answer(question),
+                Backend::Sliced => self.engine.answer(question, depth),
                 Backend::Authorizer => self.ask_authorizer(question),
             };
             let answer = match answer {
@@ -190,9 +197,9 @@ impl Policies {
                 Err(message) => return Judgement::Unknown(Vec::new(), message),
             };
             let judgement = self.judgement(&answer, errors);
-            match self.backend {
-                Backend::Sliced if self.self_check.is_due() => self.check(question, &answer, judgement),
-                Backend::Sliced | Backend::Authorizer => judgement,
+            match due {
+                true => self.check(question, &answer, judgement),
+                false => judgement,
             }
         })
     }
@@ -203,7 +210,7 @@ impl Policies {
         asker: Asker<'_>,
         action: &Action,
         resource: &ResourceEntity,
-        context: &dyn Fn() -> Result<Context, String>,
+        context: &dyn Fn(LookedAt<'_>) -> Result<Context, String>,
         then: impl FnOnce(&Question<'_>) -> T,
     ) -> T {
         // Of those who act, the context of the first question refers to the first.
@@ -217,7 +224,7 @@ impl Policies {
             principal: entity,
             place,
             action: &action.uid,
-            resource: resource.entity(),
+            resource: resource.resource(),
             others: &others,
             context,
         })
@@ -274,6 +281,11 @@ impl Policies {
         self.context.mentions("capabilities") || self.context.mentions("capabilities_below")
     }
 
+    /// True if some policy asks what Magpie says.
+    pub(crate) fn look_at_magpie(&self) -> bool {
+        self.context.mentions("magpie")
+    }
+
     /// The headers that some permit sets.
     pub(crate) fn header_names(&self) -> &[Box<str>] {
         &self.headers
@@ -313,7 +325,7 @@ impl Policies {
         principal: &PrincipalEntity,
         asker: Asker<'_>,
         resource: &ResourceEntity,
-    ) -> Vec<&Entity> {
+    ) -> Vec<&Whole> {
         let resource = (resource.uid(), resource.refers());
         match asker {
             Asker::Actor(actor) => self.entities.beyond(&[(&actor.uid, &actor.refers), resource]),
@@ -386,10 +398,13 @@ impl Policies {
         resource: &ResourceEntity,
         circumstances: &Circumstances<'_, '_>,
     ) -> Result<(PlainQuestion, Vec<PolicyId>), String> {
-        let context = || self.context.build(principal, asker, circumstances);
+        let context =
+            |looked_at: LookedAt<'_>| self.context.build(principal, asker, circumstances, looked_at);
         self.with_question(principal, asker, action, resource, &context, |question| {
             let candidates = self.engine.candidates(question)?.into_iter().cloned().collect();
-            Ok((self.plain(question, context()?)?, candidates))
+            // People want to see all of it; where that cannot be had, what the answer depends on.
+            let context = context(&|_| true).or_else(|_| self.engine.context(question))?;
+            Ok((self.plain(question, context)?, candidates))
         })
     }
 

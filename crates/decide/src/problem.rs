@@ -79,6 +79,14 @@ impl Problem {
         }
     }
 
+    /// True if it is in one of these files.
+    pub(crate) fn is_in(&self, files: &[crate::policy::SourceFile]) -> bool {
+        match &self.at {
+            Place::Source { file, .. } => files.iter().any(|known| known.name == *file),
+            Place::Setting(_) | Place::Name(_) => false,
+        }
+    }
+
     /// The same, as an advice.
     #[must_use]
     pub fn advice(mut self) -> Self {

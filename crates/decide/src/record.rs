@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use cedar_policy::EntityUid;
 use model::{Check, Contract, Decision, Principal, Verdict};
 
 use crate::explain::Visible;
@@ -25,8 +26,8 @@ pub struct Record<'a, 'c> {
     pub route: Option<&'a str>,
     /// The action, by name.
     pub action: Option<&'a str>,
-    /// The resource, as Cedar writes it.
-    pub resource: Option<&'a str>,
+    /// The resource.
+    pub resource: Option<&'a EntityUid>,
     /// When the credential was issued, in Unix seconds.
     pub issued_at: Option<f64>,
     /// What of the request may be shown.

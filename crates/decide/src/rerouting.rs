@@ -60,10 +60,18 @@ pub(crate) fn url<'a>(headers: &Headers<'a>, contract: Contract) -> Option<&'a s
 /// For what is `excepted` there are other rules.
 pub(crate) fn alias<'a>(headers: &Headers<'a>, excepted: impl Fn(&str) -> bool) -> Option<&'a str> {
     find(headers, |name| {
-        let odd = name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-');
         let begins = |known: &&str| name.get(..known.len()).is_some_and(|start| is(start, known));
-        odd && PROXIES.iter().any(begins) && !excepted(name)
+        is_odd(name) && PROXIES.iter().any(begins) && !excepted(name)
     })
+}
+
+/// Whether some header has a name that can be taken for another one. Most requests have none, and no spelling to compare.
+pub(crate) fn has_odd_names(headers: &Headers<'_>) -> bool {
+    headers.iter().any(|(name, _)| is_odd(name))
+}
+
+fn is_odd(name: &str) -> bool {
+    name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-')
 }
 
 fn find<'a>(headers: &Headers<'a>, wanted: impl Fn(&str) -> bool) -> Option<&'a str> {

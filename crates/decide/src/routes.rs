@@ -50,6 +50,8 @@ pub struct Route {
     pub expose: Arc<Expose>,
     /// The path that capabilities are matched with, if it is not that of the request.
     pub capability_path: Option<Template>,
+    /// The service that Magpie's permissions are asked about, and the path below it.
+    pub magpie: Option<(Template, Template)>,
     /// What COPY and MOVE ask about their destination, if somebody looks at it.
     pub destination: Option<DestinationRule>,
     /// Whether denials of policies count, if that is not as for the whole server.

@@ -1,6 +1,6 @@
 //! Everything that the configuration says about decisions, compiled as a whole.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,8 +9,10 @@ use model::{Principal, Version};
 
 use crate::certificate::ClientCertificates;
 use crate::denials::Denials;
+use crate::house::HouseRules;
 use crate::identity::{self, IdentitySettings};
 use crate::identity_headers::IdentityHeaders;
+use crate::magpie::Magpie;
 use crate::policy::{self, ActionTable, EntityData, Policies, PrincipalEntity, ResourceEntity, Sources};
 use crate::problem::{Problem, Severity};
 use crate::rerouting;
@@ -31,6 +33,7 @@ pub struct Rules {
     pub(crate) tcp: Vec<TcpRouteSettings>,
     pub(crate) client_certificates: Option<ClientCertificates>,
     pub(crate) policies: Policies,
+    pub(crate) magpie: Option<Magpie>,
     pub(crate) identity_headers: Arc<IdentityHeaders>,
     pub(crate) anonymous: Persona,
     pub(crate) cors_preflight: Option<Action>,
@@ -47,6 +50,8 @@ pub struct Rules {
     pub(crate) url_override: OnReserved,
     pub(crate) header_aliases: OnReserved,
     pub(crate) version: Version,
+    /// The policies about the house itself, if it has an authority.
+    pub(crate) house: Option<HouseRules>,
     /// Rules that are asked beside these.
     pub(crate) candidate: Option<Candidate>,
 }
@@ -110,11 +115,25 @@ impl Rules {
                 ));
             }
         }
+        let magpie = settings.magpie.as_ref().map(|magpie| {
+            let certificates = client_certificates.as_ref().map(ClientCertificates::name);
+            let names: Vec<&str> = settings
+                .identity
+                .names()
+                .into_iter()
+                .chain(certificates)
+                .collect();
+            Magpie::compile(magpie, &sources.magpie, &names, &mut problems)
+        });
         let policies = policy::load(settings, &actions, sources, &mut problems);
+        let look_at_magpie = policies.as_ref().is_none_or(Policies::look_at_magpie);
+        Magpie::check_routes(magpie.as_ref(), &settings.routes, look_at_magpie, &mut problems);
         if let Some(policies) = &policies {
             check_resources(settings, policies, &mut problems);
             identity_headers.grant(policies.header_names());
         }
+        let house = settings.identity.house.as_ref();
+        let house = house.and_then(|_| HouseRules::compile(settings, sources, &mut problems));
         let granted = policies.as_ref().map(Policies::header_names).unwrap_or_default();
         check_answers(settings, granted, &mut problems);
         let nothing = Arc::default();
@@ -136,6 +155,7 @@ impl Rules {
                     tcp: settings.tcp.clone(),
                     client_certificates,
                     policies,
+                    magpie,
                     identity_headers: Arc::new(identity_headers),
                     anonymous,
                     cors_preflight: (settings.cors_preflight == CorsPreflight::Allow).then_some(preflight),
@@ -150,6 +170,7 @@ impl Rules {
                     url_override: settings.url_override,
                     header_aliases: settings.header_aliases,
                     version: version(settings, sources),
+                    house,
                     candidate: None,
                 },
                 problems,
@@ -174,6 +195,11 @@ impl Rules {
         &self.policies
     }
 
+    /// The schema of the policies about the house itself; `None` without an authority.
+    pub fn house_schema_text(&self) -> Option<&str> {
+        self.house.as_ref().map(|house| house.policies.schema_text())
+    }
+
     /// The compiled routes.
     pub fn routes(&self) -> &RouteTable {
         &self.routes
@@ -194,6 +220,21 @@ impl Rules {
     pub fn principal_names(&self) -> Vec<&str> {
         let certificates = self.client_certificates.as_ref().map(ClientCertificates::name);
         self.identity.names().into_iter().chain(certificates).collect()
+    }
+
+    /// The short name of whoever puts that into `iss` of its tokens, exactly.
+    pub fn short_name(&self, iss: &str) -> Option<&str> {
+        let mut issuers = self.identity.issuers.iter();
+        let issuer = issuers
+            .find(|issuer| issuer.issuer == iss)
+            .map(|issuer| &*issuer.name);
+        let house = self.identity.house.as_ref().filter(|house| house.issuer == iss);
+        issuer.or(house.map(|house| &*house.name))
+    }
+
+    /// The short name of the house, if it has an authority.
+    pub fn house_name(&self) -> Option<&str> {
+        self.identity.house.as_ref().map(|house| &*house.name)
     }
 
     /// What is only audited: the names of routes, or `everything`, which then are all but those that enforce. Empty if
@@ -333,7 +374,13 @@ fn check_resources(settings: &Settings, policies: &Policies, problems: &mut Vec<
     for (index, tcp) in settings.tcp.iter().enumerate() {
         let sample = || {
             let uid = policy::uid(&tcp.resource.kind, &tcp.resource.id)?;
-            ResourceEntity::new(uid, [], HashSet::new(), Vec::new(), &EntityData::default())
+            Ok(ResourceEntity::new(
+                uid,
+                [],
+                [],
+                Vec::new(),
+                &EntityData::default(),
+            ))
         };
         let shape = format!("tcp {} {}", tcp.resource.kind, tcp.resource.id);
         check(

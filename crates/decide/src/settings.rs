@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::certificate::ClientCertificateSettings;
 use crate::denials::DenialSettings;
 use crate::identity::IdentitySettings;
+use crate::magpie::MagpieSettings;
 use crate::policy::EngineSettings;
 use crate::routes::{EntitySettings, RouteSettings};
 use crate::upstream_paths::UpstreamPathSettings;
@@ -34,6 +35,9 @@ pub struct Settings {
     /// Whose client certificates are believed, verified by the proxy or by one in front of it. Needed with `tcp`.
     #[serde(default)]
     pub client_certificates: Option<ClientCertificateSettings>,
+    /// Magpie's services and permissions, which routes with `magpie` ask. Default: none
+    #[serde(default)]
+    pub magpie: Option<MagpieSettings>,
     /// Parts of the request that policies may look at, as optional attributes of `context`. A route can say otherwise in its
     /// own `expose`.
     #[serde(default)]

@@ -96,8 +96,19 @@ impl UpstreamPaths {
             // What is wrong with a host is said where routes are compiled.
             let hosts = route.hosts.iter();
             let hosts: Vec<HostPattern> = hosts.filter_map(|host| HostPattern::parse(host).ok()).collect();
-            let mut entries = all.iter().filter(|entry| entry.meets(&hosts));
-            if entries.any(|entry| (entry.fold_case && capitals) || (entry.slash_equivalent && slashless)) {
+            let met: Vec<&Entry> = all.iter().filter(|entry| entry.meets(&hosts)).collect();
+            // Otherwise a name with capitals would be nobody's, and what is denied on it allowed by what is set further up.
+            if route.magpie.is_some() && met.iter().any(|entry| entry.fold_case) {
+                problems.push(Problem::setting(
+                    format!("/routes/{index}/magpie"),
+                    "Magpie tells names apart by the case of their letters, and `upstream_paths` takes the capitals away",
+                    "name other `hosts`, in the route or in `upstream_paths`",
+                ));
+            }
+            if met
+                .iter()
+                .any(|entry| (entry.fold_case && capitals) || (entry.slash_equivalent && slashless))
+            {
                 problems.push(Problem::setting(
                     format!("/routes/{index}/path"),
                     "this route does not match: `upstream_paths` takes the capitals or the slash at the end away",
@@ -267,6 +278,25 @@ mod tests {
             let mut problems = Vec::new();
             UpstreamPaths::new(&settings, &routes, &mut problems);
             assert_eq!(problems.len(), expected, "{host}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_told_apart_by_case_stay_so() {
+        for (settings, expected) in [
+            (json!([{"fold_case": true}]), 1),
+            (json!([{"slash_equivalent": true}]), 0),
+            (json!([{"hosts": ["other.test"], "fold_case": true}]), 0),
+        ] {
+            let route = json!({
+                "hosts": ["a.test"], "path": "/ows/{service}/{rest..}", "methods": ["GET"],
+                "resource": {"type": "Page"}, "magpie": {"service": "{service}"},
+            });
+            let settings: Vec<UpstreamPathSettings> = serde_json::from_value(settings).unwrap();
+            let routes: Vec<RouteSettings> = vec![serde_json::from_value(route).unwrap()];
+            let mut problems = Vec::new();
+            UpstreamPaths::new(&settings, &routes, &mut problems);
+            assert_eq!(problems.len(), expected, "{problems:?}");
         }
     }
 }

@@ -104,8 +104,14 @@ pub enum Reason {
     CredentialMissing,
     /// A credential was presented and refused.
     CredentialRefused,
+    /// The credential was good and is revoked.
+    Revoked,
     /// The keys that could verify the credential are not at hand.
     KeysUnavailable,
+    /// What was revoked is not known any more: the store of revocations has not been read for too long.
+    RevocationsUnknown,
+    /// The token was issued for somebody who acts for its user, and not for this.
+    OutsideDelegation,
     /// No route matches host and path.
     NoRoute,
     /// A route matches the path, but not with this method.
@@ -128,7 +134,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every class.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Permitted,
         Self::Audited,
         Self::NoPermit,
@@ -136,7 +142,10 @@ impl Reason {
         Self::PolicyError,
         Self::CredentialMissing,
         Self::CredentialRefused,
+        Self::Revoked,
         Self::KeysUnavailable,
+        Self::RevocationsUnknown,
+        Self::OutsideDelegation,
         Self::NoRoute,
         Self::NoMethod,
         Self::AmbiguousPath,
@@ -158,7 +167,10 @@ impl Reason {
             Self::PolicyError => "policy_error",
             Self::CredentialMissing => "credential_missing",
             Self::CredentialRefused => "credential_refused",
+            Self::Revoked => "revoked",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::RevocationsUnknown => "revocations_unknown",
+            Self::OutsideDelegation => "outside_delegation",
             Self::NoRoute => "no_route",
             Self::NoMethod => "no_method",
             Self::AmbiguousPath => "ambiguous_path",
@@ -319,16 +331,21 @@ pub enum Contract {
     ApisixOpa = 8,
     /// Kong `opa`.
     KongOpa = 9,
+    /// No proxy: somebody asks the house itself (administration, token exchange, network mode).
+    House = 10,
 }
 
 impl Contract {
     /// How many contracts there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
 
     /// True if the proxy itself says whom it is connected to, beside the `X-Forwarded-For` of its client: that address is
     /// then the last entry of the list.
     pub fn states_peer(self) -> bool {
-        !matches!(self, Self::EnvoyGrpc | Self::EnvoyHttp | Self::Direct)
+        !matches!(
+            self,
+            Self::EnvoyGrpc | Self::EnvoyHttp | Self::Direct | Self::House
+        )
     }
 
     /// The name in logs and metrics.
@@ -344,6 +361,7 @@ impl Contract {
             Self::Direct => "direct",
             Self::ApisixOpa => "apisix_opa",
             Self::KongOpa => "kong_opa",
+            Self::House => "house",
         }
     }
 }

@@ -21,6 +21,7 @@ mod decide;
 mod decision;
 mod headers;
 mod host;
+mod house_view;
 mod owned;
 mod path;
 mod principal;
@@ -37,8 +38,9 @@ pub use decision::{
 };
 pub use headers::{HeaderEdits, Headers};
 pub use host::{Host, HostRefusal};
+pub use house_view::{Before, HouseKey, HouseView, LocalUser, NetworkToken, Revocations, Revoked};
 pub use owned::{Keep, OwnedCheck};
 pub use path::{Decoding, PathRefusal, RequestPath};
-pub use principal::{Actor, Principal, PrincipalKind};
+pub use principal::{Actor, Delegation, Principal, PrincipalKind};
 pub use reply::{DECISION_ID_HEADER, Reply};
 pub use route_edits::RouteEdits;

@@ -31,7 +31,7 @@ impl PrincipalKind {
 }
 
 /// Somebody with a name of their own in the policies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
     /// What kind of somebody.
     pub kind: PrincipalKind,
@@ -60,6 +60,31 @@ pub struct Principal {
     /// Who acts for this principal, the outermost actor of RFC 8693 section 4.1 first; empty when it acts itself. Each of
     /// them must be allowed, too.
     pub actors: Vec<Actor>,
+    /// Of a token that the house issued in exchange for another one: where it comes from, and what it is limited to.
+    pub delegation: Option<Box<Delegation>>,
+}
+
+/// What a delegated token says besides whom it is about and who acts with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Delegation {
+    /// The short name of the house that issued it; the principal's own issuer is the one of the user.
+    pub issuer: String,
+    /// The id (`jti`) of the user's token that it was exchanged for.
+    pub token_id: Option<String>,
+    /// When that token was issued, in Unix seconds.
+    pub issued_at: Option<f64>,
+    /// The client that the user's token was issued to.
+    pub client: Option<String>,
+    /// The id (`jti`) of the first of all tokens that were renewed to become this one.
+    pub chain: String,
+    /// When that one was issued, in Unix seconds.
+    pub began_at: f64,
+    /// As policies name whom the token was issued to: `Robot::"main/jobs"`.
+    pub holder: String,
+    /// The workspaces it is good for, as resources name them (`resource.workspace`); `None`: no such limit.
+    pub workspaces: Option<Vec<String>>,
+    /// The actions, or groups of actions, it is good for; `None`: no such limit.
+    pub actions: Option<Vec<String>>,
 }
 
 /// Somebody who acts for a principal: the principal of the second question of a delegated request.
@@ -101,6 +126,7 @@ impl Principal {
             capabilities: Capabilities::default(),
             claims: Vec::new(),
             actors: Vec::new(),
+            delegation: None,
         }
     }
 }

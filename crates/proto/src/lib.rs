@@ -8,6 +8,8 @@
 //!
 //! Beware: the default of [`CheckResponse`](envoy::service::auth::v3::CheckResponse) is an ALLOW on the wire.
 
+pub mod rfc3339;
+
 /// Path of the one gRPC method, as it stands in the `:path` of a call.
 pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
@@ -53,5 +55,23 @@ pub mod google {
     /// The status of a call.
     pub mod rpc {
         tonic::include_proto!("google.rpc");
+    }
+}
+
+/// Our own packages.
+pub mod portcullis {
+    /// Administration.
+    pub mod admin {
+        /// Nodes, remote users, tokens, revocations and keys; the messages are JSON, too.
+        pub mod v1 {
+            #![allow(missing_docs, reason = "requests say what their fields are by their names")]
+            tonic::include_proto!("portcullis.admin.v1");
+
+            /// The service's full name.
+            pub const SERVICE: &str = "portcullis.admin.v1.Admin";
+            /// The service and its messages as descriptors, for reflection.
+            pub const FILE_DESCRIPTOR_SET: &[u8] =
+                include_bytes!(concat!(env!("OUT_DIR"), "/admin_descriptor.bin"));
+        }
     }
 }

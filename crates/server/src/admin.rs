@@ -1,11 +1,12 @@
-//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow` and `/reload`, for probes and operators, never for
-//! proxies' clients.
+//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow`, `/reload` and the admin API, for
+//! probes and operators, never for proxies' clients.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use authority::Authority;
 use axum::extract::{Path as UrlPath, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
@@ -16,9 +17,6 @@ use decide::Pipeline;
 use decide::explain::Explanation;
 use decide::policy::{Backend, SelfCheckStatus};
 use decide::shadow::ShadowReport;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +24,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::authority::admin_api::{self, AdminApi};
+use crate::http_server::{Connected, accept};
 use crate::listen::Stop;
 use crate::recent::Recent;
 use crate::reload::{Reload, Told, Trigger};
@@ -39,6 +39,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 struct Readiness {
     pipeline: Arc<Pipeline>,
+    authority: Option<Authority>,
     reload: Option<Reload>,
     stop: watch::Receiver<Stop>,
 }
@@ -130,6 +131,11 @@ impl Readiness {
             };
             conditions.push(condition(mark, line));
         }
+        conditions.extend(
+            self.authority
+                .as_ref()
+                .map(|authority| store(&authority.status())),
+        );
         let audited = rules.audited();
         if !audited.is_empty() {
             let line = format!("audit mode: denials of policies pass: {}", audited.join(" "));
@@ -159,9 +165,30 @@ fn is_ready(conditions: &[Condition]) -> bool {
     conditions.iter().all(|condition| condition.mark != Mark::Fails)
 }
 
-/// Who asks the admin listener.
-#[derive(Clone, Copy, Debug)]
-struct Peer(SocketAddr);
+/// How the store is: without it credentials are refused.
+fn store(status: &authority::Status) -> Condition {
+    let age = status.age.map_or_else(
+        || "never read".to_owned(),
+        |age| {
+            format!(
+                "revision {}, known to be the newest {} s ago",
+                status.revision,
+                age.as_secs()
+            )
+        },
+    );
+    let error = status.last_error.as_ref();
+    let error = error.map(|error| format!("; {error}")).unwrap_or_default();
+    let mark = match (status.good, status.connected) {
+        (true, true) => Mark::Holds,
+        (true, false) => Mark::Notice,
+        (false, _) => Mark::Fails,
+    };
+    Condition {
+        mark,
+        line: format!("store: {}, {age}{error}", status.backend),
+    }
+}
 
 fn self_check(status: SelfCheckStatus) -> String {
     let SelfCheckStatus {
@@ -194,12 +221,14 @@ impl Admin {
         address: SocketAddr,
         pipeline: Arc<Pipeline>,
         (reload, recent): (Option<Reload>, Recent),
+        authority: Option<Authority>,
         stop: watch::Receiver<Stop>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let readiness = Readiness {
             pipeline,
+            authority,
             reload,
             stop,
         };
@@ -235,6 +264,7 @@ fn router(readiness: &Readiness, recent: Recent) -> Router {
         .route("/reload", post(reload_now))
         .with_state(readiness.clone())
         .merge(decisions)
+        .merge(administration(readiness))
         .route_layer(from_fn(only_here));
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
@@ -243,32 +273,13 @@ fn router(readiness: &Readiness, recent: Recent) -> Router {
         .merge(private)
 }
 
-/// Takes connections until it is aborted; `tasks` end with it.
-async fn accept(listener: TcpListener, router: Router, mut tasks: JoinSet<()>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_ended) = tasks.join_next() => continue,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer))));
-                tasks.spawn(async move {
-                    let mut http = auto::Builder::new(TokioExecutor::new());
-                    http.http1()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(Duration::from_secs(10));
-                    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
-                        tracing::debug!(error, "an admin connection ended");
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "an admin connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
+/// The admin API, where there is an authority to administer.
+fn administration(readiness: &Readiness) -> Router {
+    let api = readiness.authority.clone().map(|authority| {
+        let api = AdminApi::new(Arc::clone(&readiness.pipeline), authority);
+        admin_api::router(&api)
+    });
+    api.unwrap_or_default()
 }
 
 /// `GET /readyz`: 200 or 503; with `?verbose` every condition, one a line.
@@ -295,7 +306,11 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
 }
 
 /// Refuses whoever asks from another host: what requests and policies look like is not for everybody who reaches probes.
-async fn only_here(Extension(Peer(peer)): Extension<Peer>, request: Request, next: Next) -> Response {
+async fn only_here(
+    Extension(Connected(peer)): Extension<Connected>,
+    request: Request,
+    next: Next,
+) -> Response {
     if is_here(peer) {
         return next.run(request).await;
     }

@@ -2,8 +2,13 @@
 
 mod check;
 mod init;
+mod keys;
 mod lint;
 mod matrix;
+mod node;
+mod remote;
+mod remote_user;
+mod revoke;
 mod serve;
 mod shadow;
 mod test;
@@ -65,6 +70,7 @@ Examples:
   portcullis check --explain --curl 'curl -X PUT https://api.example.test/workspaces/ws-alice -H …'
   portcullis test policies                           the tests of policies, offline
   portcullis token inspect --config portcullis.yaml < token.txt
+  portcullis revoke token --from-token-file leaked.txt   it stops counting now
   portcullis shadow report                           what candidate policies would answer otherwise
 
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
@@ -89,10 +95,22 @@ enum Verb {
     /// Look for what is valid and probably not meant: policies without names, without tests, twice, too wide
     Lint(lint::Lint),
     /// Print the whole Cedar schema: your entity types with the generated actions and context
-    Schema(ConfigFile),
-    /// About tokens: explain one
+    Schema(Schema),
+    /// About tokens: explain one; print and end those that the house gave
     #[command(subcommand)]
     Token(token::TokenVerb),
+    /// Revoke credentials: they stop counting now
+    #[command(subcommand)]
+    Revoke(revoke::RevokeVerb),
+    /// About the nodes whose users may come here
+    #[command(subcommand)]
+    Node(node::NodeVerb),
+    /// About the users of other nodes, and who they are here
+    #[command(subcommand)]
+    RemoteUser(remote_user::RemoteUserVerb),
+    /// About the keys that the house signs with
+    #[command(subcommand)]
+    Keys(keys::KeysVerb),
     /// About candidate policies (`shadow`): what they would answer otherwise
     #[command(subcommand)]
     Shadow(shadow::ShadowVerb),
@@ -107,6 +125,35 @@ enum Verb {
 enum ConfigVerb {
     /// Print the JSON Schema of the configuration file, for editors and for reading
     Schema,
+}
+
+/// The whole Cedar schema.
+#[derive(Debug, clap::Args)]
+struct Schema {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// That of the policies about the house itself (`authority.policies`)
+    #[arg(long)]
+    authority: bool,
+}
+
+impl Schema {
+    fn run(self) -> ExitCode {
+        let loaded = match self.config.load() {
+            Ok(loaded) => loaded,
+            Err(code) => return code,
+        };
+        let text = if self.authority {
+            loaded.rules.house_schema_text()
+        } else {
+            Some(loaded.rules.policies().schema_text())
+        };
+        let Some(text) = text else {
+            return Failure::Message("the configuration has no `authority`".to_owned()).tell();
+        };
+        say(text);
+        ExitCode::SUCCESS
+    }
 }
 
 /// Where the configuration is.
@@ -168,13 +215,11 @@ impl Cli {
             Verb::Lint(lint) => lint.run(),
             Verb::Token(verb) => verb.run(),
             Verb::Shadow(verb) => verb.run(),
-            Verb::Schema(file) => match file.load() {
-                Ok(loaded) => {
-                    say(loaded.rules.policies().schema_text());
-                    ExitCode::SUCCESS
-                }
-                Err(code) => code,
-            },
+            Verb::Revoke(verb) => verb.run(),
+            Verb::Node(verb) => verb.run(),
+            Verb::RemoteUser(verb) => verb.run(),
+            Verb::Keys(verb) => verb.run(),
+            Verb::Schema(schema) => schema.run(),
             Verb::Config(ConfigVerb::Schema) => {
                 say(&format!("{:#}\n", config::json_schema()));
                 ExitCode::SUCCESS

@@ -1,5 +1,6 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
+mod authority;
 mod checked;
 mod files;
 mod listen;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 
 use crate::recent::ExplainSettings;
 use crate::stack;
+pub use authority::AuthoritySection;
 pub(crate) use checked::Checked;
 use files::Named;
 pub(crate) use listen::AllowedPeers;
@@ -63,6 +65,9 @@ pub struct Config {
     /// Where decision records go. Default: `stdout`
     #[serde(default)]
     pub decision_log: DecisionLogSettings,
+    /// The house as an authority of its own: revocations, federated nodes, and tokens that it issues. Default: none
+    #[serde(default)]
+    pub authority: Option<AuthoritySection>,
     /// Which decisions can be explained later.
     #[serde(default)]
     pub explain: ExplainSettings,
@@ -134,13 +139,29 @@ pub struct ShadowSettings {
     pub sample: Sample,
 }
 
+impl Config {
+    fn named(&self) -> Named<'_> {
+        Named {
+            magpie: self
+                .settings
+                .magpie
+                .as_ref()
+                .map(|magpie| magpie.files.as_slice()),
+            authority: self.authority.as_ref().map(|authority| &*authority.policies),
+            ..self.policies.named()
+        }
+    }
+}
+
 impl PolicyFiles {
     fn named(&self) -> Named<'_> {
         Named {
+            magpie: None,
             files: &self.files,
             schema: Some(&self.schema),
             links: Some(&self.links),
             entities: Some(&self.entities),
+            authority: None,
         }
     }
 }
@@ -152,6 +173,8 @@ impl ShadowSettings {
             schema: self.schema.as_deref(),
             links: self.links.as_deref(),
             entities: self.entities.as_deref(),
+            authority: None,
+            magpie: None,
         }
     }
 }
@@ -316,7 +339,7 @@ fn read_all(
     let document = yaml::Document::parse(name, text)?;
     let (document, config, mut problems) = read_settings(document, folder, reader)?;
     let before = problems.len();
-    let named = config.policies.named();
+    let named = config.named();
     let sources = files::sources(
         "/policies",
         &named,
@@ -446,6 +469,10 @@ fn compile(
         backend: config.policies.engine,
         self_check_every: config.policies.self_check_every,
     };
+    if let Some(authority) = &config.authority {
+        config.settings.identity.house = Some(authority.house());
+        problems.extend(authority.problems(&config.settings.identity));
+    }
     check_listeners(&config.listen, &mut problems);
     if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {
         problems.push(Problem::setting(

@@ -13,6 +13,7 @@ use decide::{Pipeline, Recorder, Rules};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
+use crate::authority;
 use crate::config::{Config, Loaded};
 use crate::listen::{Language, Listener, Stop};
 use crate::recent::Recent;
@@ -24,6 +25,7 @@ pub struct House {
     listener: Listener,
     http: Vec<Listener>,
     admin: Admin,
+    authority: Option<authority::Running>,
     reload: Option<Reload>,
     stop: watch::Sender<Stop>,
     grace: Duration,
@@ -43,6 +45,12 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The store of the authority cannot be used.
+    #[error("the store (`authority.store`) cannot be used: {0}")]
+    Store(String),
+    /// Network mode has no way to sign or to send.
+    #[error("network mode (`authority.network`) cannot be used: {0}")]
+    Network(String),
     /// There is no thread for reloading.
     #[error("no thread: {0}")]
     Thread(io::Error),
@@ -102,10 +110,15 @@ impl House {
                 .map_err(StartError::Thread)
         });
         let reload = reload.transpose()?;
+        let authority = match &config.authority {
+            Some(section) => Some(authority::Running::start(section, &pipeline).await?),
+            None => None,
+        };
         let admin = Admin::start(
             config.admin,
             Arc::clone(&pipeline),
             (reload.clone(), recent),
+            authority.as_ref().map(|running| running.authority().clone()),
             stopped.clone(),
         )
         .await
@@ -154,6 +167,7 @@ impl House {
             listener,
             http,
             admin,
+            authority,
             reload,
             stop,
             grace: Duration::from_secs(config.grace_seconds),
@@ -169,6 +183,11 @@ impl House {
     /// Where proxies ask over HTTP, in the order of the configuration.
     pub fn http(&self) -> Vec<SocketAddr> {
         self.http.iter().map(Listener::address).collect()
+    }
+
+    /// Where clients and other nodes ask the authority, if there is one.
+    pub fn authority(&self) -> Option<SocketAddr> {
+        self.authority.as_ref().map(authority::Running::address)
     }
 
     /// Where operators and probes ask.
@@ -195,6 +214,9 @@ impl House {
         self.listener.finished().await;
         for listener in self.http {
             listener.finished().await;
+        }
+        if let Some(authority) = self.authority {
+            authority.stop().await;
         }
         self.admin.stop().await;
     }

@@ -4,11 +4,13 @@
 
 pub mod admin;
 pub mod ask;
+mod authority;
 pub mod cli;
 pub mod config;
 pub mod decision_log;
 pub mod demo;
 pub mod house;
+mod http_server;
 mod listen;
 pub mod policy_tests;
 pub mod recent;

@@ -9,6 +9,7 @@
 mod bench;
 mod deny;
 mod generate;
+mod kill_rounds;
 mod tally;
 mod test;
 mod workspace;
@@ -26,9 +27,13 @@ cargo xtask <verb>
   test --fast   format, lints and the tests that need nothing but cargo
   generate      write the committed generated files again
   bench         what a decision costs: builds with the profile `dist` and measures (`bench --help` says more)
+  kill-rounds [--rounds N]
+                kill processes right after they acknowledged a revocation, 1000 times, and look for it
   help          this text
 
 With CI=true, `test` fails when anything was skipped.";
+
+type Chore = Box<dyn Fn(&Workspace) -> Result<(), String>>;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -36,10 +41,15 @@ fn main() -> ExitCode {
     if let ["bench", rest @ ..] = words.as_slice() {
         return ended(Workspace::find().and_then(|workspace| bench::run(&workspace, rest)));
     }
-    let chore: fn(&Workspace) -> Result<(), String> = match words.as_slice() {
-        ["test"] => |workspace| test::run(workspace, Reach::Everything),
-        ["test", "--fast"] => |workspace| test::run(workspace, Reach::Fast),
-        ["generate"] => generate::run,
+    let chore: Chore = match words.as_slice() {
+        ["test"] => Box::new(|workspace| test::run(workspace, Reach::Everything)),
+        ["test", "--fast"] => Box::new(|workspace| test::run(workspace, Reach::Fast)),
+        ["generate"] => Box::new(generate::run),
+        ["kill-rounds"] => Box::new(|workspace| kill_rounds::run(workspace, kill_rounds::ROUNDS)),
+        ["kill-rounds", "--rounds", rounds] if rounds.parse::<u32>().is_ok() => {
+            let rounds = rounds.parse().unwrap_or(kill_rounds::ROUNDS);
+            Box::new(move |workspace| kill_rounds::run(workspace, rounds))
+        }
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

@@ -108,6 +108,16 @@ impl Row {
         !self.target.contains('%') && !self.target.contains("//")
     }
 
+    /// Whether it is a HEAD: the upstream of the tests then cannot say what it saw.
+    pub(super) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Whether it has a body, which some proxies do not pass on.
+    pub(super) fn has_body(&self) -> bool {
+        !self.body.is_empty()
+    }
+
     /// Through a real Envoy that asks the running pack.
     pub(super) async fn through_envoy(&self, running: &Running, front: &Front) {
         let headers = self.signed(&running.issuer);

@@ -38,6 +38,9 @@ pub struct Explanation {
     pub principal: Option<Principal>,
     /// What is asked for.
     pub route: Route,
+    /// What Magpie's permissions say; absent where the route does not ask them.
+    #[serde(default)]
+    pub magpie: Option<Magpie>,
     /// What the policies were asked: one question for the principal and one for each who acts for it.
     pub questions: Vec<Question>,
     /// What the proxy is told.
@@ -169,6 +172,59 @@ pub struct Route {
     pub resource: Option<String>,
     /// Routes that nearly matched, nearest first; only when none did.
     pub near: Vec<NearRoute>,
+}
+
+/// What Magpie's permissions say to a request. Policies see the answer as `context.magpie`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Magpie {
+    /// The service.
+    pub service: String,
+    /// Its type.
+    pub service_type: String,
+    /// True if everything that the request needs is allowed.
+    pub allowed: bool,
+    /// Whose permission decides: `administrator`, `user:<name>`, `group:<name>`, `multiple`, `no-permission`; or `undetermined`.
+    pub reason: String,
+    /// Why it is not known what the request needs.
+    pub unknown: Option<String>,
+    /// Whoever asks, if some permission or membership is for them.
+    pub user: Option<String>,
+    /// The groups of whoever asks that Magpie knows.
+    pub groups: Vec<String>,
+    /// What the request needs; all of it must be allowed.
+    pub needs: Vec<MagpieNeed>,
+}
+
+/// A permission that a request needs on a resource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MagpieNeed {
+    /// `/service/outer/inner`.
+    pub resource: String,
+    /// Its name.
+    pub permission: String,
+    /// False if what is asked for does not exist in Magpie; then it is decided on what it would be in.
+    pub exact: bool,
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// Whose permission decides.
+    pub reason: String,
+    /// What was come across from the resource up to the service.
+    pub chain: Vec<MagpieSeen>,
+}
+
+/// A permission that has a say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MagpieSeen {
+    /// Where it is set.
+    pub resource: String,
+    /// `user:<name>` or `group:<name>`.
+    pub subject: String,
+    /// `read-allow-recursive`.
+    pub permission: String,
+    /// False for one that is for that resource only, which is not what was asked for.
+    pub reaches: bool,
+    /// Whether it decides.
+    pub decides: bool,
 }
 
 /// A route that did not match.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use model::{Check, OwnedCheck, Principal, Reason, Verdict};
+use model::{Check, Contract, OwnedCheck, Principal, Reason, Verdict};
 
 use super::document::{Credential, Explanation, FORMAT, Recorded, Reply, Request};
 use super::redacted::{body_bytes, redacted};
@@ -108,17 +108,29 @@ impl Kept {
         }
     }
 
-    /// False when it ended before anything that could be asked again: at its credential, or before it could be read.
+    /// False when it ended before anything that could be asked again: at its credential, or before it could be read. What was
+    /// asked of the house itself is decided by other policies.
     pub(crate) fn can_be_asked_again(&self) -> bool {
-        !matches!(
+        let of_house = self
+            .check()
+            .is_some_and(|check| check.contract == Contract::House);
+        let ended = matches!(self.reason, Reason::Timeout | Reason::Internal);
+        !of_house && !ended && !self.ended_at_credential()
+    }
+
+    fn ended_at_credential(&self) -> bool {
+        matches!(
             self.reason,
-            Reason::CredentialRefused | Reason::KeysUnavailable | Reason::Timeout | Reason::Internal
+            Reason::CredentialRefused
+                | Reason::Revoked
+                | Reason::KeysUnavailable
+                | Reason::RevocationsUnknown
         )
     }
 
     /// The explanation of a question that cannot be asked again: what is known of it.
     pub(crate) fn as_it_was(&self, recorded: Recorded, visible: Visible<'_>) -> Explanation {
-        let refused = self.reason == Reason::CredentialRefused || self.reason == Reason::KeysUnavailable;
+        let refused = self.ended_at_credential();
         let request = self.check().map(|check| Request {
             body_bytes: self.body_bytes,
             ..request_of(&check, visible, self.client_ip, "passed".to_owned())
@@ -150,16 +162,12 @@ impl Kept {
 
     /// What to say of the credential, which is not kept.
     pub(crate) fn credential(&self) -> &'static str {
-        match self.reason {
-            Reason::CredentialRefused | Reason::KeysUnavailable => "one that was refused; it is not kept",
-            _ if self
-                .principal
-                .as_ref()
-                .is_none_or(|p| p.kind == model::PrincipalKind::Anonymous) =>
-            {
-                "none"
-            }
-            _ => "one that was verified; it is not kept, who it says is",
+        let principal = self.principal.as_ref();
+        let nobody = principal.is_none_or(|who| who.kind == model::PrincipalKind::Anonymous);
+        match self.ended_at_credential() {
+            true => "one that was refused; it is not kept",
+            false if nobody => "none",
+            false => "one that was verified; it is not kept, who it says is",
         }
     }
 

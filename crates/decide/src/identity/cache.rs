@@ -1,23 +1,34 @@
 //! Verified tokens, kept so that each is verified once and not at every request.
 //!
-//! The key is the SHA-256 of the whole token, signature included: two tokens never share an entry, and no token is kept
-//! in memory. Only verified tokens are stored, so junk cannot push out good entries. An entry that is found still has
-//! to be checked against the clock and the keys; the cache itself only sees to it that none lives longer than
-//! [`MAX_AGE`], whatever the wall clock does.
+//! Those presented lately are found by their text, with all that was derived from them. Many more are found by their SHA-256,
+//! with what they say and nothing that can be derived. Either way the whole token is compared, signature included, so two
+//! tokens never share an entry. Only verified tokens are stored, so junk cannot push out good entries. An entry that is
+//! found still has to be checked against the clock and the keys; the cache itself only sees to it that the number of bytes
+//! is bounded, and that none is found by its digest after [`MAX_AGE`], whatever the wall clock does.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
+use model::Principal;
 use moka::sync::Cache;
+use quick_cache::sync::{Cache as Quick, DefaultLifecycle};
+use quick_cache::{Equivalent, Weighter};
 
 use super::Verified;
+use super::issuer::Proven;
 
 /// Longest life of an entry, by the monotonic clock.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
-/// What an entry takes beside what it copies from the token: the structures, and what the caller derives.
-const ENTRY_BYTES: usize = 2048;
+/// What a proof takes beside the texts it has of the token.
+const PROOF_BYTES: usize = 1024;
+/// And what is derived from it.
+const DERIVED_BYTES: usize = 3 * 1024;
 /// What a text takes beside its characters.
-const ENTRY_TEXT_BYTES: usize = 48;
+const TEXT_BYTES: usize = 48;
+/// About how large an entry is, to begin with.
+const USUAL_BYTES: u64 = 8 * 1024;
 
 /// SHA-256 of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,63 +65,140 @@ impl Digest {
     }
 }
 
-/// The verified tokens with their sizes. Clones share them.
-pub(super) struct TokenCache<D>(Cache<Digest, Entry<D>>);
+/// The verified tokens. Clones share them.
+pub(super) struct TokenCache<D> {
+    lately: Arc<Quick<Token, Lately<D>, Weight, RandomState>>,
+    proofs: Cache<Digest, (Proof, u32)>,
+}
 
 impl<D> Clone for TokenCache<D> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-struct Entry<D> {
-    verified: Arc<Verified<D>>,
-    bytes: u32,
-}
-
-impl<D> Clone for Entry<D> {
-    fn clone(&self) -> Self {
         Self {
-            verified: Arc::clone(&self.verified),
-            bytes: self.bytes,
+            lately: Arc::clone(&self.lately),
+            proofs: self.proofs.clone(),
         }
     }
 }
 
+/// What was proven to whom and when.
+#[derive(Clone, Debug)]
+pub(super) struct Proof {
+    pub(super) proven: Arc<Proven>,
+    /// The verifier, by its place.
+    pub(super) verifier: usize,
+    pub(super) at: Instant,
+}
+
+/// A token presented lately.
+struct Token(Box<str>);
+
+/// A token that is looked for.
+struct Sought<'t>(&'t str);
+
+/// An entry with its size in bytes.
+struct Lately<D>(Arc<Verified<D>>, u32);
+
+#[derive(Clone)]
+struct Weight;
+
 impl<D: Send + Sync + 'static> TokenCache<D> {
-    /// A cache of at most about so many bytes.
+    /// A cache of at most about so many bytes: a third for those presented lately.
     pub(super) fn new(bytes: u64) -> Self {
-        let cache = Cache::builder()
-            .max_capacity(bytes)
-            .weigher(|_, entry: &Entry<D>| entry.bytes)
+        let lately = bytes / 3;
+        let proofs = Cache::builder()
+            .max_capacity(bytes - lately)
+            .weigher(|_, (_, bytes): &(Proof, u32)| *bytes)
             .time_to_live(MAX_AGE)
             .build();
-        Self(cache)
+        let entries = usize::try_from(lately / USUAL_BYTES).unwrap_or(usize::MAX);
+        let lifecycle = DefaultLifecycle::default();
+        let lately = Quick::with(entries, lately, Weight, RandomState::default(), lifecycle);
+        Self {
+            lately: Arc::new(lately),
+            proofs,
+        }
     }
 
-    /// The entry of the token with that digest, yet to be checked.
-    pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Verified<D>>> {
-        self.0.get(digest).map(|entry| entry.verified)
+    /// The entry of a token that was presented lately, yet to be checked.
+    pub(super) fn get(&self, token: &str) -> Option<Arc<Verified<D>>> {
+        self.lately
+            .get(&Sought(token))
+            .map(|Lately(verified, _)| verified)
     }
 
-    /// Keeps a verified token. What was read of it is there about three times: as text, and in two forms for policies.
-    pub(super) fn put(&self, digest: Digest, token: &str, verified: &Arc<Verified<D>>) {
-        let principal = verified.principal();
-        let texts = [&principal.groups, &principal.scopes, &principal.audiences];
-        let texts = texts
-            .into_iter()
-            .flatten()
-            .chain(principal.roles.iter().flat_map(|(_, roles)| roles));
-        let read: usize = texts.map(|text| text.len() + ENTRY_TEXT_BYTES).sum();
-        let bytes = u32::try_from(2 * token.len() + 3 * read + ENTRY_BYTES).unwrap_or(u32::MAX);
-        let verified = Arc::clone(verified);
-        self.0.insert(digest, Entry { verified, bytes });
+    /// What was proven of the token with that digest, yet to be checked.
+    pub(super) fn proof(&self, digest: &Digest) -> Option<Proof> {
+        self.proofs.get(digest).map(|(proof, _)| proof)
     }
 
-    /// How many entries there are, and their bytes.
+    /// Keeps what was proven of a token.
+    pub(super) fn prove(&self, digest: Digest, proof: &Proof) {
+        let bytes = PROOF_BYTES + texts_of(&proof.proven.principal);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.proofs.insert(digest, (proof.clone(), bytes));
+    }
+
+    /// Keeps a verified token with what was derived from it: what was read of it is there in two more forms.
+    pub(super) fn put(&self, token: &str, verified: &Arc<Verified<D>>) {
+        let bytes = token.len() + PROOF_BYTES + DERIVED_BYTES + 3 * texts_of(verified.principal());
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.lately
+            .insert(Token(token.into()), Lately(Arc::clone(verified), bytes));
+    }
+
+    /// How many tokens there are.
     #[cfg(test)]
     pub(super) fn held(&self) -> (u64, u64) {
-        self.0.run_pending_tasks();
-        (self.0.entry_count(), self.0.weighted_size())
+        self.proofs.run_pending_tasks();
+        (self.proofs.entry_count(), self.lately.len() as u64)
+    }
+}
+
+/// The bytes of what a principal has of its token, as far as they vary.
+fn texts_of(principal: &Principal) -> usize {
+    let texts = [&principal.groups, &principal.scopes, &principal.audiences];
+    let texts = texts
+        .into_iter()
+        .flatten()
+        .chain(principal.roles.iter().flat_map(|(_, roles)| roles));
+    texts.map(|text| text.len() + TEXT_BYTES).sum()
+}
+
+impl<D> Clone for Lately<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), self.1)
+    }
+}
+
+impl<D> Weighter<Token, Lately<D>> for Weight {
+    fn weight(&self, _: &Token, entry: &Lately<D>) -> u64 {
+        entry.1.into()
+    }
+}
+
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Sought(&self.0).hash(state);
+    }
+}
+
+impl Hash for Sought<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        Sought(&self.0).equivalent(other)
+    }
+}
+
+impl Eq for Token {}
+
+impl Equivalent<Token> for Sought<'_> {
+    /// Compares all of both, whatever is found: how long it takes tells nothing of a token.
+    fn equivalent(&self, token: &Token) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), token.0.as_bytes()).is_ok()
     }
 }

@@ -161,14 +161,18 @@ fn parameter(query: Option<&str>, name: &str) -> Result<Option<String>, TokenRef
 }
 
 /// A token, if it can be one: visible ASCII, and not too much of it.
-fn believable(token: &[u8]) -> Result<&str, TokenRefusal> {
+pub(super) fn believable(token: &[u8]) -> Result<&str, TokenRefusal> {
     if token.is_empty() {
         return Err(TokenRefusal::NoToken);
     }
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenRefusal::TooLong(token.len()));
     }
-    if let Some(byte) = token.iter().find(|byte| !byte.is_ascii_graphic()) {
+    // Looks at every byte whatever was found, which is several at a time.
+    let visible = |all: bool, byte: &u8| all & byte.is_ascii_graphic();
+    if !token.iter().fold(true, visible)
+        && let Some(byte) = token.iter().find(|byte| !byte.is_ascii_graphic())
+    {
         return Err(TokenRefusal::Character(*byte));
     }
     // ASCII by the check above.

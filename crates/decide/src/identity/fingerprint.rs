@@ -20,6 +20,7 @@ impl IdentitySettings {
             introspection,
             exposed_claims: _,
             backstage,
+            house: _,
         } = self;
         let issuers = issuers.iter().flat_map(|issuer| &issuer.hmac_secrets);
         let tokens = static_tokens.iter().flat_map(|tokens| &tokens.tokens);

@@ -139,7 +139,7 @@ impl TokenCheck {
             } => Self::Header,
             R::Header { .. } | R::HeaderForbidden(_) | R::UnknownAlgorithm(_) => Self::Header,
             R::Base64(_) | R::Json { .. } => Self::Encoding,
-            R::UnknownIssuer(_) | R::WrongPlace => Self::Issuer,
+            R::UnknownIssuer(_) | R::UnknownNetworkToken | R::WrongPlace => Self::Issuer,
             R::TokenType(_) | R::BackstagePlugin | R::BackstageLimitedUser => Self::Type,
             R::BackstageOnBehalf => Self::Principal,
             R::RequiredClaim(_) | R::ClaimValue(_) => Self::Required,
@@ -174,6 +174,8 @@ impl TokenCheck {
             | R::ProfileClaim { .. }
             | R::ProfileVersion { .. }
             | R::Scope { .. }
+            | R::OriginUnknown(_)
+            | R::NotExchangeable
             | R::Nobody => Self::Principal,
         }
     }

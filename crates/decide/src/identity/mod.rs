@@ -7,8 +7,8 @@
 //! A [`Verified`] is the proof that a token was verified: nothing outside this module can make one. A credential that
 //! is refused stays refused, it never becomes [`Identified::Anonymous`].
 //!
-//! Not here: revocation (the caller asks the house, by [`Verified::token_id`], subject and [`Verified::issued_at`]),
-//! tokens the house issues, and what the principal may do.
+//! Not here: revocation (the caller asks the [`House`], by [`Verified::token_id`], subject and [`Verified::issued_at`]), and
+//! what the principal may do.
 
 mod actor;
 mod algorithm;
@@ -23,6 +23,7 @@ mod entitlement;
 mod fetch;
 mod fetching;
 mod fingerprint;
+mod house_token;
 mod inspect;
 mod introspection;
 mod issuer;
@@ -32,12 +33,14 @@ mod jws;
 mod keycloak;
 mod keys;
 mod mapping;
+mod network_token;
 mod oidc;
 mod refusal;
 mod rehearsal;
 mod roles;
 mod scitokens;
 mod settings;
+mod shown;
 mod signature;
 mod static_token;
 mod verifier;
@@ -47,17 +50,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use model::{Headers, Principal};
+use model::{Headers, HouseView, Principal};
 use tokio::runtime::Handle;
 
-use self::cache::{Digest, TokenCache};
+use self::cache::{Digest, Proof, TokenCache};
 pub(crate) use self::credentials::Place;
 use self::credentials::Presented;
 use self::fetching::Fetching;
-use self::issuer::Proven;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
-use self::verifier::{Answer, Question, Verifier, Waited};
+pub(crate) use self::verifier::Waited;
+use self::verifier::{Answer, Question, Verifier};
+use crate::house::House;
 use crate::problem::{Problem, Severity};
 
 pub use self::algorithm::Algorithm;
@@ -71,11 +75,13 @@ pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefu
 pub use self::rehearsal::Rehearsal;
 pub(crate) use self::settings::short_name;
 pub use self::settings::{IssuerSettings, Profile};
+pub(crate) use self::shown::NotShown;
+pub use self::shown::{ShownAs, ShownToken};
 pub use self::static_token::{StaticToken, StaticTokenSettings};
-pub use self::verifier::{IdentitySettings, validate};
+pub use self::verifier::{HouseIdentity, IdentitySettings, NetworkIdentity, validate};
 
-/// Bytes of verified tokens to keep, if nothing else is said.
-pub const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of verified tokens to keep, if nothing else is said: about 100,000 tokens of the usual size.
+pub const DEFAULT_CACHE_BYTES: u64 = 280 * 1024 * 1024;
 
 /// All verifiers, their keys, and the tokens verified lately. `D` is what the caller derives once per verified token.
 pub struct Identity<D> {
@@ -84,6 +90,8 @@ pub struct Identity<D> {
     places: Vec<Place>,
     verified: TokenCache<D>,
     derive: Box<dyn Fn(&Principal) -> D + Send + Sync>,
+    /// What the store says, the latest.
+    house: Arc<House>,
     /// Tells what was derived by this identity from what one before it derived.
     generation: u64,
     /// Of the settings that the verifiers were made with.
@@ -106,13 +114,10 @@ pub enum Identified<D> {
 /// A verified token: the proof, and what was derived from it.
 #[derive(Debug)]
 pub struct Verified<D> {
-    proven: Arc<Proven>,
-    verifier: usize,
+    proof: Proof,
     derived: D,
     /// The generation of the identity that derived it.
     generation: u64,
-    /// When it was verified.
-    at: Instant,
 }
 
 /// How an issuer's keys are.
@@ -146,9 +151,13 @@ impl<D: Send + Sync + 'static> Identity<D> {
         derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
     ) -> Result<Self, Vec<Problem>> {
         check(settings)?;
-        let verifiers = Verifier::all(settings, &Fetching::anew(fetching));
+        let house = settings.house.as_ref();
+        let view = house.map_or_else(HouseView::none, |_| HouseView::unknown());
+        let house = Arc::new(House::new(view));
+        let verifiers = Verifier::all(settings, &Fetching::anew(fetching), &house);
         Ok(Self {
             fingerprint: Some(settings.fingerprint()),
+            house,
             ..Self::with_verifiers(verifiers, cache_bytes, derive)
         })
     }
@@ -174,13 +183,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
                 places: self.places.clone(),
                 verified: self.verified.clone(),
                 derive: Box::new(derive),
+                house: Arc::clone(&self.house),
                 generation: self.generation + 1,
                 fingerprint,
             });
         }
-        let verifiers = Verifier::all(settings, &Fetching::after(&self.verifiers, fetching));
+        let fetching = Fetching::after(&self.verifiers, fetching);
+        let verifiers = Verifier::all(settings, &fetching, &self.house);
         Ok(Self {
             fingerprint,
+            house: Arc::clone(&self.house),
             ..Self::with_verifiers(verifiers, cache_bytes, derive)
         })
     }
@@ -206,6 +218,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             places,
             verified: TokenCache::new(cache_bytes),
             derive: Box::new(derive),
+            house: Arc::new(House::new(HouseView::none())),
             generation: 0,
             fingerprint: None,
         }
@@ -246,6 +259,11 @@ impl<D: Send + Sync + 'static> Identity<D> {
         &self.places
     }
 
+    /// What the store says: revocations, and the house's own credentials.
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
     /// True if credentials may be in the query of a request.
     pub(crate) fn takes_query(&self) -> bool {
         self.places.iter().any(|place| matches!(place, Place::Query(_)))
@@ -270,40 +288,35 @@ impl<D: Send + Sync + 'static> Identity<D> {
     }
 
     fn judge(&self, presented: &Presented<'_, '_>, now: SystemTime, waited: Waited) -> Look<D> {
-        let digest = Digest::of(&presented.token);
-        let cached = self
-            .verified
-            .get(&digest)
-            .filter(|verified| self.still_holds(verified, presented.place, now));
-        match cached {
-            Some(verified) if verified.generation == self.generation => {
-                Look::Final(Identified::Verified(verified))
+        let token = &*presented.token;
+        if let Some(verified) = self.verified.get(token)
+            && self.still_holds(&verified.proof, presented.place, now)
+        {
+            return Look::Final(Identified::Verified(
+                match verified.generation == self.generation {
+                    true => verified,
+                    // It was verified with the same settings, and what was derived from it was derived by other rules.
+                    false => self.keep(token, verified.proof.clone()),
+                },
+            ));
+        }
+        let digest = Digest::of(token);
+        match self.verified.proof(&digest) {
+            Some(proof) if self.still_holds(&proof, presented.place, now) => {
+                Look::Final(Identified::Verified(self.keep(token, proof)))
             }
-            // It was verified with the same settings, and what was derived from it was derived by other rules.
-            Some(verified) => {
-                let proven = Arc::clone(&verified.proven);
-                let again = self.keep(presented, digest, (proven, verified.verifier, verified.at));
-                Look::Final(Identified::Verified(again))
-            }
-            None => self.verify(presented, digest, now, waited),
+            _ => self.verify(presented, digest, now, waited),
         }
     }
 
-    /// Derives what is to be derived from what was proven to a verifier at some time, and keeps it all.
-    fn keep(
-        &self,
-        presented: &Presented<'_, '_>,
-        digest: Digest,
-        (proven, verifier, at): (Arc<Proven>, usize, Instant),
-    ) -> Arc<Verified<D>> {
+    /// Derives what is to be derived from what was proven of a token, and keeps it all.
+    fn keep(&self, token: &str, proof: Proof) -> Arc<Verified<D>> {
         let verified = Arc::new(Verified {
-            derived: (self.derive)(&proven.principal),
-            proven,
-            verifier,
+            derived: (self.derive)(&proof.proven.principal),
+            proof,
             generation: self.generation,
-            at,
         });
-        self.verified.put(digest, &presented.token, &verified);
+        self.verified.put(token, &verified);
         verified
     }
 
@@ -339,8 +352,13 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     return Look::NotYet(Refused { reason, issuer }, wanted);
                 }
                 Answer::Verified(proven) => {
-                    let proven = (Arc::new(*proven), index, Instant::now());
-                    return Look::Final(Identified::Verified(self.keep(presented, digest, proven)));
+                    let proof = Proof {
+                        proven: Arc::new(*proven),
+                        verifier: index,
+                        at: Instant::now(),
+                    };
+                    self.verified.prove(digest, &proof);
+                    return Look::Final(Identified::Verified(self.keep(&presented.token, proof)));
                 }
             }
         }
@@ -367,21 +385,21 @@ impl<D: Send + Sync + 'static> Identity<D> {
 
     /// True while a verdict from the cache still counts: in no other place than before, never beyond `exp`, never after a
     /// change of keys, and never for long, however often something was derived anew.
-    fn still_holds(&self, verified: &Verified<D>, place: Option<&Place>, now: SystemTime) -> bool {
-        if verified.at.elapsed() >= cache::MAX_AGE {
+    fn still_holds(&self, proof: &Proof, place: Option<&Place>, now: SystemTime) -> bool {
+        if proof.at.elapsed() >= cache::MAX_AGE {
             return false;
         }
         let now = claims::unix_seconds(now);
         self.verifiers
-            .get(verified.verifier)
-            .is_some_and(|verifier| verifier.takes_from(place) && verifier.still_holds(&verified.proven, now))
+            .get(proof.verifier)
+            .is_some_and(|verifier| verifier.takes_from(place) && verifier.still_holds(&proof.proven, now))
     }
 }
 
 impl<D> Verified<D> {
     /// Who it is.
     pub fn principal(&self) -> &Principal {
-        &self.proven.principal
+        &self.proof.proven.principal
     }
 
     /// What the caller derived from the principal, once.
@@ -392,22 +410,22 @@ impl<D> Verified<D> {
     /// `exp`, in Unix seconds; infinite for credentials that do not expire. The token is good until then, plus the issuer's
     /// leeway.
     pub fn expires_at(&self) -> f64 {
-        self.proven.registered.expires_at
+        self.proof.proven.registered.expires_at
     }
 
     /// `iat`, in Unix seconds.
     pub fn issued_at(&self) -> Option<f64> {
-        self.proven.registered.issued_at
+        self.proof.proven.registered.issued_at
     }
 
     /// `jti`, the token's own id.
     pub fn token_id(&self) -> Option<&str> {
-        self.proven.registered.token_id.as_deref()
+        self.proof.proven.registered.token_id.as_deref()
     }
 
     /// `kid`, the key that signed it, if it is signed.
     pub fn key_id(&self) -> Option<&str> {
-        self.proven.kid.as_deref()
+        self.proof.proven.kid.as_deref()
     }
 }
 

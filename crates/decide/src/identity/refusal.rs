@@ -48,6 +48,9 @@ pub enum TokenRefusal {
     /// No JWT, and nobody else knows it.
     #[error("the token is not a JWT ({0}), and nothing else that is configured knows it")]
     Unknown(Box<TokenRefusal>),
+    /// It looks like a network token, and the house gave no such token, or replaced or ended it.
+    #[error("no network token of this house: it was replaced or ended, or never given")]
+    UnknownNetworkToken,
     /// Backstage's plugins make these for each other.
     #[error(
         "this is a token of a Backstage plugin, for the plugin it calls inside Backstage; `backstage.plugins` does not list \
@@ -264,6 +267,12 @@ pub enum TokenRefusal {
         /// What is wrong with it.
         fault: ScopeFault,
     },
+    /// A delegated token about somebody whose issuer is not configured any more.
+    #[error("it was exchanged for a token of {0}, and no issuer of that name is configured")]
+    OriginUnknown(Quoted),
+    /// Only what an issuer signed can be exchanged: its claims say whether it may be.
+    #[error("only JWTs of a configured issuer can be exchanged")]
+    NotExchangeable,
     /// The token describes neither a user nor a client nor a robot.
     #[error(
         "the token is good, but describes neither a user (no `sid`, no `auth_time`) nor a client nor a robot"

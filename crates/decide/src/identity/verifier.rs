@@ -14,14 +14,17 @@ use super::backstage::{self, BackstageSettings, External};
 use super::cache::Digest;
 use super::credentials::{Place, Presented};
 use super::fetching::Fetching;
+use super::house_token::HouseTokens;
 use super::introspection::{self, IntrospectionSettings, Introspector};
 use super::issuer::{Issuer, Proven};
 use super::jws::{self, Jws};
 use super::keys::IssuerKeys;
 use super::mapping::ClaimPath;
+use super::network_token::NetworkTokens;
 use super::refusal::TokenRefusal;
 use super::settings::{self, IssuerSettings};
 use super::static_token::{self, StaticTokenSettings, StaticTokens};
+use crate::house::House;
 use crate::problem::Problem;
 
 /// Whose credentials are believed.
@@ -42,16 +45,53 @@ pub struct IdentitySettings {
     /// Callers from outside as Backstage's own configuration names them.
     #[serde(default)]
     pub backstage: Option<BackstageSettings>,
+    /// What the house itself vouches for (`authority`).
+    #[serde(skip)]
+    pub house: Option<HouseIdentity>,
+}
+
+/// How credentials that the house itself gave are recognised.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct HouseIdentity {
+    /// Short name of the house: lower-case letters, digits and `-`. It is part of the ids of those whom the house alone vouches
+    /// for (`User::"house/magpie_network_b"`), and revocations name the house's own tokens by it. Default: `house`
+    #[serde(default = "default_house_name")]
+    pub name: String,
+    /// The house's own URL, as clients and other nodes reach it through the proxy: `iss` of the tokens that it issues, and the
+    /// beginning of its endpoints' addresses. `https`, or `http` on this very host. Example: `https://gate.example.org`
+    pub issuer: String,
+    /// Whom the tokens that it issues may be for, if it issues any (`delegation.audiences`).
+    #[serde(skip)]
+    pub audiences: Vec<String>,
+    /// For how many seconds after its end such a token can be renewed (`delegation.renewal_grace_seconds`).
+    #[serde(skip)]
+    pub renewal_grace_seconds: u64,
+    /// How network tokens are recognised; `None`: there are none.
+    #[serde(skip)]
+    pub network: Option<NetworkIdentity>,
+}
+
+/// How network tokens are recognised (`authority.network`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkIdentity {
+    /// Whether they may be in the query, as `?magpie_token=…`.
+    pub in_query: bool,
+}
+
+fn default_house_name() -> String {
+    "house".to_owned()
 }
 
 impl IdentitySettings {
     /// The short names of all who vouch for principals.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    pub fn names(&self) -> Vec<&str> {
         let issuers = self.issuers.iter().map(|issuer| issuer.name.as_str());
         let endpoints = self.introspection.iter().map(|endpoint| endpoint.name.as_str());
         let tokens = self.static_tokens.iter().map(|tokens| tokens.name.as_str());
         let backstage = self.backstage.iter().map(|backstage| backstage.name.as_str());
-        issuers.chain(endpoints).chain(tokens).chain(backstage).collect()
+        let house = self.house.iter().map(|house| house.name.as_str());
+        let others = tokens.chain(backstage).chain(house);
+        issuers.chain(endpoints).chain(others).collect()
     }
 }
 
@@ -71,7 +111,7 @@ pub(super) struct Question<'q> {
 
 /// Whether what a credential needs was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(crate) enum Waited {
     /// Not yet: it may be.
     No,
     /// It was, and whoever is late by now is done without.
@@ -102,8 +142,12 @@ pub(super) enum Verifier {
     Issuer(Box<Issuer>),
     /// A caller from outside of Backstage.
     External(Box<External>),
+    /// Tokens that the house gave to users of other nodes.
+    Network(NetworkTokens),
     /// An endpoint that knows opaque tokens.
     Introspection(Arc<Introspector>),
+    /// The house itself: tokens that it issued for those who act for users.
+    House(Box<HouseTokens>),
 }
 
 impl Question<'_> {
@@ -122,7 +166,7 @@ impl Question<'_> {
 
 impl Verifier {
     /// Everybody, in the order in which they are asked; fetching of keys begins at once.
-    pub(super) fn all(settings: &IdentitySettings, fetching: &Fetching<'_>) -> Vec<Self> {
+    pub(super) fn all(settings: &IdentitySettings, fetching: &Fetching<'_>, house: &Arc<House>) -> Vec<Self> {
         let statics = settings.static_tokens.iter().map(|settings| {
             let (tokens, proofs) = StaticTokens::new(settings);
             Self::Static(tokens, proofs)
@@ -145,7 +189,19 @@ impl Verifier {
             .introspection
             .iter()
             .map(|settings| Self::Introspection(fetching.endpoint(settings)));
-        statics.chain(issuers).chain(externals).chain(endpoints).collect()
+        let own = settings.house.as_ref().filter(|own| !own.audiences.is_empty());
+        let own = own.map(|own| Self::House(Box::new(HouseTokens::new(own, settings, house))));
+        let network = settings.house.as_ref().and_then(|settings| {
+            let tokens = NetworkTokens::new(&settings.name, settings.network?.in_query, house);
+            Some(Self::Network(tokens))
+        });
+        statics
+            .chain(own)
+            .chain(issuers)
+            .chain(externals)
+            .chain(network)
+            .chain(endpoints)
+            .collect()
     }
 
     /// Asks.
@@ -164,11 +220,17 @@ impl Verifier {
                 Ok(jws) if issuer.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
                 _ => Answer::NotMine,
             },
+            Self::House(house) => match &question.jws {
+                Ok(jws) if house.issued(jws) && here => house.answer(jws, question.now),
+                Ok(jws) if house.issued(jws) => Answer::Refused(TokenRefusal::WrongPlace),
+                _ => Answer::NotMine,
+            },
             Self::External(entry) if here => entry.answer(question),
             Self::External(entry) if entry.knows(&question.digest) => {
                 Answer::Refused(TokenRefusal::WrongPlace)
             }
             Self::External(_) => Answer::NotMine,
+            Self::Network(tokens) => tokens.answer(question, here),
             // Tokens that Backstage makes for itself are no endpoint's.
             Self::Introspection(_) if question.is_internal_to_backstage() => Answer::NotMine,
             Self::Introspection(endpoint) if here => endpoint.answer(question),
@@ -182,7 +244,9 @@ impl Verifier {
             Self::Static(tokens, _) => &tokens.places,
             Self::Issuer(issuer) => &issuer.places,
             Self::External(entry) => entry.places(),
+            Self::Network(tokens) => &tokens.places,
             Self::Introspection(endpoint) => &endpoint.settings.credentials,
+            Self::House(house) => &house.places,
         }
     }
 
@@ -196,7 +260,9 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.name),
             Self::External(entry) => Some(entry.name()),
+            Self::Network(tokens) => Some(&tokens.name),
             Self::Introspection(endpoint) => Some(&endpoint.settings.name),
+            Self::House(house) => Some(&house.name),
             Self::Static(..) => None,
         }
     }
@@ -216,16 +282,16 @@ impl Verifier {
         match self {
             Self::Issuer(issuer) => Some(&issuer.keys),
             Self::External(entry) => entry.keys(),
-            Self::Static(..) | Self::Introspection(_) => None,
+            Self::Static(..) | Self::Network(_) | Self::Introspection(_) | Self::House(_) => None,
         }
     }
 
     /// True if its credentials are JWTs.
     pub(super) fn takes_jwts(&self) -> bool {
         match self {
-            Self::Issuer(_) => true,
+            Self::Issuer(_) | Self::House(_) => true,
             Self::External(entry) => entry.takes_jwts(),
-            Self::Static(..) | Self::Introspection(_) => false,
+            Self::Static(..) | Self::Network(_) | Self::Introspection(_) => false,
         }
     }
 
@@ -235,7 +301,9 @@ impl Verifier {
             Self::Static(..) => true,
             Self::Issuer(issuer) => issuer.still_holds(proven, now),
             Self::External(entry) => entry.still_holds(proven, now),
+            Self::Network(tokens) => tokens.still_holds(proven, now),
             Self::Introspection(_) => introspection::still_holds(&proven.registered, now),
+            Self::House(house) => house.still_holds(proven, now),
         }
     }
 }
@@ -258,6 +326,38 @@ pub fn validate(settings: &IdentitySettings) -> Vec<Problem> {
         problems.extend(backstage::validate(backstage));
         if !names.insert(&backstage.name) {
             problems.push(taken("/backstage/name", &backstage.name));
+        }
+    }
+    if let Some(house) = &settings.house {
+        if let Err(message) = settings::short_name(&house.name) {
+            problems.push(Problem::setting(
+                "/authority/name",
+                message,
+                "for example `house`",
+            ));
+        }
+        if !names.insert(&house.name) {
+            problems.push(taken("/authority/name", &house.name));
+        }
+        if let Err(message) = settings::acceptable_url(&house.issuer) {
+            let help = "the address of the proxy in front, for example `https://gate.example.org`";
+            problems.push(Problem::setting(
+                "/authority/issuer",
+                format!("the URL {message}"),
+                help,
+            ));
+        }
+        if settings
+            .issuers
+            .iter()
+            .any(|issuer| issuer.issuer == house.issuer)
+        {
+            let message = "an issuer has this URL already, and whose a token is could not be told";
+            problems.push(Problem::setting(
+                "/authority/issuer",
+                message,
+                "the house has a URL of its own",
+            ));
         }
     }
     problems.extend(introspection::validate(&settings.introspection));

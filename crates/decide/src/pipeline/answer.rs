@@ -48,7 +48,7 @@ pub(super) fn answer(
         Judgement::NoPermit => {
             let log = match (who.principal(), actor) {
                 (None, _) => {
-                    "no credential was presented, and no policy permits this to Anonymous".to_owned()
+                    format!("no credential was presented, and no policy permits this to Anonymous{missing}")
                 }
                 (Some(principal), None) => format!("no policy permits this to {principal}{missing}"),
                 (Some(principal), Some(actor)) => format!(
@@ -132,6 +132,13 @@ pub(super) fn internal(message: String) -> Stop {
 /// A credential that was presented and is not believed.
 pub(super) fn refused(log: String) -> Stop {
     let mut denial = deny(401, Reason::CredentialRefused, "the credential was refused", log);
+    denial.challenge = Some(Cow::Borrowed(CHALLENGE_INVALID));
+    denial.into()
+}
+
+/// A credential that was good until it was revoked: the caller is told no more than of any other that is refused.
+pub(super) fn revoked(log: String) -> Stop {
+    let mut denial = deny(401, Reason::Revoked, "the credential was refused", log);
     denial.challenge = Some(Cow::Borrowed(CHALLENGE_INVALID));
     denial.into()
 }

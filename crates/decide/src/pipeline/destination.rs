@@ -92,6 +92,9 @@ impl Live {
         else {
             return Err(at_destination(no_destination(&what, who.kind())));
         };
+        self.within_delegation(who, action, &what.resource)
+            .map_err(at_destination)?;
+        let magpie = self.magpie(&check, &what, who).map_err(at_destination)?;
         let there = Circumstances {
             check: &check,
             path: &path,
@@ -99,6 +102,7 @@ impl Live {
             ends: None,
             expose: &route.expose,
             public: route.public,
+            magpie: magpie.as_ref(),
             ..*at
         };
         let policies = &self.rules.policies;

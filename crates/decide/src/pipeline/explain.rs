@@ -75,6 +75,10 @@ impl Pipeline {
         let decision = decided(&live, &check, verdict).unwrap_or_else(|_| self.waited_twice(&live));
         let mut explanation = live.explanation(&check, &asking, &mut story, &decision);
         explanation.decision_id = kept.id.to_string();
+        let mut recorded = recorded;
+        recorded
+            .missing
+            .extend(live.lost_for_magpie(&explanation, kept.body_bytes()));
         explanation.recorded = Some(recorded);
         explanation.credential.found = kept.credential().to_owned();
         if let Some(request) = &mut explanation.request {
@@ -158,6 +162,7 @@ impl Live {
         explanation.route.action_groups = notes.action_groups;
         explanation.request = Some(request);
         explanation.questions = notes.questions;
+        explanation.magpie = notes.magpie;
         explanation.hints = hints(&explanation);
         explanation
     }
@@ -207,7 +212,7 @@ impl Live {
         let mut told = Route {
             matched: story.route.map(str::to_owned),
             action: story.action.map(|name| format!("Action::{name:?}")),
-            resource: story.resource.clone(),
+            resource: story.resource.as_ref().map(ToString::to_string),
             ..Route::default()
         };
         let table = &self.rules.routes;

@@ -19,7 +19,9 @@ impl Live {
             Contract::EnvoyGrpc | Contract::EnvoyHttp | Contract::Direct => Removable::Yes,
             _ => Removable::No,
         };
-        if let Some(name) = self.rules.identity_headers.alias(&request.headers, removable) {
+        // Spellings are compared only where a name has something else than letters, digits and `-`.
+        let odd = rerouting::has_odd_names(&request.headers);
+        if odd && let Some(name) = self.rules.identity_headers.alias(&request.headers, removable) {
             let log = format!("the header {name:?} is an identity header in another spelling");
             return Err(reserved("a header has a name that is reserved", log));
         }
@@ -34,7 +36,8 @@ impl Live {
         }
         let (headers, rules) = (&request.headers, &self.rules);
         let refused = |setting: OnReserved| setting == OnReserved::Refuse;
-        if let Some(name) = rerouting::alias(headers, |name| rules.identity_headers.is_spelling(name))
+        if odd
+            && let Some(name) = rerouting::alias(headers, |name| rules.identity_headers.is_spelling(name))
             && refused(rules.header_aliases)
         {
             let log = format!(

@@ -1,10 +1,12 @@
-//! What a token lacks: the capabilities with which policies would have said yes, for the log of a denial.
+//! What a token lacks, for the log of a denial: the capabilities with which policies would have said yes, and what Magpie
+//! says.
 
 use std::fmt::Write as _;
 
 use model::{Capabilities, Operation};
 
 use super::live::Live;
+use crate::magpie::Answer;
 use crate::policy::{Circumstances, Judgement, PrincipalEntity, ResourceEntity};
 use crate::routes::Action;
 use crate::rules::Persona;
@@ -25,12 +27,13 @@ impl Live {
         at: &Circumstances<'_, '_>,
     ) -> String {
         let policies = &self.rules.policies;
-        let held = persona.entity.granted();
-        if !matches!(judgement, Judgement::NoPermit) || !policies.look_at_capabilities() {
+        if !matches!(judgement, Judgement::NoPermit) {
             return String::new();
         }
-        let Some(held) = held else {
-            return String::new();
+        let magpie = at.magpie.map(Answer::said).unwrap_or_default();
+        let held = persona.entity.granted();
+        let Some(held) = held.filter(|_| policies.look_at_capabilities()) else {
+            return magpie;
         };
         let would_permit = |operations: &[Operation]| {
             let more: PrincipalEntity = persona.entity.granting(operations);
@@ -48,7 +51,7 @@ impl Live {
                     .map(Operation::as_str),
             );
         }
-        said(&enough, at.granted_at(), held)
+        magpie + &said(&enough, at.granted_at(), held)
     }
 }
 

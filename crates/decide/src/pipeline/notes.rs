@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::explain::Question;
+use crate::explain::{Magpie, Question};
 
 /// Notes, if any are wanted.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Written {
     pub(crate) questions: Vec<Question>,
     /// The groups of the action.
     pub(crate) action_groups: Vec<String>,
+    /// What Magpie's permissions say.
+    pub(crate) magpie: Option<Magpie>,
 }
 
 impl Notes {
@@ -25,6 +27,7 @@ impl Notes {
             began: Vec::new(),
             questions: Vec::new(),
             action_groups: Vec::new(),
+            magpie: None,
         })))
     }
 

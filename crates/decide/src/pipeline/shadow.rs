@@ -28,12 +28,13 @@ const LEAST: usize = ROOM / QUEUE;
 pub(super) const LARGEST_BODY: usize = 64 * 1024;
 
 /// Request headers that a judgement may need although policies do not look at them.
-const NEEDED: [&str; 5] = [
+const NEEDED: [&str; 6] = [
     "x-forwarded-for",
     "origin",
     "access-control-request-method",
     "destination",
     "source",
+    "content-type",
 ];
 
 /// Request headers of which it matters that they are there: a request with a token is no CORS preflight.
@@ -88,7 +89,7 @@ impl Shadow {
             metadata: metadata
                 .map(|place| (place.namespace.clone(), place.path.clone()))
                 .collect(),
-            body: !expose.body.is_empty(),
+            body: !expose.body.is_empty() || live.rules.magpie.is_some(),
             live,
         })
     }
@@ -175,7 +176,7 @@ impl Shadows {
                 time: seconds(now),
                 principal,
                 request,
-                resource: resource.clone(),
+                resource: resource.to_string(),
                 live: why(decision),
                 candidate: String::new(),
             },

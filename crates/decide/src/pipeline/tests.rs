@@ -15,10 +15,13 @@ use crate::settings::Settings;
 mod audit;
 mod backstage;
 mod data;
+mod delegated;
 mod destination;
 mod evaluation;
 mod explain;
+mod house;
 mod login;
+mod magpie;
 mod replace;
 mod shadow;
 mod tokens;
@@ -58,15 +61,22 @@ fn stage(policies: &str, settings: Settings) -> Stage {
 }
 
 fn rules(policies: &str, settings: Settings) -> Rules {
+    compile(settings, &sources(policies))
+}
+
+fn sources(policies: &str) -> Sources {
     let file = |name: &str, text: &str| SourceFile {
         name: name.to_owned(),
         text: text.to_owned(),
     };
-    let sources = Sources {
+    Sources {
         schema: vec![file("test.cedarschema", SCHEMA)],
         policies: vec![file("test.cedar", policies)],
         ..Sources::default()
-    };
+    }
+}
+
+fn compile(settings: Settings, sources: &Sources) -> Rules {
     let route: RouteSettings = serde_json::from_value(serde_json::json!({
         "path": "/pages/{page}", "methods": ["GET", "POST"],
         "resource": {"type": "Page", "id": "{page}", "attributes": {"name": "{page}"}},
@@ -74,10 +84,13 @@ fn rules(policies: &str, settings: Settings) -> Rules {
     .unwrap();
     let settings = Settings {
         routes: [vec![route], settings.routes].concat(),
-        actions: crate::settings::default_actions(),
+        actions: match settings.actions.is_empty() {
+            true => crate::settings::default_actions(),
+            false => settings.actions,
+        },
         ..settings
     };
-    let compiled = Rules::compile(&settings, &sources);
+    let compiled = Rules::compile(&settings, sources);
     compiled.unwrap_or_else(|problems| panic!("{problems:#?}")).0
 }
 

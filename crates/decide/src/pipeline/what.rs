@@ -1,12 +1,12 @@
 //! What is asked for: the route's action and the entity it makes of the request.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use model::{Check, HttpRequest, PrincipalKind, Reason, Target, TcpConnection};
 
 use super::answer::{Stop, denial_of, internal};
 use super::live::Live;
+use super::magpie::At;
 use crate::policy::ResourceEntity;
 use crate::routes::{Action, DenyAnswer, Found, Route};
 
@@ -19,6 +19,8 @@ pub(super) struct What<'r> {
     pub(super) attributes: Vec<(&'r str, String)>,
     /// The canonical path that capabilities of a token are matched with, if it is not that of the request.
     pub(super) capability_path: Option<String>,
+    /// Where Magpie's permissions are asked, if they are.
+    pub(super) magpie: Option<At>,
 }
 
 impl Live {
@@ -92,9 +94,18 @@ impl Live {
         Ok(What {
             attributes: shown.collect(),
             capability_path: capability_path.map(|template| template.fill(value).into_owned()),
+            // A preflight asks for nothing yet.
+            magpie: route
+                .magpie
+                .as_ref()
+                .filter(|_| preflight.is_none())
+                .map(|(service, below)| At {
+                    service: service.fill(value).into_owned(),
+                    below: below.fill(value).into_owned(),
+                }),
             route: Some(route),
             action: preflight.map_or(action, |(action, _)| action),
-            resource: resource.map_err(internal)?,
+            resource,
         })
     }
 
@@ -107,20 +118,12 @@ impl Live {
             };
             return Err(denial_of(&DenyAnswer::default(), who, Reason::NoRoute, log).into());
         };
-        let resource = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id)
-            .and_then(|uid| {
-                ResourceEntity::new(
-                    uid,
-                    [],
-                    HashSet::new(),
-                    Vec::new(),
-                    self.rules.policies.entities(),
-                )
-            })
-            .map_err(internal)?;
+        let uid = crate::policy::uid(&tcp.resource.kind, &tcp.resource.id).map_err(internal)?;
+        let resource = ResourceEntity::new(uid, [], [], Vec::new(), self.rules.policies.entities());
         Ok(What {
             attributes: Vec::new(),
             capability_path: None,
+            magpie: None,
             route: None,
             action: &self.rules.tcp_connect,
             resource,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use model::{Check, Contract, HeaderEdits, Headers, Peer, Principal, PrincipalKind, Reason, Target};
 
-use super::answer::{Stop, deny, internal, refused};
+use super::answer::{Stop, deny, internal, refused, revoked};
 use super::live::Live;
 use super::what::What;
 use super::{Asking, Given, Waited};
@@ -56,7 +56,10 @@ impl Live {
         };
         match identified {
             Identified::Anonymous => self.certificate(headers, check.contract, check.peer),
-            Identified::Verified(verified) => Ok(Who::Bearer(verified)),
+            Identified::Verified(verified) => {
+                self.still_counts(verified.principal(), verified.token_id(), verified.issued_at())?;
+                Ok(Who::Bearer(verified))
+            }
             Identified::NotYet(wanted) => Err(Stop::Wait(wanted)),
             Identified::Refused(refused) => {
                 let log = refused.to_string();
@@ -67,6 +70,29 @@ impl Live {
                 }
                 Err(self::refused(log))
             }
+        }
+    }
+
+    /// Whether a good credential is not revoked. If that is not known, it does not count.
+    pub(super) fn still_counts(
+        &self,
+        principal: &Principal,
+        token_id: Option<&str>,
+        issued_at: Option<f64>,
+    ) -> Result<(), Stop> {
+        let Some(view) = self.identity.house().good_view() else {
+            let log = format!(
+                "the store of revocations has not been read for too long, so nobody knows whether the credential of {principal} \
+                 still counts"
+            );
+            let caller = "the credential cannot be checked right now";
+            return Err(deny(403, Reason::RevocationsUnknown, caller, log).into());
+        };
+        match view.revocations.find(principal, token_id, issued_at) {
+            None => Ok(()),
+            Some(what) => Err(revoked(format!(
+                "the credential of {principal} is revoked, by {what}"
+            ))),
         }
     }
 
@@ -99,7 +125,7 @@ impl Live {
     fn connection(&self, peer: Peer<'_>) -> Result<Who, Stop> {
         let certificates = self.rules.client_certificates.as_ref();
         match certificates.map(|certificates| certificates.of_connection(peer)) {
-            Some(Ok(principal)) => self.known(principal, None),
+            Some(Ok(principal)) => self.certified(principal),
             None if peer.principal.is_empty() => Ok(Who::Anonymous),
             None => Err(unknown_peer("no `client_certificates` are configured".to_owned())),
             Some(Err(refusal)) => Err(unknown_peer(refusal.to_string())),
@@ -122,9 +148,18 @@ impl Live {
             peer.address = None;
         }
         match certificates.of_request(headers, peer) {
-            Ok(principal) => self.known(principal, None),
+            Ok(principal) => self.certified(principal),
             Err(refusal) => Err(refused(refusal.to_string())),
         }
+    }
+
+    /// The bearer of a certificate, if there is one. It has no id and no time of issue here, so only what is revoked
+    /// altogether is.
+    fn certified(&self, principal: Option<Principal>) -> Result<Who, Stop> {
+        if let Some(principal) = &principal {
+            self.still_counts(principal, None, None)?;
+        }
+        self.known(principal, None)
     }
 
     fn known(&self, principal: Option<Principal>, issued_at: Option<f64>) -> Result<Who, Stop> {

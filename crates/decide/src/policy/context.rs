@@ -7,11 +7,14 @@ use std::time::SystemTime;
 use cedar_policy::{Context, PolicySet, RestrictedExpression};
 use model::{Body, Check, HttpRequest, Target};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::body;
+use super::engine::{self, Given, LookedAt};
 use super::entities::{ActorEntity, PrincipalEntity};
 use crate::certificate::ClientCertificates;
 use crate::destination::{End, Ends};
+use crate::magpie::Answer;
 use crate::settings::Expose;
 
 /// What a question depends on besides principal, action and resource.
@@ -35,6 +38,10 @@ pub(crate) struct Circumstances<'c, 'a> {
     pub public: bool,
     /// What the route shows to policies.
     pub expose: &'c Expose,
+    /// What Magpie's permissions say, where the route asks them.
+    pub magpie: Option<&'c Answer>,
+    /// Whether every policy is to be asked that may have something to say: somebody looks at the answer.
+    pub thorough: bool,
     /// Whose certificates are believed.
     pub client_certificates: Option<&'c ClientCertificates>,
 }
@@ -56,10 +63,14 @@ pub(super) struct ContextUse {
 
 /// The value of a member; `Ok(None)` when it is absent. What is there and cannot be read is an error, never absent: a
 /// forbid that looks for it would be evaded by making it unreadable.
-type Member = Result<Option<RestrictedExpression>, String>;
+type Member = Result<Option<Given>, String>;
+
+/// The members that may not be readable: if a condition looks at the context at all, and any policy at one of these, they must
+/// be.
+const UNREADABLE: [&str; 3] = ["headers", "query", "body"];
 
 /// Takes a member's name and, if some policy mentions it, asks for its value.
-type Add<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut() -> Member);
+type Add<'a> = &'a mut dyn FnMut(&'static str, &mut dyn FnMut() -> Member);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Mentioned {
@@ -94,36 +105,37 @@ impl ContextUse {
         }
     }
 
-    /// Builds the context.
+    /// Builds the context of the members that are looked at.
     pub(super) fn build(
         &self,
         principal: &PrincipalEntity,
         asker: Asker<'_>,
         at: &Circumstances<'_, '_>,
+        looked_at: LookedAt<'_>,
     ) -> Result<Context, String> {
         if self.mentioned == Mentioned::Members(BTreeSet::new()) {
             return Ok(super::empty_context());
         }
-        let mut pairs: Vec<(String, RestrictedExpression)> = Vec::with_capacity(8);
+        let mut members: SmallVec<[(&'static str, Given); 4]> = SmallVec::new();
         let mut unreadable = None;
-        let mut add = |name: &str, value: &mut dyn FnMut() -> Member| {
-            if self.mentions(name) {
+        let mut add = |name: &'static str, value: &mut dyn FnMut() -> Member| {
+            if self.mentions(name) && (looked_at(name) || UNREADABLE.contains(&name)) {
                 match value() {
-                    Ok(Some(value)) => pairs.push((name.to_owned(), value)),
+                    Ok(Some(value)) => members.push((name, value)),
                     Ok(None) => {}
                     Err(why) => unreadable = Some(format!("a policy looks at context.{name}, but {why}")),
                 }
             }
         };
         add("client_ip", &mut || {
-            Ok(at
-                .client_ip
-                .map(|ip| RestrictedExpression::new_ip(ip.to_string())))
+            let ip = at.client_ip;
+            ip.map(|ip| Given::of(&RestrictedExpression::new_ip(ip.to_string())))
+                .transpose()
         });
         add("time", &mut || {
             let now = jiff::Timestamp::try_from(at.now).map_err(|error| error.to_string())?;
             let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            Ok(Some(RestrictedExpression::new_datetime(now)))
+            Given::of(&RestrictedExpression::new_datetime(now)).map(Some)
         });
         match &at.check.target {
             Target::Http(request) => {
@@ -133,42 +145,40 @@ impl ContextUse {
             Target::Tcp(connection) => {
                 add("destination_port", &mut || {
                     let port = connection.destination_port.map(i64::from);
-                    Ok(port.map(RestrictedExpression::new_long))
+                    Ok(port.map(Given::number))
                 });
                 add("sni", &mut || {
-                    Ok((!connection.sni.is_empty()).then(|| string(connection.sni)))
+                    Ok((!connection.sni.is_empty()).then(|| Given::text(connection.sni)))
                 });
             }
         }
         match unreadable {
             Some(why) => Err(why),
-            None => Context::from_pairs(pairs).map_err(|error| error.to_string()),
+            None => Ok(engine::context(members)),
         }
     }
 
     fn http(request: &HttpRequest<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
         let expose = at.expose;
-        add("method", &mut || Ok(Some(string(request.method))));
-        add("scheme", &mut || Ok(Some(string(request.scheme))));
-        add("host", &mut || Ok(Some(string(request.host.as_str()))));
-        add("path", &mut || Ok(Some(string(at.path))));
+        add("method", &mut || Ok(Some(Given::text(request.method))));
+        add("scheme", &mut || Ok(Some(Given::text(request.scheme))));
+        add("host", &mut || Ok(Some(Given::text(request.host.as_str()))));
+        add("path", &mut || Ok(Some(Given::text(at.path))));
         add("destination", &mut || {
-            at.ends
-                .and_then(|ends| ends.destination.as_ref())
-                .map(end)
-                .transpose()
+            let ends = at.ends;
+            Ok(ends.and_then(|ends| ends.destination.as_ref()).map(end))
         });
         add("source", &mut || {
-            at.ends.and_then(|ends| ends.source.as_ref()).map(end).transpose()
+            Ok(at.ends.and_then(|ends| ends.source.as_ref()).map(end))
         });
         add("peer", &mut || {
             let believed = at.client_certificates;
             let believed = believed.and_then(|certificates| certificates.believed(at.check.peer.principal));
-            Ok(believed.as_deref().map(string))
+            Ok(believed.as_deref().map(Given::text))
         });
         add("body_truncated", &mut || {
             let truncated = matches!(request.body, Body::Truncated(_));
-            Ok(Some(RestrictedExpression::new_bool(truncated)))
+            Ok(Some(Given::boolean(truncated)))
         });
         add("headers", &mut || {
             record(&expose.headers, |name| match request.headers.single(name) {
@@ -229,52 +239,48 @@ impl Circumstances<'_, '_> {
 /// What the credential says, and who acts for whom.
 fn credential(principal: &PrincipalEntity, asker: Asker<'_>, at: &Circumstances<'_, '_>, add: Add<'_>) {
     let path = at.granted_at();
-    add("issuer", &mut || Ok(principal.issuer().map(string)));
+    add("issuer", &mut || Ok(principal.issuer()));
     add("scopes", &mut || Ok(Some(principal.scopes())));
     add("audiences", &mut || Ok(Some(principal.audiences())));
     add("capabilities", &mut || Ok(Some(principal.capabilities(path))));
     add("capabilities_below", &mut || {
         Ok(Some(principal.capabilities_below(path)))
     });
-    add("token_age", &mut || {
-        Ok(at.token_age.map(RestrictedExpression::new_long))
+    // A service that acts for somebody has no permissions of its own: it needs a policy of its own.
+    add("magpie", &mut || match asker {
+        Asker::Subject => Ok(at.magpie.map(Answer::context)),
+        Asker::Actor(_) => Ok(None),
     });
+    add("token_age", &mut || Ok(at.token_age.map(Given::number)));
     add("actor", &mut || match asker {
         Asker::Subject => {
-            let actor = principal.actors().first().map(|actor| actor.uid.clone());
-            Ok(actor.map(RestrictedExpression::new_entity_uid))
+            let actor = principal.actors().first();
+            Ok(actor.map(|actor| Given::entity(&actor.uid)))
         }
         Asker::Actor(_) => Ok(None),
     });
     add("subject", &mut || match asker {
         Asker::Subject => Ok(None),
-        Asker::Actor(_) => principal.as_subject().map(Some),
+        Asker::Actor(_) => Ok(principal.as_subject()),
     });
 }
 
 /// An end of a COPY or MOVE as a record.
-fn end(end: &End<'_>) -> Result<RestrictedExpression, String> {
-    let mut members = vec![("host".to_owned(), string(end.host.as_str()))];
-    if let Some(path) = &end.path {
-        members.push(("path".to_owned(), string(path.as_str())));
-    }
-    RestrictedExpression::new_record(members).map_err(|error| error.to_string())
-}
-
-fn string(text: &str) -> RestrictedExpression {
-    RestrictedExpression::new_string(text.to_owned())
+fn end(end: &End<'_>) -> Given {
+    let host = ("host", Given::text(end.host.as_str()));
+    let path = end.path.as_ref();
+    let path = path.map(|path| ("path", Given::text(path.as_str())));
+    Given::record([host].into_iter().chain(path))
 }
 
 fn record(names: &[String], value: impl Fn(&str) -> Result<Option<String>, String>) -> Member {
     let mut present = Vec::with_capacity(names.len());
     for name in names {
         if let Some(value) = value(name)? {
-            present.push((name.clone(), RestrictedExpression::new_string(value)));
+            present.push((name.as_str(), Given::text(&value)));
         }
     }
-    RestrictedExpression::new_record(present)
-        .map(Some)
-        .map_err(|error| error.to_string())
+    Ok(Some(Given::record(present)))
 }
 
 /// The one value of a query parameter, percent-decoded once and `+` read as a blank. A query that two parsers could

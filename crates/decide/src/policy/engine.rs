@@ -2,20 +2,23 @@
 //!
 //! `Authorizer::is_authorized` looks at every policy. [`Engine::answer`] finds the candidates in an index over the scopes
 //! of all policies, takes those without a condition as satisfied, and interprets the conditions of the rest. The answer is
-//! the same: which policies are satisfied, and which failed with which error. This is the only module that uses
-//! `cedar-policy-core`, which promises nothing between versions.
+//! the same: which policies are satisfied, and which failed with which error. A yes may be had with less
+//! ([`Depth::Enough`]). This is the only module that uses `cedar-policy-core`, which promises nothing between versions.
 
 mod condition;
 mod entities;
 mod index;
+mod resource;
 #[cfg(test)]
 mod tests;
+mod value;
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cedar_policy::{Context, Decision, Entities, Entity, EntityUid, PolicyId, PolicySet};
+use cedar_policy::{Context, Decision, Entities, EntityUid, PolicyId, PolicySet};
 use cedar_policy_core::ast;
 use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
@@ -24,7 +27,9 @@ use smallvec::SmallVec;
 use condition::{Condition, Conditions, Outcome};
 pub use entities::Place;
 use entities::{Actions, Parties};
-use index::{Ordinal, Role, ScopeIndex};
+use index::{Ordinal, ScopeIndex};
+pub use resource::{Resource, Whole};
+pub use value::{Given, context};
 
 /// A set of policies, indexed. Policies are known by their ordinals: their places in the order of their ids.
 #[derive(Debug)]
@@ -42,22 +47,39 @@ struct Policy {
     id: PolicyId,
     effect: ast::Effect,
     condition: Option<Arc<Condition>>,
+    /// How narrow its scope is: the narrower, the sooner it is evaluated.
+    narrow: u8,
+    /// Whether a yes must tell if this permit is satisfied.
+    told: bool,
 }
+
+/// How much of an answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All of it, as from Cedar's `Authorizer`.
+    All,
+    /// The decision, and all of a no. Of a yes: every forbid was evaluated, none matched and none failed; of the permits
+    /// those are named that were found on the way (at least one), and all that [`Engine::always_tell`] asks for.
+    Enough,
+}
+
+/// Tells which members of `context` a condition looks at.
+pub type LookedAt<'a> = &'a dyn Fn(&str) -> bool;
 
 /// One question.
 pub struct Question<'q> {
     /// Who asks.
-    pub principal: &'q Entity,
+    pub principal: &'q Whole,
     /// Where the engine keeps what it found out about the principal.
     pub place: &'q Place,
     /// What is to be done.
     pub action: &'q EntityUid,
     /// With what.
-    pub resource: &'q Entity,
+    pub resource: &'q Resource,
     /// Further entities that attributes and the context refer to.
-    pub others: &'q [&'q Entity],
-    /// Makes the context; asked only if a condition looks at it.
-    pub context: &'q dyn Fn() -> Result<Context, String>,
+    pub others: &'q [&'q Whole],
+    /// Makes the context of the members that are looked at; asked only if a condition looks at any.
+    pub context: &'q dyn Fn(LookedAt<'_>) -> Result<Context, String>,
 }
 
 /// What the policies say, by ordinals, in ascending order.
@@ -83,6 +105,8 @@ impl Engine {
             id: PolicyId::new(policy.id()),
             effect: policy.effect(),
             condition: conditions.of(policy),
+            narrow: index::narrowness(policy),
+            told: false,
         });
         Self {
             policies: policies.collect(),
@@ -90,6 +114,13 @@ impl Engine {
             actions: Actions::new(actions),
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             set: Arc::new(set),
+        }
+    }
+
+    /// From now on every yes tells whether these permits are satisfied; by ordinal.
+    pub fn always_tell(&mut self, told: impl IntoIterator<Item = bool>) {
+        for (policy, told) in self.policies.iter_mut().zip(told) {
+            policy.told = told;
         }
     }
 
@@ -133,10 +164,10 @@ impl Engine {
     ///
     /// # Errors
     /// The entities contradict each other, or there is no context: nothing is known then, and the answer must be no.
-    pub fn answer(&self, question: &Question<'_>) -> Result<Answer, String> {
+    pub fn answer(&self, question: &Question<'_>, depth: Depth) -> Result<Answer, String> {
         let (parties, candidates) = self.prepare(question)?;
         let mut answer = Answer::default();
-        let mut conditional: SmallVec<[_; 8]> = SmallVec::new();
+        let mut conditional = Conditional::new();
         for ordinal in candidates {
             let Some(policy) = self.policy(ordinal) else {
                 continue;
@@ -147,52 +178,86 @@ impl Engine {
             }
         }
         if !conditional.is_empty() {
-            self.evaluate(question, &parties, &conditional, &mut answer)?;
-            answer.permits.sort_unstable();
-            answer.forbids.sort_unstable();
+            let context = made_context(question, &conditional)?;
+            if depth == Depth::All || !answer.is_enough(&conditional) {
+                self.evaluate(question, &parties, context, &mut conditional, depth, &mut answer)?;
+                answer.permits.sort_unstable();
+                answer.forbids.sort_unstable();
+                answer.errors.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+            }
         }
         Ok(answer)
+    }
+
+    /// The context as far as policies look at it whose scopes match.
+    ///
+    /// # Errors
+    /// As [`Engine::answer`].
+    pub fn context(&self, question: &Question<'_>) -> Result<Context, String> {
+        let (_, candidates) = self.prepare(question)?;
+        let policies = candidates
+            .iter()
+            .filter_map(|ordinal| Some((*ordinal, self.policy(*ordinal)?)));
+        let conditional: Conditional<'_> = policies
+            .filter_map(|(ordinal, policy)| Some((ordinal, policy, policy.condition.as_deref()?)))
+            .collect();
+        Ok(made_context(question, &conditional)?.into())
     }
 
     /// The entities of a question, and the policies whose scopes match it.
     fn prepare<'q>(&self, question: &Question<'q>) -> Result<(Parties<'q>, SmallVec<[Ordinal; 16]>), String> {
         let place = question.place.of(question.principal, self);
         let parties = Parties::new(question, place)?;
-        let resource = self.index.keys(Role::Resource, &parties.resource);
+        let resource = match &parties.grown_resource {
+            None => {
+                let ancestors = question.resource.ancestors().iter().map(AsRef::as_ref);
+                self.index.resource(question.resource.uid().as_ref(), ancestors)
+            }
+            Some(grown) => self.index.resource(grown.uid(), grown.ancestors()),
+        };
         let action = question.action.as_ref();
         let candidates = match &parties.grown {
             None => self.index.candidates(&parties.place.keys, action, &resource),
             Some(principal) => {
-                let principal = self.index.keys(Role::Principal, principal);
+                let principal = self.index.principal(principal);
                 self.index.candidates(&principal, action, &resource)
             }
         };
         Ok((parties, candidates))
     }
 
+    /// Forbids first: each of them can turn the answer round, also by failing.
     fn evaluate(
         &self,
         question: &Question<'_>,
         parties: &Parties<'_>,
-        conditional: &[(Ordinal, &Policy, &Condition)],
+        context: ast::Context,
+        conditional: &mut Conditional<'_>,
+        depth: Depth,
         answer: &mut Answer,
     ) -> Result<(), String> {
-        let context = if conditional.iter().any(|(_, _, condition)| condition.context) {
-            AsRef::<ast::Context>::as_ref(&(question.context)()?).clone()
-        } else {
-            ast::Context::empty()
-        };
+        conditional.sort_unstable_by_key(|(ordinal, policy, _)| {
+            (
+                policy.effect == ast::Effect::Permit,
+                Reverse(policy.narrow),
+                *ordinal,
+            )
+        });
         let entities = parties.entities(self.actions.entity(question.action))?;
         let known = |euid| ast::EntityUIDEntry::Known { euid, loc: None };
         let request = ast::Request::new_unchecked(
             known(Arc::clone(&parties.place.uid)),
             known(self.actions.uid(question.action)),
-            known(Arc::new(parties.resource.uid().clone())),
+            known(Arc::new(question.resource.uid().as_ref().clone())),
             Some(context),
         );
         let evaluator = Evaluator::new(request, &entities, Extensions::all_available());
         let set: &ast::PolicySet = self.set.as_ref().as_ref();
-        for (ordinal, policy, condition) in conditional {
+        for (ordinal, policy, condition) in &*conditional {
+            let permit = policy.effect == ast::Effect::Permit;
+            if depth == Depth::Enough && permit && !policy.told && self.is_yes(answer) {
+                continue;
+            }
             match condition.evaluate(&evaluator, || set.get(policy.id.as_ref())) {
                 Outcome::Satisfied => answer.satisfied(*ordinal, policy.effect),
                 Outcome::NotSatisfied => {}
@@ -202,12 +267,51 @@ impl Engine {
         Ok(())
     }
 
+    /// True if all that is left are permits that make no difference.
+    fn is_yes(&self, answer: &Answer) -> bool {
+        let failed = |ordinal: u32| {
+            self.policy(ordinal)
+                .is_none_or(|policy| policy.effect == ast::Effect::Forbid)
+        };
+        !answer.permits.is_empty()
+            && answer.forbids.is_empty()
+            && !answer.errors.iter().any(|(ordinal, _)| failed(*ordinal))
+    }
+
     fn policy(&self, ordinal: Ordinal) -> Option<&Policy> {
         self.policies.get(ordinal as usize)
     }
 }
 
+/// Candidates with a condition.
+type Conditional<'e> = SmallVec<[(Ordinal, &'e Policy, &'e Condition); 8]>;
+
+/// The context of the members that conditions look at. What cannot be read is an error, whether or not the answer depends
+/// on the policy that looks at it.
+fn made_context(question: &Question<'_>, conditional: &Conditional<'_>) -> Result<ast::Context, String> {
+    if conditional
+        .iter()
+        .all(|(_, _, condition)| condition.context.is_nothing())
+    {
+        return Ok(ast::Context::empty());
+    }
+    let looked_at = |name: &str| {
+        conditional
+            .iter()
+            .any(|(_, _, condition)| condition.context.at(name))
+    };
+    Ok(AsRef::<ast::Context>::as_ref(&(question.context)(&looked_at)?).clone())
+}
+
 impl Answer {
+    /// True if permits without conditions decide, whatever `conditional` say.
+    fn is_enough(&self, conditional: &Conditional<'_>) -> bool {
+        let matters = |policy: &Policy| policy.effect == ast::Effect::Forbid || policy.told;
+        self.forbids.is_empty()
+            && !self.permits.is_empty()
+            && !conditional.iter().any(|(_, policy, _)| matters(policy))
+    }
+
     fn satisfied(&mut self, ordinal: Ordinal, effect: ast::Effect) {
         match effect {
             ast::Effect::Permit => self.permits.push(ordinal),

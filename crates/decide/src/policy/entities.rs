@@ -2,30 +2,44 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
+use cedar_policy::{
+    Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression, Schema,
+};
 use model::{Actor, Capabilities, Operation, Principal, PrincipalKind};
 
-use super::engine::Place;
+use super::engine::{Given, Place, Resource, Whole};
 use super::entity_data::{EntityData, Kept};
 
 /// A principal's entity, made once per verified credential.
 #[derive(Clone, Debug)]
 pub struct PrincipalEntity {
     uid: EntityUid,
-    entity: Entity,
+    entity: Whole,
     place: Place,
     actors: Vec<ActorEntity>,
-    /// What the context says of the credential.
-    principal: Principal,
+    credential: Credential,
     /// Entities of files that its attributes name.
     refers: Vec<EntityUid>,
+}
+
+/// What the context says of a principal's credential.
+#[derive(Clone, Debug)]
+struct Credential {
+    /// `None` for nobody.
+    issuer: Option<Given>,
+    scopes: Given,
+    audiences: Given,
+    /// What it grants; `None` for nobody.
+    capabilities: Option<Capabilities>,
+    /// The principal as a record, if somebody acts for it: it may be of any type, and Cedar has no type for that.
+    subject: Option<Given>,
 }
 
 /// The entity of somebody who acts for a principal: the principal of the second question.
 #[derive(Clone, Debug)]
 pub(crate) struct ActorEntity {
     pub(super) uid: EntityUid,
-    pub(super) entity: Entity,
+    pub(super) entity: Whole,
     pub(super) refers: Vec<EntityUid>,
     pub(super) place: Place,
     /// Who it is.
@@ -69,10 +83,10 @@ impl PrincipalEntity {
         let actors = principal.actors.iter().map(|actor| ActorEntity::new(actor, data));
         Ok(Self {
             uid,
-            entity,
+            entity: entity.into(),
             place: Place::default(),
             actors: actors.collect::<Result<_, _>>()?,
-            principal: principal.clone(),
+            credential: Credential::of(principal),
             refers: refers(kept),
         })
     }
@@ -87,7 +101,7 @@ impl PrincipalEntity {
         &self.actors
     }
 
-    pub(super) fn entity(&self) -> &Entity {
+    pub(super) fn entity(&self) -> &Whole {
         &self.entity
     }
 
@@ -99,57 +113,74 @@ impl PrincipalEntity {
         &self.place
     }
 
-    pub(super) fn issuer(&self) -> Option<&str> {
-        let nobody = self.principal.kind == PrincipalKind::Anonymous;
-        (!nobody).then_some(self.principal.issuer.as_str())
+    pub(super) fn issuer(&self) -> Option<Given> {
+        self.credential.issuer.clone()
     }
 
-    pub(super) fn scopes(&self) -> RestrictedExpression {
-        strings(self.principal.scopes.iter().map(String::as_str))
+    pub(super) fn scopes(&self) -> Given {
+        self.credential.scopes.clone()
     }
 
-    pub(super) fn audiences(&self) -> RestrictedExpression {
-        strings(self.principal.audiences.iter().map(String::as_str))
+    pub(super) fn audiences(&self) -> Given {
+        self.credential.audiences.clone()
     }
 
     /// What the credential grants; `None` for nobody.
     pub(crate) fn granted(&self) -> Option<&Capabilities> {
-        let nobody = self.principal.kind == PrincipalKind::Anonymous;
-        (!nobody).then_some(&self.principal.capabilities)
+        self.credential.capabilities.as_ref()
     }
 
     /// The same principal with a credential that grants these wherever they are asked for.
     pub(crate) fn granting(&self, operations: &[Operation]) -> Self {
         let mut more = self.clone();
         for operation in operations {
-            more.principal.capabilities.grant(*operation, None);
+            let capabilities = more.credential.capabilities.get_or_insert_default();
+            capabilities.grant(*operation, None);
         }
         more
     }
 
     /// What the credential grants for a path, and what somewhere below it.
-    pub(super) fn capabilities(&self, path: &str) -> RestrictedExpression {
-        strings(self.principal.capabilities.at(path).names())
+    pub(super) fn capabilities(&self, path: &str) -> Given {
+        let granted = self.granted().map(|granted| granted.at(path)).unwrap_or_default();
+        Given::texts(granted.names())
     }
 
-    pub(super) fn capabilities_below(&self, path: &str) -> RestrictedExpression {
-        strings(self.principal.capabilities.below(path).names())
+    pub(super) fn capabilities_below(&self, path: &str) -> Given {
+        let granted = self
+            .granted()
+            .map(|granted| granted.below(path))
+            .unwrap_or_default();
+        Given::texts(granted.names())
     }
 
-    /// The principal for whom somebody acts, as a record: it may be of any type, and Cedar has no type for that.
-    pub(super) fn as_subject(&self) -> Result<RestrictedExpression, String> {
-        let principal = &self.principal;
-        let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let mut members = vec![
-            ("type".to_owned(), string(principal.kind.as_str())),
-            ("id".to_owned(), string(&principal.id)),
-            ("issuer".to_owned(), string(&principal.issuer)),
-            ("subject".to_owned(), string(&principal.subject)),
-        ];
-        if let Some(name) = &principal.name {
-            members.push(("name".to_owned(), string(name)));
+    /// The principal for whom somebody acts, as a record.
+    pub(super) fn as_subject(&self) -> Option<Given> {
+        self.credential.subject.clone()
+    }
+}
+
+impl Credential {
+    fn of(principal: &Principal) -> Self {
+        let somebody = principal.kind != PrincipalKind::Anonymous;
+        let subject = || {
+            let members = [
+                ("type", principal.kind.as_str()),
+                ("id", &principal.id),
+                ("issuer", &principal.issuer),
+                ("subject", &principal.subject),
+            ];
+            let name = principal.name.as_deref().map(|name| ("name", name));
+            let members = members.into_iter().chain(name);
+            Given::record(members.map(|(name, text)| (name, Given::text(text))))
+        };
+        Self {
+            issuer: somebody.then(|| Given::text(&principal.issuer)),
+            scopes: texts(&principal.scopes),
+            audiences: texts(&principal.audiences),
+            capabilities: somebody.then(|| principal.capabilities.clone()),
+            subject: (!principal.actors.is_empty()).then(subject),
         }
-        RestrictedExpression::new_record(members).map_err(|error| error.to_string())
     }
 }
 
@@ -168,7 +199,7 @@ impl ActorEntity {
             Entity::new(uid.clone(), attributes, ancestors.collect()).map_err(|error| error.to_string())?;
         Ok(Self {
             uid,
-            entity,
+            entity: entity.into(),
             refers: refers(kept),
             place: Place::default(),
             actor: actor.clone(),
@@ -180,51 +211,45 @@ fn refers(kept: Option<&Kept>) -> Vec<EntityUid> {
     kept.map_or_else(Vec::new, |kept| kept.refers().to_vec())
 }
 
-fn strings<'s>(texts: impl Iterator<Item = &'s str>) -> RestrictedExpression {
-    RestrictedExpression::new_set(texts.map(|text| RestrictedExpression::new_string(text.to_owned())))
+fn texts(texts: &[String]) -> Given {
+    Given::texts(texts.iter().map(String::as_str))
 }
 
-/// A resource's entity, made per request.
+/// A resource, made per request.
 #[derive(Clone, Debug)]
 pub struct ResourceEntity {
-    uid: EntityUid,
-    entity: Entity,
+    resource: Resource,
     /// Entities of files that its attributes name.
     refers: Vec<EntityUid>,
 }
 
 impl ResourceEntity {
-    /// An entity with attributes and direct ancestors. `data` adds to both, and tags; where the route and a file give the
-    /// same attribute, the route's counts.
-    ///
-    /// # Errors
-    /// Cedar's message, when it cannot be an entity.
-    pub fn new(
+    /// A resource with attributes and direct ancestors; `named` are the entities that attributes name. `data` adds to all of
+    /// it, and tags; where the route and a file give the same attribute, the route's counts.
+    pub fn new<'n>(
         uid: EntityUid,
-        attributes: impl IntoIterator<Item = (String, RestrictedExpression)>,
-        ancestors: HashSet<EntityUid>,
+        attributes: impl IntoIterator<Item = (&'n str, Given)>,
+        ancestors: impl IntoIterator<Item = EntityUid>,
         named: Vec<EntityUid>,
         data: &EntityData,
-    ) -> Result<Self, String> {
+    ) -> Self {
         let mut refers = named;
-        let mut attributes: HashMap<_, _> = attributes.into_iter().collect();
-        let mut ancestors = data.close(ancestors);
-        let kept = data.get(&uid);
-        if let Some(kept) = kept {
-            refers.extend_from_slice(kept.refers());
-            if attributes.is_empty() && ancestors.is_empty() {
-                let entity = kept.entity().clone();
-                return Ok(Self { uid, entity, refers });
+        let mut resource = if data.is_empty() {
+            Resource::new(uid, ancestors)
+        } else {
+            let ancestors = data.close(ancestors.into_iter().collect());
+            match data.get(&uid) {
+                None => Resource::new(uid, ancestors),
+                Some(kept) => {
+                    refers.extend_from_slice(kept.refers());
+                    Resource::known(kept.entity(), ancestors)
+                }
             }
-            for (name, value) in kept.attributes() {
-                attributes.entry(name).or_insert(value);
-            }
-            ancestors.extend(kept.ancestors().iter().cloned());
+        };
+        for (name, value) in attributes {
+            resource.add(name, value);
         }
-        let tags = kept.into_iter().flat_map(Kept::tags);
-        let entity = Entity::new_with_tags(uid.clone(), attributes, ancestors, tags)
-            .map_err(|error| error.to_string())?;
-        Ok(Self { uid, entity, refers })
+        Self { resource, refers }
     }
 
     /// Entities of files that its attributes name.
@@ -233,11 +258,19 @@ impl ResourceEntity {
     }
 
     pub(crate) fn uid(&self) -> &EntityUid {
-        &self.uid
+        self.resource.uid()
     }
 
-    pub(super) fn entity(&self) -> &Entity {
-        &self.entity
+    pub(super) fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// The attribute of that name, if it is a text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        match self.resource.to_entity().attr(name)? {
+            Ok(EvalResult::String(text)) => Some(text),
+            _ => None,
+        }
     }
 
     /// Whether the schema lets this entity exist.
@@ -245,7 +278,7 @@ impl ResourceEntity {
     /// # Errors
     /// Cedar's message: an unknown type, a missing or undeclared attribute, an ancestor of a wrong type.
     pub(crate) fn conforms(&self, schema: &Schema) -> Result<(), String> {
-        conforms(&self.entity, schema)
+        conforms(self.resource.to_entity(), schema)
     }
 }
 
@@ -271,8 +304,8 @@ pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)>
             most.roles = vec![("client".to_owned(), vec!["role".to_owned()])];
         }
         for sample in [least, most] {
-            let checked =
-                PrincipalEntity::new(&sample, &data).and_then(|sample| conforms(&sample.entity, schema));
+            let checked = PrincipalEntity::new(&sample, &data)
+                .and_then(|sample| conforms(sample.entity.to_entity(), schema));
             if let Err(message) = checked {
                 problems.push((kind.as_str(), message));
                 break;
@@ -280,14 +313,14 @@ pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)>
         }
     }
     let actor = ActorEntity::new(&Actor::new("issuer", "client"), &data);
-    if let Err(message) = actor.and_then(|actor| conforms(&actor.entity, schema)) {
+    if let Err(message) = actor.and_then(|actor| conforms(actor.entity.to_entity(), schema)) {
         problems.push((Actor::TYPE, message));
     }
     problems
 }
 
-fn conforms(entity: &Entity, schema: &Schema) -> Result<(), String> {
-    Entities::from_entities([entity.clone()], Some(schema))
+fn conforms(entity: Entity, schema: &Schema) -> Result<(), String> {
+    Entities::from_entities([entity], Some(schema))
         .map(|_| ())
         .map_err(|error| cause_of(&error))
 }

@@ -8,7 +8,9 @@ mod reach;
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{Entity, EntityUid, EvalResult, RestrictedExpression};
+use cedar_policy::{EntityUid, EvalResult, RestrictedExpression};
+
+use super::engine::Whole;
 
 pub(super) use load::load;
 pub(super) use reach::Reach;
@@ -24,9 +26,8 @@ pub struct EntityData {
 #[derive(Debug)]
 pub(super) struct Kept {
     /// The whole of it, with closed ancestors.
-    entity: Entity,
+    entity: Whole,
     attributes: Vec<(String, RestrictedExpression)>,
-    tags: Vec<(String, RestrictedExpression)>,
     ancestors: Vec<EntityUid>,
     /// The entities of files that its attributes and tags name.
     refers: Vec<EntityUid>,
@@ -37,16 +38,12 @@ impl Kept {
         self.attributes.iter().cloned()
     }
 
-    pub(super) fn tags(&self) -> impl Iterator<Item = (String, RestrictedExpression)> + '_ {
-        self.tags.iter().cloned()
-    }
-
     pub(super) fn refers(&self) -> &[EntityUid] {
         &self.refers
     }
 
     /// The whole entity, if nothing has to be added to it.
-    pub(super) fn entity(&self) -> &Entity {
+    pub(super) fn entity(&self) -> &Whole {
         &self.entity
     }
 
@@ -58,7 +55,12 @@ impl Kept {
 impl EntityData {
     /// What a file says of an attribute of an entity.
     pub(crate) fn attribute(&self, uid: &EntityUid, name: &str) -> Option<EvalResult> {
-        self.get(uid)?.entity.attr(name)?.ok()
+        self.get(uid)?.entity.to_entity().attr(name)?.ok()
+    }
+
+    /// True if no file says anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
     }
 
     /// What a file says of an entity.
@@ -83,7 +85,7 @@ impl EntityData {
     }
 
     /// The entities that policies can get to from `given`, each with what it refers to; without those that are given.
-    pub(super) fn beyond(&self, given: &[(&EntityUid, &[EntityUid])]) -> Vec<&Entity> {
+    pub(super) fn beyond(&self, given: &[(&EntityUid, &[EntityUid])]) -> Vec<&Whole> {
         if self.kept.is_empty() {
             return Vec::new();
         }

@@ -135,6 +135,17 @@ impl Policies {
         question.others = self.known.len() - question.policies.len() - question.near.len();
     }
 
+    /// True if one of these is the name of the action, or of a group that it is in.
+    pub(crate) fn is_among(&self, action: &Action, names: &[String]) -> bool {
+        let entity = self.actions.get(&action.uid).cloned();
+        let all = Entities::from_entities(entity, None).unwrap_or_else(|_| Entities::empty());
+        let named = |uid: &EntityUid| names.iter().any(|name| name == uid.id().unescaped());
+        named(&action.uid)
+            || all
+                .ancestors(&action.uid)
+                .is_some_and(|mut groups| groups.any(named))
+    }
+
     /// The groups that an action is in.
     pub(crate) fn groups_of(&self, action: &Action) -> Vec<String> {
         let entity = self.actions.get(&action.uid).cloned();

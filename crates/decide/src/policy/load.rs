@@ -21,7 +21,8 @@ use super::{DataFile, ForbidAnswer, Header, Known, Policies, entities, entity_da
 use crate::problem::Problem;
 use crate::settings::{CorsPreflight, Settings};
 use annotations::{Annotated, check_annotations};
-pub(super) use findings::{Findings, error_in};
+pub(crate) use findings::Findings;
+pub(super) use findings::error_in;
 use validate::flatten;
 
 /// A file as it was read.
@@ -44,6 +45,10 @@ pub struct Sources {
     pub links: Vec<DataFile>,
     /// What is known of entities besides what tokens and routes say.
     pub entities: Vec<DataFile>,
+    /// `*.cedar`: policies about the house itself.
+    pub authority: Vec<SourceFile>,
+    /// Magpie's services and permissions.
+    pub magpie: Vec<DataFile>,
 }
 
 impl Sources {
@@ -55,14 +60,16 @@ impl Sources {
             add_new(&mut all.policies, sources.policies, |file| &file.name);
             add_new(&mut all.links, sources.links, |file| &file.name);
             add_new(&mut all.entities, sources.entities, |file| &file.name);
+            add_new(&mut all.authority, sources.authority, |file| &file.name);
+            add_new(&mut all.magpie, sources.magpie, |file| &file.name);
         }
         all
     }
 
     /// Name and text of every file.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        let files = self.schema.iter().chain(&self.policies);
-        let data = self.links.iter().chain(&self.entities);
+        let files = self.schema.iter().chain(&self.policies).chain(&self.authority);
+        let data = self.links.iter().chain(&self.entities).chain(&self.magpie);
         let files = files.map(|file| (file.name.as_str(), file.text.as_str()));
         files.chain(data.map(|file| (file.name.as_str(), file.text.as_str())))
     }
@@ -135,14 +142,17 @@ pub(crate) fn load(
     if complete {
         links::unused(&used, &loaded, sources, problems);
     }
-    let engine = Engine::new(loaded.set, &action_entities);
+    let mut engine = Engine::new(loaded.set, &action_entities);
     let known: Option<Vec<Known>> = engine
         .ids()
         .map(|id| loaded.policies.remove(id).map(|origin| origin.known))
         .collect();
+    let known = known?;
+    // Every satisfied permit sets its headers.
+    engine.always_tell(known.iter().map(|known| !known.headers.is_empty()));
     Some(Policies {
         engine,
-        known: known?,
+        known,
         context,
         headers,
         entities: Arc::new(entities),

@@ -35,6 +35,8 @@ pub struct ActionTable {
     http: BTreeMap<String, HttpAction>,
     /// Resource types of `tcp.connect`.
     tcp: BTreeSet<String>,
+    /// Entity types that are declared beside the user's, in Cedar's syntax.
+    types: &'static str,
     groups: BTreeMap<String, Vec<String>>,
     /// Each member with the groups that have it.
     parents: HashMap<String, Vec<String>>,
@@ -104,6 +106,27 @@ impl ActionTable {
         table
     }
 
+    /// Actions that no route has, each with the one entity type it is about, and the types.
+    pub(crate) fn of_house<'a>(
+        actions: impl IntoIterator<Item = (&'a str, &'a str)>,
+        types: &'static str,
+        settings: &Settings,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let mut table = Self {
+            types,
+            ..Self::default()
+        };
+        for (name, kind) in actions {
+            let action = table.http.entry(name.to_owned()).or_default();
+            action.kinds.insert(kind.to_owned());
+        }
+        for (group, members) in &settings.actions {
+            table.add_group(group, members, settings, problems);
+        }
+        table
+    }
+
     fn add_group(
         &mut self,
         group: &str,
@@ -157,6 +180,7 @@ impl ActionTable {
     /// The generated part of the schema, in Cedar's syntax.
     pub fn schema_text(&self, settings: &Settings) -> String {
         let mut text = String::from("\n// ---- generated from the routes; not to be edited ----\n");
+        text.push_str(self.types);
         let principals = PRINCIPAL_TYPES.join(", ");
         let contexts = self.contexts(settings);
         for (context, name) in &contexts {
@@ -172,7 +196,7 @@ impl ActionTable {
         let parts = Parts::of(&self.http, settings);
         for (name, action) in &self.http {
             let kinds: Vec<&str> = action.kinds.iter().map(String::as_str).collect();
-            let context = request_context(&action.expose, &parts);
+            let context = request_context(&action.expose, &parts, settings);
             let context = contexts.get(context.as_str());
             let _ = writeln!(
                 text,
@@ -204,7 +228,7 @@ impl ActionTable {
         let mut contexts: Vec<(String, String)> = Vec::new();
         let mut known = HashSet::new();
         for action in self.http.values() {
-            let context = request_context(&action.expose, &parts);
+            let context = request_context(&action.expose, &parts, settings);
             if known.insert(context.clone()) {
                 let name = match contexts.len() {
                     0 => "RequestContext".to_owned(),
@@ -267,7 +291,7 @@ fn exposed(expose: &Expose) -> [(&'static str, Vec<&str>); 5] {
 }
 
 /// The members of `context`; [`super::context`] fills what policies mention.
-fn request_context(expose: &Expose, parts: &Parts) -> String {
+fn request_context(expose: &Expose, parts: &Parts, settings: &Settings) -> String {
     let mut text = String::from(
         "  method: String,\n  scheme: String,\n  host: String,\n  path: String,\n  client_ip?: ipaddr,\n  \
          time: datetime,\n  issuer?: String,\n  scopes: Set<String>,\n  audiences: Set<String>,\n  \
@@ -275,6 +299,12 @@ fn request_context(expose: &Expose, parts: &Parts) -> String {
          subject?: { \"type\": String, id: String, issuer: String, subject: String, name?: String },\n  token_age?: Long,\n  body_truncated: Bool,\n  \
          peer?: String,\n  destination?: { host: String, path?: String },\n  source?: { host: String },\n",
     );
+    if settings.magpie.is_some() {
+        text.push_str(
+            "  magpie?: { allowed: Bool, reason: String, service: String, service_type: String, permissions: Set<String>, \
+             resources: Set<String> },\n",
+        );
+    }
     for ((name, members), _) in exposed(expose)
         .into_iter()
         .zip(parts.0)

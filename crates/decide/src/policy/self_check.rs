@@ -1,5 +1,6 @@
 //! Two ways to evaluate policies, and a check of the quick one by the other while serving.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -9,7 +10,7 @@ use cedar_policy::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::engine::{Answer, Question};
+use super::engine::{Answer, Depth, Question};
 use super::{Judgement, Policies};
 
 /// Up to this many policies (about a millisecond) a check is part of the decision; with more it happens beside it.
@@ -42,8 +43,15 @@ pub enum Backend {
 #[derive(Debug)]
 pub(super) struct SelfCheck {
     every: u64,
-    asked: AtomicU64,
+    /// No two of a process have the same.
+    number: u64,
     counts: Arc<Counts>,
+}
+
+thread_local! {
+    /// The latest self-check of this thread by its number, and how many decisions it was asked about. One count for all threads
+    /// would be written by all of them all the time.
+    static ASKED: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
 #[derive(Debug, Default)]
@@ -96,20 +104,22 @@ impl Default for EngineSettings {
 
 impl SelfCheck {
     pub(super) fn new(every: u64) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
         Self {
             every,
-            asked: AtomicU64::new(0),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             counts: Arc::default(),
         }
     }
 
-    /// Whether this decision is one to ask again.
+    /// Whether this decision is one to ask again: the first of each thread, and one in so many after it.
     pub(super) fn is_due(&self) -> bool {
-        self.every > 0
-            && self
-                .asked
-                .fetch_add(1, Ordering::Relaxed)
-                .is_multiple_of(self.every)
+        let asked = match ASKED.get() {
+            (number, asked) if number == self.number => asked,
+            _ => 0,
+        };
+        ASKED.set((self.number, asked.wrapping_add(1)));
+        self.every > 0 && asked.is_multiple_of(self.every)
     }
 
     pub(super) fn status(&self, backend: Backend) -> SelfCheckStatus {
@@ -154,14 +164,22 @@ impl Policies {
     /// Asks Cedar's `Authorizer` the same, over the whole set. A difference turns a yes into a no; where there are many
     /// policies, the answer does not wait for the check.
     pub(super) fn check(&self, question: &Question<'_>, answer: &Answer, judgement: Judgement) -> Judgement {
-        // What was not looked at may be missing.
-        let context = (question.context)().unwrap_or_else(|_| Context::empty());
+        // What no policy looks at whose scope matches may be missing.
+        let context = self.engine.context(question).unwrap_or_else(|_| Context::empty());
         let plain = match self.plain(question, context) {
             Ok(plain) => plain,
             Err(message) => return Judgement::Unknown(Vec::new(), message),
         };
         let engine = self.essence(answer);
         let counts = &self.self_check.counts;
+        if !self.is_told_quickly(question, answer) {
+            counts.differences.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                ?engine,
+                "the policy engine gives another answer when it looks at less: this is a bug; set \
+                 `policies.engine: authorizer` and report it"
+            );
+        }
         if self.count() > INLINE {
             if !counts.running.swap(true, Ordering::AcqRel) {
                 let (counts, set) = (Arc::clone(counts), Arc::clone(self.engine.set()));
@@ -191,26 +209,43 @@ impl Policies {
         }
     }
 
+    /// Whether the quick way comes to the same verdict and headers.
+    fn is_told_quickly(&self, question: &Question<'_>, answer: &Answer) -> bool {
+        let sets_headers = |ordinal: &&u32| {
+            let known = self.known.get(**ordinal as usize);
+            known.is_some_and(|known| !known.headers.is_empty())
+        };
+        self.engine.answer(question, Depth::Enough).is_ok_and(|quick| {
+            let (quick_headers, headers) = (quick.permits.iter(), answer.permits.iter());
+            quick.decision() == answer.decision()
+                && quick_headers
+                    .filter(sets_headers)
+                    .eq(headers.filter(sets_headers))
+        })
+    }
+
     /// What Cedar's `Authorizer` says, over the whole set.
     pub(super) fn ask_authorizer(&self, question: &Question<'_>) -> Result<Answer, String> {
-        let plain = self.plain(question, (question.context)()?)?;
+        let plain = self.plain(question, (question.context)(&|_| true)?)?;
         Ok(self.answer_of(&plain.ask(self.engine.set())))
     }
 
     /// The question in the form that Cedar's public interface takes.
     pub(super) fn plain(&self, question: &Question<'_>, context: Context) -> Result<PlainQuestion, String> {
+        let principal = question.principal.to_entity();
         let request = Request::new(
-            question.principal.uid(),
+            principal.uid(),
             question.action.clone(),
-            question.resource.uid(),
+            question.resource.uid().clone(),
             context,
             None,
         )
         .map_err(|error| error.to_string())?;
-        let action = self.actions.get(question.action);
-        let others = action.into_iter().chain(question.others.iter().copied());
-        let entities = [question.principal, question.resource].into_iter().chain(others);
-        let entities = Entities::from_entities(entities.cloned(), None).map_err(|error| error.to_string())?;
+        let others = question.others.iter().map(|other| other.to_entity());
+        let action = self.actions.get(question.action).cloned();
+        let entities = [principal, question.resource.to_entity()].into_iter();
+        let entities = Entities::from_entities(entities.chain(action).chain(others), None)
+            .map_err(|error| error.to_string())?;
         Ok(PlainQuestion { request, entities })
     }
 

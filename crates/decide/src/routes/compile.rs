@@ -9,7 +9,7 @@ use super::hosts::{HostPattern, MOST};
 use super::table::Conflict;
 use super::{
     Action, DenyAnswer, DestinationRule, DestinationSettings, OnAllow, OnDeny, Pattern, Route, RouteSettings,
-    RouteTable, Template, WITH_DESTINATION, resource,
+    RouteTable, Segment, Template, WITH_DESTINATION, resource,
 };
 use crate::policy;
 use crate::problem::Problem;
@@ -48,6 +48,7 @@ pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut 
             continue;
         };
         let capability_path = compile_capability_path(route, &names, &mut problem);
+        let magpie = compile_magpie(route, &pattern, &names, &mut problem);
         let destination = compile_destination(route, &hosts, &mut problem);
         let actions = route.methods.iter().filter_map(|method| {
             let action = action(route.action.as_ref().unwrap_or(method)).ok()?;
@@ -64,6 +65,7 @@ pub(crate) fn compile(routes: &[RouteSettings], expose: &Expose, problems: &mut 
                 None => Arc::clone(&expose),
             },
             capability_path,
+            magpie,
             destination,
             mode: route.mode,
             on_deny: DenyAnswer {
@@ -217,6 +219,33 @@ fn compile_capability_path(
         Err(message) => problem("/capability_path", message, help),
     }
     None
+}
+
+fn compile_magpie(
+    route: &RouteSettings,
+    pattern: &Pattern,
+    names: &[&str],
+    problem: &mut impl FnMut(&str, String, &str),
+) -> Option<(Template, Template)> {
+    let asked = route.magpie.as_ref()?;
+    let rest = match pattern.segments.last() {
+        Some(Segment::Rest(name)) => format!("{{{name}}}"),
+        _ => String::new(),
+    };
+    let mut template = |part: &str, text: &str| {
+        let read = Template::parse(text, names);
+        read.map_err(|message| {
+            problem(
+                part,
+                message,
+                "`{name}` stands for what the path or host captures",
+            )
+        })
+        .ok()
+    };
+    let service = template("/magpie/service", &asked.service);
+    let below = template("/magpie/below", asked.below.as_ref().unwrap_or(&rest));
+    service.zip(below)
 }
 
 fn check_on_deny(on_deny: &OnDeny, problem: &mut impl FnMut(&str, String, &str)) {

@@ -1,12 +1,12 @@
 //! The entity that a route makes of a request.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression};
+use cedar_policy::{EntityId, EntityTypeName, EntityUid, EvalResult};
+use smallvec::SmallVec;
 
 use super::{AttributeSettings, ResourceSettings, RouteSettings, Template};
-use crate::policy::{self, EntityData, ResourceEntity};
+use crate::policy::{self, EntityData, Given, ResourceEntity};
 
 /// The entity of a route before the captured segments are filled in.
 #[derive(Debug)]
@@ -38,43 +38,34 @@ pub enum Attribute {
 
 impl ResourceTemplate {
     /// The entity, with `value` for each name and what `data` says of it.
-    ///
-    /// # Errors
-    /// Cedar's message, when it cannot be an entity.
     pub(crate) fn fill<'a>(
         &'a self,
         value: impl Fn(&str) -> &'a str + Copy,
         data: &EntityData,
-    ) -> Result<ResourceEntity, String> {
+    ) -> ResourceEntity {
         let mut named = Vec::new();
-        let mut attributes = Vec::with_capacity(self.attributes.len());
+        let mut attributes: SmallVec<[_; 2]> = SmallVec::new();
         for (name, attribute) in &self.attributes {
-            let text = |template: &'a Template| template.fill(value).into_owned();
             let value = match attribute {
-                Attribute::Text(template) => RestrictedExpression::new_string(text(template)),
-                Attribute::Boolean(value) => RestrictedExpression::new_bool(*value),
-                Attribute::Number(value) => RestrictedExpression::new_long(*value),
+                Attribute::Text(template) => Given::text(&template.fill(value)),
+                Attribute::Boolean(value) => Given::boolean(*value),
+                Attribute::Number(value) => Given::number(*value),
                 Attribute::Texts(templates) => {
-                    let texts = templates.iter().map(text).map(RestrictedExpression::new_string);
-                    RestrictedExpression::new_set(texts)
+                    let texts: Vec<_> = templates.iter().map(|template| template.fill(value)).collect();
+                    Given::texts(texts.iter().map(|text| &**text))
                 }
                 Attribute::Entity(kind, id) => {
                     let uid = uid(kind, &id.fill(value));
-                    named.push(uid.clone());
-                    RestrictedExpression::new_entity_uid(uid)
+                    let given = Given::entity(&uid);
+                    named.push(uid);
+                    given
                 }
             };
-            attributes.push((name.to_string(), value));
+            attributes.push((&**name, value));
         }
         let ancestors = self.ancestors.iter().map(|(kind, id)| uid(kind, &id.fill(value)));
-        let ancestors: HashSet<EntityUid> = ancestors.collect();
-        ResourceEntity::new(
-            uid(&self.kind, &self.id.fill(value)),
-            attributes,
-            ancestors,
-            named,
-            data,
-        )
+        let uid = uid(&self.kind, &self.id.fill(value));
+        ResourceEntity::new(uid, attributes, ancestors, named, data)
     }
 }
 
@@ -186,29 +177,28 @@ impl ResourceSettings {
     /// # Errors
     /// Cedar's message, when it cannot be an entity.
     pub(crate) fn sample(&self) -> Result<ResourceEntity, String> {
-        let text = || RestrictedExpression::new_string(SAMPLE.to_owned());
+        let text = || Given::text(SAMPLE);
         let mut attributes = Vec::with_capacity(self.attributes.len());
         for (name, value) in &self.attributes {
             let value = match value {
                 AttributeSettings::Text(_) => text(),
-                AttributeSettings::Boolean(value) => RestrictedExpression::new_bool(*value),
-                AttributeSettings::Number(value) => RestrictedExpression::new_long(*value),
-                AttributeSettings::Texts(texts) => {
-                    RestrictedExpression::new_set(texts.iter().map(|_| text()))
-                }
+                AttributeSettings::Boolean(value) => Given::boolean(*value),
+                AttributeSettings::Number(value) => Given::number(*value),
+                AttributeSettings::Texts(texts) => Given::texts(texts.iter().map(|_| SAMPLE)),
                 AttributeSettings::Entity(reference) => {
-                    RestrictedExpression::new_entity_uid(policy::uid(&reference.entity.kind, SAMPLE)?)
+                    Given::entity(&policy::uid(&reference.entity.kind, SAMPLE)?)
                 }
             };
-            attributes.push((name.clone(), value));
+            attributes.push((name.as_str(), value));
         }
         let ancestors = self
             .ancestors
             .iter()
             .map(|entity| policy::uid(&entity.kind, SAMPLE));
-        let ancestors = ancestors.collect::<Result<_, _>>()?;
+        let ancestors = ancestors.collect::<Result<Vec<_>, _>>()?;
         let uid = policy::uid(&self.kind, SAMPLE)?;
-        ResourceEntity::new(uid, attributes, ancestors, Vec::new(), &EntityData::default())
+        let data = EntityData::default();
+        Ok(ResourceEntity::new(uid, attributes, ancestors, Vec::new(), &data))
     }
 
     /// What the schema can tell of it: resources of one shape fit or do not fit together.

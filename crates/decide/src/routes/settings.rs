@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::magpie::MagpieRouteSettings;
 use crate::settings::{Expose, Mode};
 
 /// One route: which requests it matches, and what they are in the words of the policies.
@@ -43,6 +44,10 @@ pub struct RouteSettings {
     /// Default: `{path}`. Example for a storage below `/webdav`: `/{rest}`
     #[serde(default)]
     pub capability_path: Option<String>,
+    /// Asks Magpie's permissions about every request of this route; policies see the answer as `context.magpie`.
+    /// Example: `{service: "{service}"}` for the path `/ows/proxy/{service}/{rest..}`
+    #[serde(default)]
+    pub magpie: Option<MagpieRouteSettings>,
     /// Where COPY and MOVE of this route may put things. Needed on a route that lists one of them.
     #[serde(default)]
     pub destination: Option<DestinationSettings>,

@@ -54,6 +54,7 @@ async fn probes_are_for_everybody_and_what_was_asked_only_for_this_host() {
     let (_told, stop) = watch::channel(Stop::No);
     let readiness = Readiness {
         pipeline: Arc::new(pipeline),
+        authority: None,
         reload: None,
         stop,
     };
@@ -67,7 +68,7 @@ async fn probes_are_for_everybody_and_what_was_asked_only_for_this_host() {
         ("POST", "/reload", 404, 403),
     ] {
         for (peer, expected) in [("127.0.0.1:5000", here), ("10.0.0.7:5000", elsewhere)] {
-            let peer = Peer(peer.parse().expect("an address"));
+            let peer = Connected(peer.parse().expect("an address"));
             let request = Request::builder()
                 .method(method)
                 .uri(path)

@@ -87,6 +87,7 @@ async fn serve(loaded: Loaded, origin: Origin) -> Result<(), Box<dyn std::error:
     tracing::info!(
         envoy_grpc = %house.envoy_grpc(),
         admin = %house.admin(),
+        authority = house.authority().map(tracing::field::display),
         policies,
         routes,
         %version,

@@ -1,5 +1,6 @@
-//! `portcullis token inspect`: a token explained, without ever printing it.
+//! `portcullis token`: a token explained, without ever printing it; and what is known of tokens that the house gave.
 
+mod given;
 mod show;
 
 use std::io::{IsTerminal as _, Read};
@@ -10,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Subcommand, ValueEnum};
 use decide::identity::{self, DEFAULT_CACHE_BYTES, Identity, Inspection};
 
+use super::remote::{EXIT_CODES, ended};
 use super::{ConfigFile, Failure, exit, runtime, say};
 
 /// More than this is not read: no token is that long.
@@ -20,6 +22,15 @@ const MAX_INPUT_BYTES: u64 = 1024 * 1024;
 pub(crate) enum TokenVerb {
     /// Explain a token: what it says, which checks it passes, who it makes its bearer
     Inspect(Inspect),
+    /// Print the tokens that the house gave, never the tokens themselves
+    #[command(after_help = EXIT_CODES)]
+    List(given::List),
+    /// Print what is known of one of them
+    #[command(after_help = EXIT_CODES)]
+    Show(given::Named),
+    /// End one of them: it is refused from now on
+    #[command(after_help = EXIT_CODES)]
+    End(given::Named),
 }
 
 /// Explain a token.
@@ -63,6 +74,9 @@ impl TokenVerb {
     pub(super) fn run(self) -> ExitCode {
         match self {
             Self::Inspect(inspect) => inspect.run(),
+            Self::List(list) => ended(list.done()),
+            Self::Show(named) => ended(named.show()),
+            Self::End(named) => ended(named.end()),
         }
     }
 }

@@ -14,6 +14,9 @@ const LINKS: &[&str] = &[".links.yaml", ".links.yml", ".links.json"];
 /// How entity files of a folder end.
 const ENTITIES: &[&str] = &[".entities.yaml", ".entities.yml", ".entities.json"];
 
+/// How Magpie's files end.
+const MAGPIE: &[&str] = &[".cfg", ".yml", ".yaml", ".json"];
+
 /// Reads the files that the setting at the JSON pointer `key` names.
 fn read(
     key: &str,
@@ -72,6 +75,10 @@ pub(super) fn sources(
     from: (&Path, &Reader),
     problems: &mut Vec<Problem>,
 ) -> Result<Sources, Invalid> {
+    let authority = match named.authority {
+        Some(paths) => read("/authority/policies", &[".cedar"], paths, from, problems),
+        None => otherwise.authority.clone(),
+    };
     let mut files = |key, endings, paths: &[PathBuf]| {
         let key = format!("{at}/{key}");
         read(&key, endings, paths, from, problems)
@@ -90,6 +97,11 @@ pub(super) fn sources(
             Some(paths) => parse(files("entities", ENTITIES, paths))?,
             None => otherwise.entities.clone(),
         },
+        authority,
+        magpie: match named.magpie {
+            Some(paths) => parse(read("/magpie/files", MAGPIE, paths, from, problems))?,
+            None => otherwise.magpie.clone(),
+        },
     })
 }
 
@@ -99,6 +111,9 @@ pub(super) struct Named<'n> {
     pub(super) schema: Option<&'n [PathBuf]>,
     pub(super) links: Option<&'n [PathBuf]>,
     pub(super) entities: Option<&'n [PathBuf]>,
+    /// Policies about the house itself.
+    pub(super) authority: Option<&'n [PathBuf]>,
+    pub(super) magpie: Option<&'n [PathBuf]>,
 }
 
 /// Reads data files as YAML, of which JSON is a part.

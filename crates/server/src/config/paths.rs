@@ -9,6 +9,13 @@ const PATHS: &[&str] = &["/issuers/*/jwks_file"];
 
 /// Makes all these paths begin at `folder`. What is no text is left for the schema to refuse.
 pub(super) fn begin_at(folder: &Path, value: &mut Value) {
+    if let Some(Value::String(store)) = value.pointer_mut("/authority/store")
+        && let Some(path) = store.strip_prefix("sqlite:")
+    {
+        let full = folder.join(path);
+        let full = std::path::absolute(&full).unwrap_or(full);
+        *store = format!("sqlite:{}", full.display());
+    }
     for pattern in PATHS {
         let steps: Vec<&str> = pattern.split('/').skip(1).collect();
         join(folder, value, &steps);
@@ -59,6 +66,14 @@ mod tests {
             ),
             (json!({ "jwks_file": "x" }), json!({ "jwks_file": "x" })),
             (json!([]), json!([])),
+            (
+                json!({ "authority": { "store": "sqlite:a.db" } }),
+                json!({ "authority": { "store": "sqlite:/etc/portcullis/a.db" } }),
+            ),
+            (
+                json!({ "authority": { "store": "postgres://db/a" } }),
+                json!({ "authority": { "store": "postgres://db/a" } }),
+            ),
         ] {
             let mut value = before.clone();
             begin_at(Path::new("/etc/portcullis"), &mut value);

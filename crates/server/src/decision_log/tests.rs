@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use model::{Contract, Decision, Denial, Reason, Version};
 
@@ -26,7 +27,7 @@ impl Write for Gate {
     }
 }
 
-fn offer(log: &DecisionLog) {
+fn offer(log: &dyn Recorder) {
     let denial = Denial {
         status: 403,
         reason: Reason::NoPermit,
@@ -55,26 +56,35 @@ fn offer(log: &DecisionLog) {
     });
 }
 
+/// How many bytes a record takes in its queue.
+fn packed() -> usize {
+    struct Packed(Mutex<Vec<u8>>);
+    impl Recorder for Packed {
+        fn offer(&self, record: &Record<'_, '_>) {
+            line::pack(record, &mut self.0.lock().unwrap());
+        }
+    }
+    let packed = Packed(Mutex::default());
+    offer(&packed);
+    packed.0.into_inner().unwrap().len()
+}
+
 #[test]
 fn a_slow_sink_drops_records_and_counts_them_and_nobody_waits() {
     let (open, gate) = channel();
     let written = Arc::new(Mutex::new(Vec::new()));
-    let (queue, records) = sync_channel(4);
-    let log = DecisionLog {
-        queue: Some(queue),
-        dropped: Arc::default(),
-    };
+    let queues = Arc::new(Queues::of(1, 4 * packed()));
+    let log = DecisionLog(Some(Arc::clone(&queues)));
     // Nobody reads yet: four fit, the others are dropped at once.
     for _ in 0..10 {
         offer(&log);
     }
-    assert_eq!(log.dropped.load(Ordering::Relaxed), 6);
-    let dropped = Arc::clone(&log.dropped);
+    assert_eq!(queues.dropped.load(Ordering::Relaxed), 6);
     let sink = Box::new(Gate {
         open: gate,
         written: Arc::clone(&written),
     });
-    let writer = std::thread::spawn(move || write(&records, sink, &dropped));
+    let writer = std::thread::spawn(move || write(&queues, sink));
     drop(open);
     drop(log);
     writer.join().unwrap();

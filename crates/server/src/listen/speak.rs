@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::grpc::AuthorizationService;
@@ -104,14 +105,18 @@ async fn grpc<D: Decide>(
     http.timer(TokioTimer::new())
         .max_concurrent_streams(max_streams)
         .max_header_list_size(MAX_HEADER_LIST)
+        // Nobody reads it, and it would be one more header to encode.
+        .auto_date_header(false)
         // The peer is a proxy with many clients on one connection: what they cancel at the same time must not end it,
         // because its end is an error for all the others.
         .max_pending_accept_reset_streams(max_streams as usize)
         .max_local_error_reset_streams(max_streams as usize)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
+    // One count for each connection: threads that share one would wait for each other at every request.
+    let service = Arc::new(service);
     let answer = service_fn(move |request: Request<Incoming>| {
-        let service = service.clone();
+        let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));

@@ -20,7 +20,7 @@ const DEFAULT_HOST: &str = "api.example.test";
 const DEFAULT_NOW: &str = "2026-01-01T00:00:00Z";
 const REQUEST: &str =
     "for example `GET /workspaces/ws-alice`, or with a host `GET https://api.example.test/workspaces`";
-const CONTRACTS: [Contract; Contract::COUNT] = [
+const CONTRACTS: [Contract; Contract::COUNT - 1] = [
     Contract::Direct,
     Contract::EnvoyGrpc,
     Contract::EnvoyHttp,

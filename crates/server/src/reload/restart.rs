@@ -1,6 +1,8 @@
 //! Settings that count at the start of the server only.
 
-use crate::config::Config;
+use secrecy::ExposeSecret as _;
+
+use crate::config::{AuthoritySection, Config};
 
 /// The settings that have changed and take effect at the next start, as the configuration names them.
 pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
@@ -9,6 +11,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         admin,
         policies: _,
         decision_log,
+        authority: _,
         explain,
         limits,
         threads,
@@ -30,6 +33,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         ("listen.http", differ(&listen.http, &started.listen.http)),
         ("admin", *admin != started.admin),
         ("decision_log", *decision_log != started.decision_log),
+        ("authority", differ_in_authority(started, now)),
         ("explain", differ(explain, &started.explain)),
         ("limits", differ(limits, &started.limits)),
         ("threads", *threads != started.threads),
@@ -40,4 +44,18 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
         .collect()
+}
+
+/// Policies about the house are replaced while it runs, like others.
+fn differ_in_authority(started: &Config, now: &Config) -> bool {
+    let rest = |config: &Config| {
+        let authority = config.authority.clone()?;
+        let store = authority.store.store.expose_secret().to_owned();
+        let rest = AuthoritySection {
+            policies: Vec::new(),
+            ..authority
+        };
+        Some((store, format!("{rest:?}")))
+    };
+    rest(started) != rest(now)
 }

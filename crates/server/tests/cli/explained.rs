@@ -18,7 +18,12 @@ const CONFIG: [&str; 2] = ["--config", "policies/default/portcullis.yaml"];
 const BOB: [&str; 4] = ["--as", "User::\"main/bob\"", "--role", "ws-bob:ws_access"];
 
 fn explain(words: &[&str]) -> Ran {
-    run(&[&["check", "--explain"], words, &CONFIG].concat())
+    let config = if words.contains(&"--config") {
+        &[][..]
+    } else {
+        &CONFIG
+    };
+    run(&[&["check", "--explain"], words, config].concat())
 }
 
 fn folder() -> PathBuf {
@@ -87,6 +92,20 @@ fn an_explanation_answers_why() {
             ],
         ),
         ("curl", 3, [&BOB[..], &["--curl", &curl]].concat()),
+        (
+            "magpie",
+            3,
+            vec![
+                "--config",
+                "policies/magpie/portcullis.yaml",
+                "--as",
+                "User::\"main/7d2f\"",
+                "--name",
+                "user",
+                "POST",
+                "https://birdhouse.example.org/ows/proxy/service-A/resource-4/resource-5",
+            ],
+        ),
         ("document", 3, [&BOB[..], &["-o", "json", "PUT", &hers]].concat()),
     ] {
         let ran = explain(&words).expect(code);

@@ -1,5 +1,6 @@
 //! The command line as people and scripts meet it: the real binary, its words, and its exit codes.
 
+mod administer;
 mod answers;
 mod broken;
 mod demo;

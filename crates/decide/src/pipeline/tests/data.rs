@@ -34,6 +34,7 @@ fn rules(policies: &str, links: Value, entities: Value, routes: Value) -> Result
         policies: vec![file("test.cedar", policies)],
         links: vec![data("test.links.yaml", links)],
         entities: vec![data("test.entities.yaml", entities)],
+        ..Sources::default()
     };
     let settings = Settings {
         routes: serde_json::from_value(routes).unwrap(),

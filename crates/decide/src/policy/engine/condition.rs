@@ -5,14 +5,24 @@ use std::sync::Arc;
 
 use cedar_policy_core::ast::{Expr, ExprKind, Literal, Policy, SlotEnv, Template, ValueKind, Var};
 use cedar_policy_core::evaluator::Evaluator;
+use smol_str::SmolStr;
 
 /// The `when` and `unless` of a policy, ready to be interpreted.
 #[derive(Debug)]
 pub(super) struct Condition {
     expression: Arc<Expr>,
     slots: SlotEnv,
-    /// Whether it looks at `context`.
-    pub(super) context: bool,
+    /// What it looks at of `context`.
+    pub(super) context: Looks,
+}
+
+/// What a condition looks at of `context`.
+#[derive(Debug, Default)]
+pub(super) enum Looks {
+    #[default]
+    Nothing,
+    Members(Vec<SmolStr>),
+    Everything,
 }
 
 /// What came of a condition.
@@ -48,12 +58,10 @@ impl Conditions {
 
 impl Condition {
     fn new(expression: Arc<Expr>, slots: SlotEnv) -> Arc<Self> {
-        let is_context = |part: &Expr| matches!(part.expr_kind(), ExprKind::Var(Var::Context));
-        let context = expression.subexpressions().any(is_context);
         Arc::new(Self {
+            context: Looks::of(&expression),
             expression,
             slots,
-            context,
         })
     }
 
@@ -75,5 +83,42 @@ impl Condition {
             Some(error) => error.to_string(),
             None => "its condition is neither true nor false".to_owned(),
         })
+    }
+}
+
+impl Looks {
+    /// As `context.a` and `context has a` say it; anything else that is done with `context` looks at all of it.
+    fn of(expression: &Expr) -> Self {
+        let is_context = |part: &Expr| matches!(part.expr_kind(), ExprKind::Var(Var::Context));
+        let (mut members, mut named, mut all) = (Vec::new(), 0, 0);
+        for part in expression.subexpressions() {
+            match part.expr_kind() {
+                ExprKind::GetAttr { expr, attr } | ExprKind::HasAttr { expr, attr } if is_context(expr) => {
+                    named += 1;
+                    if !members.contains(attr) {
+                        members.push(attr.clone());
+                    }
+                }
+                ExprKind::Var(Var::Context) => all += 1,
+                _ => {}
+            }
+        }
+        match (named, all) {
+            (_, 0) => Self::Nothing,
+            (named, all) if named == all => Self::Members(members),
+            _ => Self::Everything,
+        }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
+    pub(super) fn at(&self, name: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Members(members) => members.iter().any(|member| member == name),
+            Self::Everything => true,
+        }
     }
 }

@@ -15,7 +15,8 @@ use cedar_policy_core::extensions::Extensions;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use super::index::{Keys, Role};
+use super::index::Keys;
+use super::resource::{Resource, Whole};
 use super::{Engine, Question};
 
 /// What an engine found out about a principal: worked out once, and anew for another engine.
@@ -37,8 +38,10 @@ pub(super) struct Parties<'q> {
     pub(super) place: Arc<Placed>,
     /// The principal, if it is in more than its place says, because it is in another party.
     pub(super) grown: Option<Entity>,
-    pub(super) resource: Cow<'q, Entity>,
-    others: SmallVec<[Cow<'q, Entity>; 1]>,
+    resource: &'q Resource,
+    /// The resource, if it is in more than it says.
+    pub(super) grown_resource: Option<Arc<Entity>>,
+    others: SmallVec<[Arc<Entity>; 1]>,
 }
 
 /// The actions of the schema.
@@ -47,13 +50,13 @@ pub(super) struct Actions(HashMap<EntityUID, (Arc<EntityUID>, Arc<Entity>), Rand
 
 impl Place {
     /// What `engine` knows of `principal`.
-    pub(super) fn of(&self, principal: &cedar_policy::Entity, engine: &Engine) -> Arc<Placed> {
+    pub(super) fn of(&self, principal: &Whole, engine: &Engine) -> Arc<Placed> {
         if let Some(placed) = &*self.0.load()
             && placed.generation == engine.generation
         {
             return Arc::clone(placed);
         }
-        let entity: &Entity = principal.as_ref();
+        let entity = &principal.0;
         let mut kinds: SmallVec<[EntityType; 2]> = SmallVec::new();
         for ancestor in entity.ancestors() {
             if !kinds.contains(ancestor.entity_type()) {
@@ -63,9 +66,9 @@ impl Place {
         let placed = Arc::new(Placed {
             generation: engine.generation,
             uid: Arc::new(entity.uid().clone()),
-            keys: engine.index.keys(Role::Principal, entity),
+            keys: engine.index.principal(entity),
             kinds,
-            entity: Arc::new(entity.clone()),
+            entity: Arc::clone(entity),
         });
         self.0.store(Some(Arc::clone(&placed)));
         placed
@@ -108,8 +111,9 @@ impl<'q> Parties<'q> {
         let mut parties = Self {
             place,
             grown: None,
-            resource: Cow::Borrowed(question.resource.as_ref()),
-            others: others.map(|other| Cow::Borrowed((*other).as_ref())).collect(),
+            resource: question.resource,
+            grown_resource: None,
+            others: others.map(|other| Arc::clone(&other.0)).collect(),
         };
         if parties.is_in_each_other() {
             parties.join()?;
@@ -123,11 +127,16 @@ impl<'q> Parties<'q> {
             None => Arc::clone(&self.place.entity),
             Some(grown) => Arc::new(grown.clone()),
         };
+        let resource = self.grown_resource.as_ref();
+        let resource = Arc::clone(resource.unwrap_or_else(|| self.resource.entity()));
         let mut all: SmallVec<[Arc<Entity>; 4]> = SmallVec::new();
         all.push(principal);
-        for party in std::iter::once(&self.resource).chain(&self.others) {
+        if all.iter().all(|known| known.uid() != resource.uid()) {
+            all.push(resource);
+        }
+        for party in &self.others {
             if all.iter().all(|known| known.uid() != party.uid()) {
-                all.push(Arc::new(party.clone().into_owned()));
+                all.push(Arc::clone(party));
             }
         }
         all.extend(action);
@@ -143,23 +152,24 @@ impl<'q> Parties<'q> {
 
     /// Whether a party may be in another one, or in itself.
     fn is_in_each_other(&self) -> bool {
-        let (place, resource) = (&self.place, self.resource.uid());
+        let (place, resource) = (&self.place, self.resource);
         let all = || {
             let others = self.others.iter().map(|other| other.uid());
-            [&*place.uid, resource].into_iter().chain(others)
+            [&*place.uid, resource.uid().as_ref()].into_iter().chain(others)
         };
+        let is_asked_about = |above: &EntityUID| all().any(|uid| uid == above);
         all().any(|uid| place.is_in(uid))
-            || std::iter::once(&self.resource)
-                .chain(&self.others)
-                .any(|party| party.ancestors().any(|above| all().any(|uid| uid == above)))
+            || (resource.ancestors().iter()).any(|above| is_asked_about(above.as_ref()))
+            || (self.others.iter()).any(|party| party.ancestors().any(is_asked_about))
     }
 
     /// Whoever is in a party is also in whatever that is in.
     fn join(&mut self) -> Result<(), String> {
         let mut principal = Cow::Borrowed(&*self.place.entity);
+        let mut resource = Cow::Borrowed(&**self.resource.entity());
         loop {
             let others = self.others.iter().map(|other| &**other);
-            let all: Vec<Entity> = [&*principal, &*self.resource]
+            let all: Vec<Entity> = [&*principal, &*resource]
                 .into_iter()
                 .chain(others)
                 .cloned()
@@ -168,7 +178,6 @@ impl<'q> Parties<'q> {
                 return Err(format!("the entity {} is in itself", cyclic.uid()));
             }
             let mut grown = false;
-            let others = self.others.iter_mut();
             let mut step = |party: &mut Cow<'_, Entity>| {
                 let above = all.iter().filter(|other| party.is_descendant_of(other.uid()));
                 let above: Vec<EntityUID> = above.flat_map(Entity::ancestors).cloned().collect();
@@ -180,8 +189,14 @@ impl<'q> Parties<'q> {
                 }
             };
             step(&mut principal);
-            step(&mut self.resource);
-            others.for_each(step);
+            step(&mut resource);
+            for other in &mut self.others {
+                let mut party = Cow::Borrowed(&**other);
+                step(&mut party);
+                if let Cow::Owned(party) = party {
+                    *other = Arc::new(party);
+                }
+            }
             if !grown {
                 break;
             }
@@ -189,23 +204,33 @@ impl<'q> Parties<'q> {
         if let Cow::Owned(principal) = principal {
             self.grown = Some(principal);
         }
+        if let Cow::Owned(resource) = resource {
+            self.grown_resource = Some(Arc::new(resource));
+        }
         Ok(())
     }
 }
 
-/// Two parties with one name must say the same.
+/// Parties with one name must say the same.
 fn one_meaning(question: &Question<'_>) -> Result<(), String> {
-    let given = [question.principal, question.resource];
-    let mut given = given.into_iter().chain(question.others.iter().copied());
-    while let Some(entity) = given.next() {
-        let core: &Entity = entity.as_ref();
-        for other in given.clone() {
-            if core.uid() == AsRef::<Entity>::as_ref(other).uid() && !entity.deep_eq(other) {
-                return Err(format!(
-                    "the entity {} is asked about twice, and not with the same attributes",
-                    core.uid()
-                ));
-            }
+    let resource = question.resource;
+    let principal: &Entity = &question.principal.0;
+    let mut others = question.others.iter().map(|other| &*other.0);
+    let twice =
+        |uid: &EntityUID| format!("the entity {uid} is asked about twice, and not with the same attributes");
+    let contradicts = |one: &Entity, other: &Entity| one.uid() == other.uid() && !one.deep_eq(other);
+    let is_resource =
+        |entity: &Entity| entity.uid() == resource.uid().as_ref() && !entity.deep_eq(resource.entity());
+    if is_resource(principal) {
+        return Err(twice(principal.uid()));
+    }
+    while let Some(entity) = others.next() {
+        let mut more = others.clone();
+        if contradicts(principal, entity)
+            || is_resource(entity)
+            || more.any(|other| contradicts(entity, other))
+        {
+            return Err(twice(entity.uid()));
         }
     }
     Ok(())

@@ -76,13 +76,6 @@ pub(super) struct Keys {
     kind: u32,
 }
 
-/// Which side of a scope.
-#[derive(Clone, Copy)]
-pub(super) enum Role {
-    Principal,
-    Resource,
-}
-
 /// A set of small numbers.
 #[derive(Clone, Debug, Default)]
 struct Bits(Vec<u64>);
@@ -120,12 +113,18 @@ impl ScopeIndex {
         index
     }
 
-    /// The keys of an entity, whose ancestors must be complete.
-    pub(super) fn keys(&self, role: Role, entity: &Entity) -> Keys {
-        match role {
-            Role::Principal => self.principals.keys(entity),
-            Role::Resource => self.resources.keys(entity),
-        }
+    /// The keys of a principal, whose ancestors must be complete.
+    pub(super) fn principal(&self, entity: &Entity) -> Keys {
+        self.principals.keys(entity.uid(), entity.ancestors())
+    }
+
+    /// The keys of a resource that is in all of `ancestors`.
+    pub(super) fn resource<'e>(
+        &self,
+        uid: &EntityUID,
+        ancestors: impl Iterator<Item = &'e EntityUID>,
+    ) -> Keys {
+        self.resources.keys(uid, ancestors)
     }
 
     /// The policies whose scopes match, in ascending order.
@@ -154,6 +153,24 @@ impl ScopeIndex {
         found.sort_unstable();
         found
     }
+}
+
+/// How narrow a scope is: what is said of principal, action and resource, counted.
+pub(super) fn narrowness(policy: &Policy) -> u8 {
+    use PrincipalOrResourceConstraint::{Any, Eq, In, Is, IsIn};
+    let of = |restriction: &PrincipalOrResourceConstraint| match restriction {
+        Any => 0,
+        Is(_) => 1,
+        In(_) | IsIn(..) => 2,
+        Eq(_) => 3,
+    };
+    let action = match policy.action_constraint() {
+        ActionConstraint::Any => 0,
+        ActionConstraint::In(_) => 1,
+        ActionConstraint::Eq(_) => 2,
+    };
+    let scope = policy.template();
+    of(scope.principal_constraint().as_inner()) + of(scope.resource_constraint().as_inner()) + action
 }
 
 impl Default for Side {
@@ -205,14 +222,15 @@ impl Side {
         numbered(key(self.kinds.entry(kind.clone()).or_default()), &mut self.next)
     }
 
-    fn keys(&self, entity: &Entity) -> Keys {
+    fn keys<'e>(&self, uid: &EntityUID, ancestors: impl Iterator<Item = &'e EntityUID>) -> Keys {
         let mut keys: SmallVec<[u32; 8]> = SmallVec::new();
-        let kind = self.kinds.get(entity.uid().entity_type()).copied();
+        let kind = self.kinds.get(uid.entity_type()).copied();
         let kind = kind.unwrap_or_default();
-        let own = self.entities.get(entity.uid()).copied().unwrap_or_default();
-        keys.extend([kind.is, own.equal, own.within]);
+        keys.push(kind.is);
         if !self.entities.is_empty() {
-            let ancestors = entity.ancestors().filter_map(|uid| self.entities.get(uid));
+            let own = self.entities.get(uid).copied().unwrap_or_default();
+            keys.extend([own.equal, own.within]);
+            let ancestors = ancestors.filter_map(|uid| self.entities.get(uid));
             keys.extend(ancestors.map(|keys| keys.within));
         }
         keys.retain(|key| *key != NONE);

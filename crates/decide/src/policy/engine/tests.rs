@@ -5,10 +5,11 @@ mod random;
 use std::collections::BTreeSet;
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request,
+    AuthorizationError, Authorizer, Context, Decision, Effect, Entities, Entity, EntityUid, PolicySet,
+    Request,
 };
 
-use super::{Answer, Engine, Place, Question};
+use super::{Answer, Depth, Engine, LookedAt, Place, Question, Resource, Whole};
 use random::{Random, World};
 
 /// Questions in a run.
@@ -29,16 +30,24 @@ pub(super) struct Case {
 }
 
 impl Case {
-    fn ask(&self, engine: &Engine, place: &Place) -> Result<Answer, String> {
-        let others: Vec<&Entity> = self.others.iter().collect();
-        engine.answer(&Question {
-            principal: &self.principal,
+    fn ask(&self, engine: &Engine, place: &Place, depth: Depth) -> Result<Answer, String> {
+        let others: Vec<Whole> = self.others.iter().cloned().map(Whole::from).collect();
+        let others: Vec<&Whole> = others.iter().collect();
+        let question = Question {
+            principal: &self.principal.clone().into(),
             place,
             action: &self.action,
-            resource: &self.resource,
+            resource: &Resource::known(&self.resource.clone().into(), []),
             others: &others,
-            context: &|| Ok(self.context.clone()),
-        })
+            context: &|looked_at| Ok(self.looked_at(looked_at)),
+        };
+        engine.answer(&question, depth)
+    }
+
+    /// The members of the context that are looked at, and no others.
+    fn looked_at(&self, looked_at: LookedAt<'_>) -> Context {
+        let members = self.context.clone().into_iter();
+        Context::from_pairs(members.filter(|(name, _)| looked_at(name))).unwrap()
     }
 
     /// What Cedar says, over all policies and all entities; `None` if the entities contradict each other.
@@ -88,13 +97,16 @@ struct Tally {
     failed: usize,
     contradictory: usize,
     candidates: usize,
+    /// Answers that named fewer permits, because those were enough.
+    shortened: usize,
 }
 
 impl Tally {
     /// Asks both sides.
     fn compare(&mut self, world: &World, engine: &Engine, case: &Case, place: &Place, seed: u64) {
         let plain = case.plainly(&world.set, &world.actions);
-        let ours = case.ask(engine, place);
+        let ours = case.ask(engine, place, Depth::All);
+        let enough = case.ask(engine, place, Depth::Enough);
         self.cases += 1;
         let told = || {
             format!(
@@ -105,6 +117,7 @@ impl Tally {
         let (plain, ours) = match (plain, ours) {
             (Some(plain), Ok(ours)) => (plain, ours),
             (None, Err(_)) => {
+                assert!(enough.is_err(), "{}", told());
                 self.contradictory += 1;
                 return;
             }
@@ -114,9 +127,62 @@ impl Tally {
         self.forbidden += usize::from(!ours.forbids.is_empty());
         self.failed += usize::from(!ours.errors.is_empty());
         self.candidates += ours.permits.len() + ours.forbids.len();
+        self.compare_depths(
+            engine,
+            &ours,
+            &enough.unwrap_or_else(|error| panic!("{error}\n{}", told())),
+            told,
+        );
         let ours = essence(engine, &ours);
         assert!(ours == plain, "Cedar: {plain:?}\nengine: {ours:?}\n{}", told());
     }
+}
+
+impl Tally {
+    /// With less looked at: the whole of a no; of a yes some of the permits, among them all that are always told, and no
+    /// error that is not one.
+    fn compare_depths(&mut self, engine: &Engine, all: &Answer, enough: &Answer, told: impl Fn() -> String) {
+        let failed_forbid = |answer: &Answer| {
+            answer
+                .errors
+                .iter()
+                .any(|(ordinal, _)| is_forbid(engine, *ordinal))
+        };
+        if all.decision() == Decision::Deny || failed_forbid(all) {
+            assert!(all == enough, "{all:?}\n{enough:?}\n{}", told());
+            return;
+        }
+        let always = |ordinal: &&u32| is_always_told(**ordinal);
+        assert!(
+            enough.decision() == Decision::Allow
+                && enough.permits.iter().all(|permit| all.permits.contains(permit))
+                && enough.errors.iter().all(|error| all.errors.contains(error))
+                && enough
+                    .permits
+                    .iter()
+                    .filter(always)
+                    .eq(all.permits.iter().filter(always)),
+            "{all:?}\n{enough:?}\n{}",
+            told()
+        );
+        self.shortened += usize::from(enough != all);
+    }
+}
+
+fn is_forbid(engine: &Engine, ordinal: u32) -> bool {
+    let policy = engine.set().policy(engine.id(ordinal).unwrap());
+    policy.unwrap().effect() == Effect::Forbid
+}
+
+/// Every fifth policy, in these tests.
+fn is_always_told(ordinal: u32) -> bool {
+    ordinal.is_multiple_of(5)
+}
+
+fn engine(world: &World) -> Engine {
+    let mut engine = Engine::new(world.set.clone(), &world.actions);
+    engine.always_tell((0..).map(is_always_told));
+    engine
 }
 
 #[test]
@@ -129,7 +195,7 @@ fn the_engine_answers_as_cedar_does() {
         }
         let mut random = Random::new(seed);
         let world = World::new(&mut random);
-        let engine = Engine::new(world.set.clone(), &world.actions);
+        let engine = engine(&world);
         let principals: Vec<(Entity, Place)> = (0..8)
             .map(|_| (world.principal(&mut random), Place::default()))
             .collect();
@@ -142,7 +208,7 @@ fn the_engine_answers_as_cedar_does() {
     }
     println!("the engine answers as Cedar does: {tally:?}");
     assert!(tally.cases >= CASES, "{tally:?}");
-    for enough in [tally.allowed, tally.forbidden, tally.failed] {
+    for enough in [tally.allowed, tally.forbidden, tally.failed, tally.shortened] {
         assert!(enough > CASES / 50, "{tally:?}");
     }
     assert!(tally.contradictory < CASES / 10, "{tally:?}");
@@ -155,7 +221,7 @@ fn a_place_is_worked_out_anew_for_another_engine() {
     let (first, second) = (World::new(&mut random), World::new(&mut random));
     let principal = first.principal(&mut random);
     let mut tally = Tally::default();
-    let engines = [&first, &second].map(|world| Engine::new(world.set.clone(), &world.actions));
+    let engines = [&first, &second].map(engine);
     for turn in 0..100 {
         for (world, engine) in [&first, &second].into_iter().zip(&engines) {
             let case = world.case(&mut random, principal.clone());

@@ -356,12 +356,11 @@ fn keep(entity: Entity, ancestors: Vec<EntityUid>, known: &HashSet<&EntityUid>) 
         .into_iter()
         .filter(|(name, _)| !filled.contains(&name.as_str()));
     let attributes: Vec<_> = attributes.collect();
-    let entity = Entity::new_with_tags(uid, attributes.clone(), ancestors.clone(), tags.clone())
+    let entity = Entity::new_with_tags(uid, attributes.clone(), ancestors.clone(), tags)
         .map_err(|error| error.to_string())?;
     Ok(Kept {
-        entity,
+        entity: entity.into(),
         attributes,
-        tags,
         ancestors,
         refers,
     })

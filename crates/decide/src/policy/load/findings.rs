@@ -20,7 +20,7 @@ pub(in crate::policy) fn error_in(
 }
 
 /// The problems of one data file.
-pub(in crate::policy) struct Findings<'f> {
+pub(crate) struct Findings<'f> {
     file: &'f DataFile,
     found: Vec<Problem>,
     more: usize,
@@ -28,7 +28,7 @@ pub(in crate::policy) struct Findings<'f> {
 }
 
 impl<'f> Findings<'f> {
-    pub(in crate::policy) fn new(file: &'f DataFile) -> Self {
+    pub(crate) fn new(file: &'f DataFile) -> Self {
         Self {
             file,
             found: Vec::new(),
@@ -37,13 +37,26 @@ impl<'f> Findings<'f> {
         }
     }
 
-    pub(in crate::policy) fn error(
+    pub(crate) fn error(
         &mut self,
         span: (usize, usize),
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
         self.add(Problem::source(&self.file.name, span, message, help), span);
+    }
+
+    /// Something that is worth knowing and breaks nothing.
+    pub(crate) fn advice(
+        &mut self,
+        span: (usize, usize),
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(
+            Problem::source(&self.file.name, span, message, help).advice(),
+            span,
+        );
     }
 
     pub(in crate::policy) fn add(&mut self, problem: Problem, span: (usize, usize)) {
@@ -56,7 +69,7 @@ impl<'f> Findings<'f> {
     }
 
     /// Hands the problems over.
-    pub(in crate::policy) fn finish(self, problems: &mut Vec<Problem>) {
+    pub(crate) fn finish(self, problems: &mut Vec<Problem>) {
         problems.extend(self.found);
         if self.more > 0 {
             let message = format!("and {} more problems in this file", self.more);

@@ -29,6 +29,7 @@ fn route(name: &str, methods: &[&str]) -> Route {
         public: false,
         expose: Arc::default(),
         capability_path: None,
+        magpie: None,
         destination: None,
         mode: None,
         on_deny: DenyAnswer::default(),

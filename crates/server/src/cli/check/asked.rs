@@ -46,6 +46,9 @@ struct Given {
     /// A role of that principal
     #[arg(long = "role", value_name = "CLIENT:ROLE", requires = "principal")]
     roles: Vec<String>,
+    /// The name for people of that principal
+    #[arg(long, value_name = "NAME", requires = "principal")]
+    name: Option<String>,
     /// A scope of that principal
     #[arg(long = "scope", value_name = "SCOPE", requires = "principal")]
     scopes: Vec<String>,
@@ -142,12 +145,16 @@ impl Asked {
         let mut principal = principal(named)?;
         let nothing = principal.kind == PrincipalKind::Anonymous;
         if nothing
-            && !(self.given.groups.is_empty() && self.given.roles.is_empty() && self.given.scopes.is_empty())
+            && !(self.given.name.is_none()
+                && self.given.groups.is_empty()
+                && self.given.roles.is_empty()
+                && self.given.scopes.is_empty())
         {
-            return Err("--as Anonymous: nobody has no groups, roles or scopes".to_owned());
+            return Err("--as Anonymous: nobody has no name, groups, roles or scopes".to_owned());
         }
         principal.groups.clone_from(&self.given.groups);
         principal.scopes.clone_from(&self.given.scopes);
+        principal.name.clone_from(&self.given.name);
         for role in &self.given.roles {
             let (client, role) = role.split_once(':').ok_or_else(|| {
                 format!("--role {role:?}: a role is `client:role`, such as ws-alice:ws_access")

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use decide::explain::{
-    Condition, Credential, Explanation, Part, Policy, Principal, Question, Request, Route,
+    Condition, Credential, Explanation, Magpie, MagpieNeed, Part, Policy, Principal, Question, Request, Route,
 };
 use serde_json::Value;
 
@@ -35,6 +35,7 @@ pub(super) fn text(of: &Explanation, colours: Colours) -> String {
     if of.route != Route::default() {
         walk.push(route(&of.route));
     }
+    walk.extend(of.magpie.as_ref().map(magpie));
     walk.extend(of.questions.iter().map(question));
     walk.push(reply(of));
     walk.push(time(of));
@@ -219,6 +220,46 @@ fn route(route: &Route) -> Node {
     let action = route.action.as_ref().map(|action| format!("{action}{groups}"));
     node.tell("action", action.unwrap_or_default());
     node.tell("resource", route.resource.clone().unwrap_or_default());
+    node
+}
+
+/// What Magpie's permissions say: each need with everything that has a say, from the resource up.
+fn magpie(magpie: &Magpie) -> Node {
+    let verdict = if magpie.allowed { "allowed" } else { "denied" };
+    let of = format!("{} ({})", magpie.service, magpie.service_type);
+    let mut node = Node::labelled("magpie", format!("{of}: {verdict}, {}", magpie.reason));
+    let user = magpie.user.as_deref().unwrap_or("nobody that Magpie knows");
+    node.tell("asked for", format!("{user}, in {}", magpie.groups.join(", ")));
+    node.tell("unknown", magpie.unknown.clone().unwrap_or_default());
+    for need in &magpie.needs {
+        node.push(magpie_need(need));
+    }
+    node
+}
+
+fn magpie_need(need: &MagpieNeed) -> Node {
+    let missing = if need.exact {
+        ""
+    } else {
+        ", which Magpie does not know"
+    };
+    let mut node = Node::line(format!("{} on {}{missing}", need.permission, need.resource));
+    node = node
+        .marked(if need.allowed { Mark::Yes } else { Mark::No })
+        .noted(need.reason.clone());
+    for seen in &need.chain {
+        let line = Node::line(format!(
+            "{} {} on {}",
+            seen.subject, seen.permission, seen.resource
+        ));
+        node.push(match (seen.decides, seen.reaches) {
+            (true, _) => line
+                .marked(if need.allowed { Mark::Yes } else { Mark::No })
+                .noted("decides"),
+            (false, true) => line.marked(Mark::Skipped).noted("weaker than what decides"),
+            (false, false) => line.marked(Mark::Skipped).noted("for that resource only"),
+        });
+    }
     node
 }
 

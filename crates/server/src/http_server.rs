@@ -1,0 +1,97 @@
+//! A small HTTP server for an axum router: what operators, clients and other nodes ask, never proxies.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::{Extension, Router};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+/// How long a client may take to send the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long a connection may say nothing before its first request, whatever it speaks.
+const FIRST: Duration = Duration::from_secs(5);
+/// How long a connection may last: nobody here needs it for longer, and one that does little holds a place.
+const LIFE: Duration = Duration::from_secs(600);
+/// Connections at the same time; more are closed. Those from this very host have as many of their own, so that probes and
+/// operators get through whoever else comes.
+const CONNECTIONS: usize = 512;
+
+/// Who is connected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connected(pub(crate) SocketAddr);
+
+/// Takes connections until it is aborted, and tells the router who is [`Connected`]; `tasks` end with it.
+pub(crate) async fn accept(listener: TcpListener, router: Router, mut tasks: JoinSet<()>) {
+    let [here, elsewhere] = [(), ()].map(|()| Arc::new(Semaphore::new(CONNECTIONS)));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_ended) = tasks.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let places = if peer.ip().to_canonical().is_loopback() {
+                    &here
+                } else {
+                    &elsewhere
+                };
+                let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+                    continue;
+                };
+                let router = router.clone();
+                tasks.spawn(async move {
+                    let _place = place;
+                    if let Ok(Err(error)) = tokio::time::timeout(LIFE, speak(stream, peer, router)).await {
+                        tracing::debug!(error, "a connection ended");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+/// Answers on a connection. One that has no request in time is closed: neither an HTTP/1 head nor an HTTP/2 preface may be
+/// waited for without an end.
+async fn speak(stream: TcpStream, peer: SocketAddr, router: Router) -> Result<(), String> {
+    let asked = Arc::new(Notify::new());
+    let told = Arc::clone(&asked);
+    let noted =
+        router
+            .layer(Extension(Connected(peer)))
+            .layer(from_fn(move |request: Request, next: Next| {
+                told.notify_one();
+                next.run(request)
+            }));
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(HEAD);
+    let service = TowerToHyperService::new(noted);
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let first = async {
+        if tokio::time::timeout(FIRST, asked.notified()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = connection.as_mut() => ended.map_err(|error| error.to_string()),
+        () = first => Err("it asked for nothing".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Whoever connects and asks for nothing does not hold a place, and everybody else is answered meanwhile.
+
+use axum::routing::get;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+
+#[tokio::test]
+async fn what_asks_for_nothing_is_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/livez", get(|| async { "ok" }));
+    let server = tokio::spawn(accept(listener, router, JoinSet::new()));
+    let begun = [
+        &b""[..],
+        b"P",
+        b"GET /livez HTT",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let mut silent = Vec::new();
+    for bytes in begun {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        silent.push((bytes, stream));
+    }
+    let mut asking = TcpStream::connect(address).await.unwrap();
+    asking
+        .write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    asking.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for (bytes, mut stream) in silent {
+        let mut rest = Vec::new();
+        // A reset is an end, too.
+        let ended = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut rest)).await;
+        assert!(
+            ended.is_ok(),
+            "{:?} holds its place",
+            String::from_utf8_lossy(bytes)
+        );
+    }
+    server.abort();
+}

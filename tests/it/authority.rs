@@ -1,0 +1,10 @@
+//! What the house vouches for itself: the store and what is built on it.
+
+mod admin;
+mod delegation;
+mod federation;
+mod kill;
+mod outages;
+mod postgres;
+mod replica;
+mod store;
