@@ -6,6 +6,7 @@
     reason = "it talks to the developer"
 )]
 
+mod bench;
 mod deny;
 mod generate;
 mod kill_rounds;
@@ -25,6 +26,7 @@ cargo xtask <verb>
   test          format, lints, docs, licences, every test (real proxies included) and the demo
   test --fast   format, lints and the tests that need nothing but cargo
   generate      write the committed generated files again
+  bench         what a decision costs: builds with the profile `dist` and measures (`bench --help` says more)
   kill-rounds [--rounds N]
                 kill processes right after they acknowledged a revocation, 1000 times, and look for it
   help          this text
@@ -36,6 +38,9 @@ type Chore = Box<dyn Fn(&Workspace) -> Result<(), String>>;
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let ["bench", rest @ ..] = words.as_slice() {
+        return ended(Workspace::find().and_then(|workspace| bench::run(&workspace, rest)));
+    }
     let chore: Chore = match words.as_slice() {
         ["test"] => Box::new(|workspace| test::run(workspace, Reach::Everything)),
         ["test", "--fast"] => Box::new(|workspace| test::run(workspace, Reach::Fast)),
@@ -54,7 +59,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match Workspace::find().and_then(|workspace| chore(&workspace)) {
+    ended(Workspace::find().and_then(|workspace| chore(&workspace)))
+}
+
+fn ended(chore: Result<(), String>) -> ExitCode {
+    match chore {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             if !why.is_empty() {
