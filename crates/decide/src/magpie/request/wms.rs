@@ -15,6 +15,8 @@ pub(super) const PERMISSIONS: &[Permission] = &[
 
 /// Where requests name layers.
 const LAYERS: &[&str] = &["layers", "layer", "query_layers"];
+/// Style sheets, whose layers cannot be seen from here.
+pub(super) const STYLES: &[&str] = &["sld", "sld_body"];
 
 /// One resource per layer, right below the service.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
@@ -32,7 +34,7 @@ pub(super) fn operation(request: &ServiceRequest<'_>) -> Result<Operation, Uncle
     let operation = Operation::on(permission, parameters.lists(LAYERS)?);
     Ok(match operation.rest {
         // A style sheet names layers too, that cannot be seen from here; beside `layers` it only says how those look.
-        Some(_) if parameters.any_of(&["sld", "sld_body"]).is_some() => Operation {
+        Some(_) if parameters.any_of(STYLES).is_some() => Operation {
             rest: Some(Reach::Everything),
             ..operation
         },

@@ -93,6 +93,23 @@ fn ncwms() {
             "/o/a.nc:getmetadata /o/b.nc:getmetadata",
         ),
         ("GET /?request=GetMetadata&item=menu", "/**:getmetadata"),
+        // The layers of a style sheet come in place of those that the query names.
+        (
+            "GET /?request=GetMap&layers=o/a.nc/P&sld_body=%3CStyledLayerDescriptor/%3E",
+            "/o/a.nc:getmap /**:getmap",
+        ),
+        (
+            "GET /?request=GetFeatureInfo&query_layers=o/a.nc/P&SLD=http://x/y",
+            "/o/a.nc:getfeatureinfo /**:getfeatureinfo",
+        ),
+        (
+            "GET /?request=GetLegendGraphic&layer=o/a.nc/P&SLD_Body=",
+            "/o/a.nc:getlegendgraphic /**:getlegendgraphic",
+        ),
+        (
+            "GET /?request=GetCapabilities&dataset=o/a.nc&sld=x",
+            "/o/a.nc:getcapabilities",
+        ),
         (
             "GET /?request=GetMap&layers=o/../b.nc/P",
             "400 the data set `o/..…",
