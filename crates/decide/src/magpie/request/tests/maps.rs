@@ -29,7 +29,15 @@ fn wms() {
             "GET /?request=GetMap&layers=a&LAYERS=b",
             "400 the query has `layers` several times",
         ),
-        ("GET /?request=GetMap&layers=a&sld=http://x/y", "/a:getmap"),
+        (
+            "GET /?request=GetMap&layers=a&sld=http://x/y",
+            "/a:getmap /**:getmap",
+        ),
+        (
+            "GET /?request=GetFeatureInfo&query_layers=a&sld_body=x",
+            "/a:getfeatureinfo /**:getfeatureinfo",
+        ),
+        ("GET /?request=GetCapabilities&sld=x", ":getcapabilities"),
         (
             "GET /?request=GetMap&sld_body=%3CStyledLayerDescriptor/%3E",
             "/**:getmap",
