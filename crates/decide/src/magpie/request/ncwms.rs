@@ -1,7 +1,7 @@
 //! Services of type `ncwms` (ncWMS2): layers are variables of data sets, `dir/file.nc/variable`, and the data sets are the
 //! resources, one per segment.
 
-use super::ows::query_only;
+use super::ows::{own_path, query_only};
 use super::parameters::malformed;
 use super::wms::STYLES;
 use super::{Need, Needs, Permission, Reach, ServiceRequest, Unclear};
@@ -21,6 +21,7 @@ const VARIABLES: &[&str] = &["layers", "layer", "layername", "query_layers"];
 /// The data sets of all layers, and the one of `dataset`. Without any, such as for the list of all layers, it is every one;
 /// so it is with a style sheet, whose layers ncWMS takes in place of those of the query.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
+    own_path(request, "wms")?;
     let parameters = query_only(request)?;
     parameters.for_service("WMS")?;
     let permission = parameters.permission()?.among(PERMISSIONS)?;

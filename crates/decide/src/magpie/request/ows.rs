@@ -36,6 +36,18 @@ pub(super) fn asked<'b>(request: &ServiceRequest<'b>) -> Result<Asked<'b>, Uncle
     }
 }
 
+/// Makes sure that the path below the service is empty or its own `word`: behind every other there may be something else,
+/// such as another service or a layer that the path names.
+pub(super) fn own_path(request: &ServiceRequest<'_>, word: &str) -> Result<(), Unclear> {
+    match request.segments {
+        [] | [""] => Ok(()),
+        [segment] if *segment == word || *segment == "ows" => Ok(()),
+        _ => unknown(&format!(
+            "the path below the service is neither empty nor `{word}` nor `ows`"
+        )),
+    }
+}
+
 /// Only the query: services that read no documents.
 pub(super) fn query_only(request: &ServiceRequest<'_>) -> Result<Parameters, Unclear> {
     match asked(request)? {

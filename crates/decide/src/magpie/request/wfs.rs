@@ -8,7 +8,7 @@ mod document;
 mod namespaces;
 
 use super::operation::{Named, Operation};
-use super::ows::{Asked, asked};
+use super::ows::{Asked, asked, own_path};
 use super::parameters::Parameters;
 use super::{Needs, Permission, Reach, ServiceRequest, Unclear};
 use namespaces::Bindings;
@@ -37,6 +37,7 @@ const INSTEAD: &[&str] = &["storedquery_id", "storedqueryid", "gmlobjectid"];
 
 /// One resource per type, right below the service: `type`, or `namespace:type`.
 pub(super) fn needs(request: &ServiceRequest<'_>, known: &Namespaces) -> Result<Needs, Unclear> {
+    own_path(request, "wfs")?;
     operation(request, known)?.needs()
 }
 

@@ -1,7 +1,7 @@
 //! Services of type `wms`: `request` names the permission, `layers` and the like the layers, all of which must be allowed.
 
 use super::operation::Operation;
-use super::ows::query_only;
+use super::ows::{own_path, query_only};
 use super::{Needs, Permission, Reach, ServiceRequest, Unclear};
 
 /// What can be asked for.
@@ -21,6 +21,7 @@ pub(super) const STYLES: &[&str] = &["sld", "sld_body"];
 /// One resource per layer, right below the service. Which of `layers` and of a style sheet an unknown service believes
 /// cannot be said.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
+    own_path(request, "wms")?;
     let (mut operation, styled) = read(request)?;
     if styled {
         operation.rest = Some(Reach::Everything);

@@ -66,6 +66,41 @@ fn wms() {
     check_body(&kind("wms"), "POST /", "<GetMap/>", "denied XML in the body…");
 }
 
+/// Only the service itself is known, and its own word behind it.
+#[test]
+fn paths() {
+    for (service, word, other) in [
+        ("wms", "wms", "/wfs"),
+        ("ncwms", "wms", "/ncwms"),
+        ("wfs", "wfs", "/wms"),
+        ("wps", "wps", "/wfs"),
+    ] {
+        let query = format!("service={word}&request=GetCapabilities");
+        for path in ["", "/", "/ows", &format!("/{word}")] {
+            check(&kind(service), &format!("GET {path}?{query}"), ":getcapabilities");
+        }
+        for path in [
+            "//",
+            "/ows/",
+            "/OWS",
+            "/other",
+            "/wcs",
+            "/wps/wms",
+            "/wms/wms",
+            "/rest/layers",
+            other,
+        ] {
+            let asked = format!("GET {path}?{query}");
+            check(&kind(service), &asked, "denied the path below the service is…");
+            check(
+                &kind(service),
+                &asked.replacen("GET", "POST", 1),
+                "denied the path below the service is…",
+            );
+        }
+    }
+}
+
 #[test]
 fn ncwms() {
     for (asked, expected) in [

@@ -22,7 +22,7 @@ fn queries() {
             "/Process1:execute",
         ),
         ("GET /?request=execute&identifier=Process1", "/Process1:execute"),
-        ("HEAD /any/path?request=execute&identifier=a%3Ab", "/a:b:execute"),
+        ("HEAD /wps?request=execute&identifier=a%3Ab", "/a:b:execute"),
         ("GET /?request=execute&identifier=process1", "/process1:execute"),
         // None is named: decided on the service, for something below it.
         ("GET /?service=WPS&request=DescribeProcess", "/*:describeprocess"),
