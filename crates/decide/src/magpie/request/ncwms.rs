@@ -18,6 +18,9 @@ pub(super) const PERMISSIONS: &[Permission] = &[
 /// Where requests name variables of data sets.
 const VARIABLES: &[&str] = &["layers", "layer", "layername", "query_layers"];
 
+/// Items of GetMetadata that are about the layers that are named; others, such as `menu`, tell of all there are.
+const ITEMS: [&str; 4] = ["layerdetails", "timesteps", "minmax", "animationtimesteps"];
+
 /// The data sets of all layers, and the one of `dataset`. Without any, such as for the list of all layers, it is every one;
 /// so it is with a style sheet, whose layers ncWMS takes in place of those of the query.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
@@ -39,7 +42,10 @@ pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
         sets.push(parts(&set)?);
     }
     let of_service = permission == Permission::GetCapabilities;
-    let unnamed = !of_service && parameters.any_of(STYLES).is_some();
+    let item = parameters.get("item").unwrap_or_default();
+    let tells_of_all = permission == Permission::GetMetadata
+        && !ITEMS.iter().any(|narrow| item.eq_ignore_ascii_case(narrow));
+    let unnamed = !of_service && (tells_of_all || parameters.any_of(STYLES).is_some());
     let rest = (sets.is_empty() || unnamed).then_some(match of_service {
         true => Reach::Exact,
         false => Reach::Everything,

@@ -135,7 +135,33 @@ fn ncwms() {
             "GET /?request=GetMetadata&item=layerDetails&layerName=o/a.nc/P&dataset=o/b.nc",
             "/o/a.nc:getmetadata /o/b.nc:getmetadata",
         ),
+        (
+            "GET /?request=GetMetadata&item=TIMESTEPS&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&item=minmax&layers=o/a.nc/P",
+            "/o/a.nc:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&item=animationTimesteps&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata",
+        ),
+        ("GET /?request=GetMetadata&item=layerDetails", "/**:getmetadata"),
+        // What is not narrowed by names tells of every data set.
         ("GET /?request=GetMetadata&item=menu", "/**:getmetadata"),
+        (
+            "GET /?request=GetMetadata&item=menu&dataset=o/a.nc",
+            "/o/a.nc:getmetadata /**:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&item=other&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata /**:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata /**:getmetadata",
+        ),
         // The layers of a style sheet come in place of those that the query names.
         (
             "GET /?request=GetMap&layers=o/a.nc/P&sld_body=%3CStyledLayerDescriptor/%3E",
