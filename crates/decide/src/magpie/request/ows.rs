@@ -21,9 +21,11 @@ pub(super) fn asked<'b>(request: &ServiceRequest<'b>) -> Result<Asked<'b>, Uncle
     match (request.method, request.body) {
         ("GET" | "HEAD", RequestBody::Unseen | RequestBody::Whole(b"")) => Ok(Asked::Query(parameters)),
         ("GET" | "HEAD", _) => malformed(&format!("a {} with a body", request.method)),
-        ("POST", RequestBody::Unseen) => unknown("a POST, and the proxy did not pass its body on"),
+        // Some proxies say of every body that they pass it on whole, or a client says so in their place.
+        ("POST", RequestBody::Unseen | RequestBody::Whole(b"")) => {
+            unknown("a POST, and the proxy did not pass its body on")
+        }
         ("POST", RequestBody::Truncated) => unknown("the proxy passed on only the beginning of the body"),
-        ("POST", RequestBody::Whole(b"")) => Ok(Asked::Query(parameters)),
         ("POST", RequestBody::Whole(body)) => match request.content_type {
             Some(kind) if is_xml(kind) => Ok(Asked::Xml(body, parameters)),
             Some(kind) => unknown(&format!(
