@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// How many bytes may wait for the writer in all queues together; records that find no room are dropped and counted.
 const ROOM: usize = 16 * 1024 * 1024;
+/// But in each at least this many, however many threads there are: a busy thread fills its queue while the writer pauses.
+const LEAST: usize = 2 * 1024 * 1024;
 /// How long the writer lets records gather. Waking it for each of them would cost more than the decision.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -39,7 +41,7 @@ thread_local! {
 impl Queues {
     pub(super) fn new() -> Self {
         let threads = thread::available_parallelism().map_or(1, Into::into);
-        Self::of(threads, ROOM / threads)
+        Self::of(threads, (ROOM / threads).max(LEAST))
     }
 
     pub(super) fn of(queues: usize, room: usize) -> Self {
