@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use decide::{Record, Recorder};
 
 use self::line::{Clock, Line};
+use self::parts::Taken;
 use self::queue::Queues;
 use crate::config::DecisionLogSettings;
 
@@ -87,14 +88,10 @@ fn write(queues: &Queues, mut sink: Box<dyn Write + Send>) {
         lines.clear();
     };
     queues.drain(|mut records| {
-        while let Some(line) = Line::unpack(&mut records, &mut clock) {
-            let begun = lines.len();
-            match serde_json::to_writer(&mut lines, &line) {
-                Ok(()) => lines.push(b'\n'),
-                Err(_) => {
-                    lines.truncate(begun);
-                    queues.dropped.fetch_add(1, Ordering::Relaxed);
-                }
+        let mut records = Taken(&mut records);
+        while let Some(record) = records.record() {
+            if !append(record, &mut lines, &mut clock) {
+                queues.dropped.fetch_add(1, Ordering::Relaxed);
             }
             if lines.len() >= BATCH {
                 flush(&mut lines);
@@ -107,10 +104,22 @@ fn write(queues: &Queues, mut sink: Box<dyn Write + Send>) {
         if lost > 0 {
             tracing::error!(
                 lost,
-                "decision records were dropped: the sink is slower than the decisions"
+                "decision records were dropped: the sink is slower than the decisions, or they could not be read again"
             );
         }
     });
+}
+
+/// Appends a record as a line, or nothing and says so.
+fn append(record: &[u8], lines: &mut Vec<u8>, clock: &mut Clock) -> bool {
+    let begun = lines.len();
+    let line = Line::unpack(record, clock);
+    let written = line.is_some_and(|line| serde_json::to_writer(&mut *lines, &line).is_ok());
+    match written {
+        true => lines.push(b'\n'),
+        false => lines.truncate(begun),
+    }
+    written
 }
 
 /// Keeps the last records in memory, as the JSON objects that a sink would get: for `check`, the demo and tests.
@@ -140,7 +149,7 @@ impl Recorder for Memory {
     fn offer(&self, record: &Record<'_, '_>) {
         let mut packed = Vec::new();
         line::pack(record, &mut packed);
-        let line = Line::unpack(&mut &*packed, &mut Clock::default());
+        let line = Line::unpack(&packed, &mut Clock::default());
         let line = line.and_then(|line| serde_json::to_value(line).ok());
         if let (Some(line), Ok(mut records)) = (line, self.0.lock()) {
             records.push_back(line);

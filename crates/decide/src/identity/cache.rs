@@ -131,16 +131,19 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
         self.proofs.get(digest).map(|(proof, _)| proof)
     }
 
-    /// Keeps what was proven of a token.
-    pub(super) fn prove(&self, digest: Digest, proof: &Proof) {
-        let bytes = PROOF_BYTES + texts_of(&proof.proven.principal);
+    /// Keeps what was proven of a token of that length.
+    pub(super) fn prove(&self, digest: Digest, proof: &Proof, length: usize) {
+        let bytes = proof_bytes(&proof.proven.principal, length);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.proofs.insert(digest, (proof.clone(), bytes));
     }
 
-    /// Keeps a verified token with what was derived from it: what was read of it is there in two more forms.
-    pub(super) fn put(&self, token: &str, verified: &Arc<Verified<D>>) {
-        let bytes = token.len() + PROOF_BYTES + DERIVED_BYTES + 3 * texts_of(verified.principal());
+    /// Keeps a verified token with what was derived from it: what was read of it is there in two more forms, and `more`
+    /// bytes come from elsewhere.
+    pub(super) fn put(&self, token: &str, verified: &Arc<Verified<D>>, more: usize) {
+        let principal = verified.principal();
+        let proof = proof_bytes(principal, token.len());
+        let bytes = token.len() + proof + DERIVED_BYTES + 2 * texts_of(principal) + more;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.lately
             .insert(Token(token.into()), Lately(Arc::clone(verified), bytes));
@@ -154,6 +157,12 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
     }
 }
 
+/// What a proof takes: what is not counted one by one, such as names, capabilities and shown claims, is of the token and
+/// not longer.
+fn proof_bytes(principal: &Principal, length: usize) -> usize {
+    PROOF_BYTES + length + texts_of(principal)
+}
+
 /// The bytes of what a principal has of its token, as far as they vary.
 fn texts_of(principal: &Principal) -> usize {
     let texts = [&principal.groups, &principal.scopes, &principal.audiences];
@@ -161,6 +170,13 @@ fn texts_of(principal: &Principal) -> usize {
         .into_iter()
         .flatten()
         .chain(principal.roles.iter().flat_map(|(_, roles)| roles));
+    let clients = principal.roles.iter().map(|(client, _)| client);
+    let claims = principal.claims.iter().flat_map(|(place, value)| [place, value]);
+    let actors = principal
+        .actors
+        .iter()
+        .flat_map(|actor| [&actor.id, &actor.client]);
+    let texts = texts.chain(clients).chain(claims).chain(actors);
     texts.map(|text| text.len() + TEXT_BYTES).sum()
 }
 
@@ -202,3 +218,6 @@ impl Equivalent<Token> for Sought<'_> {
         aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), token.0.as_bytes()).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,6 +90,8 @@ pub struct Identity<D> {
     places: Vec<Place>,
     verified: TokenCache<D>,
     derive: Box<dyn Fn(&Principal) -> D + Send + Sync>,
+    /// How many bytes what was derived takes that the token does not have.
+    weigh: fn(&D) -> usize,
     /// What the store says, the latest.
     house: Arc<House>,
     /// Tells what was derived by this identity from what one before it derived.
@@ -162,6 +164,11 @@ impl<D: Send + Sync + 'static> Identity<D> {
         })
     }
 
+    /// Counts, of what is derived, what does not come from the token, in bytes.
+    pub(crate) fn weighing(self, weigh: fn(&D) -> usize) -> Self {
+        Self { weigh, ..self }
+    }
+
     /// The identity that comes after this one. Keys, and answers about opaque tokens, are kept where their settings are the
     /// same; what is new begins to be fetched. If all settings are the same, tokens stay verified, and only what is derived
     /// from them is derived again.
@@ -183,6 +190,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
                 places: self.places.clone(),
                 verified: self.verified.clone(),
                 derive: Box::new(derive),
+                weigh: self.weigh,
                 house: Arc::clone(&self.house),
                 generation: self.generation + 1,
                 fingerprint,
@@ -193,6 +201,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         Ok(Self {
             fingerprint,
             house: Arc::clone(&self.house),
+            weigh: self.weigh,
             ..Self::with_verifiers(verifiers, cache_bytes, derive)
         })
     }
@@ -218,6 +227,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             places,
             verified: TokenCache::new(cache_bytes),
             derive: Box::new(derive),
+            weigh: |_| 0,
             house: Arc::new(House::new(HouseView::none())),
             generation: 0,
             fingerprint: None,
@@ -316,7 +326,8 @@ impl<D: Send + Sync + 'static> Identity<D> {
             proof,
             generation: self.generation,
         });
-        self.verified.put(token, &verified);
+        let more = (self.weigh)(&verified.derived);
+        self.verified.put(token, &verified, more);
         verified
     }
 
@@ -357,7 +368,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
                         verifier: index,
                         at: Instant::now(),
                     };
-                    self.verified.prove(digest, &proof);
+                    self.verified.prove(digest, &proof, presented.token.len());
                     return Look::Final(Identified::Verified(self.keep(&presented.token, proof)));
                 }
             }

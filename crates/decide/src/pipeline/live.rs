@@ -32,7 +32,7 @@ pub struct Replaced(pub(super) Arc<Live>);
 impl Live {
     pub(super) fn new(rules: Arc<Rules>, fetching: &Handle) -> Result<Self, Vec<Problem>> {
         let identity = Identity::new(&rules.identity, DEFAULT_CACHE_BYTES, fetching, derive(&rules))?;
-        Ok(Self::of(rules, identity))
+        Ok(Self::of(rules, identity.weighing(weigh)))
     }
 
     /// What comes after this one: with other rules, and with the keys of every issuer whose settings are the same.
@@ -93,6 +93,12 @@ impl Replaced {
             thread::sleep(LOOK);
         }
     }
+}
+
+/// Groups in the files may be in many others, which no token names.
+fn weigh(persona: &Result<Persona, String>) -> usize {
+    let persona = persona.as_ref();
+    persona.map_or(0, |persona| persona.entity.bytes_of_ancestors())
 }
 
 /// What is made of a principal by these rules.

@@ -101,6 +101,13 @@ impl PrincipalEntity {
         &self.actors
     }
 
+    /// About how many bytes its ancestors take, and those of who acts for it.
+    pub(crate) fn bytes_of_ancestors(&self) -> usize {
+        let actors = self.actors.iter().map(|actor| &actor.entity);
+        let all = actors.chain([&self.entity]);
+        all.map(Whole::bytes_of_ancestors).sum()
+    }
+
     pub(super) fn entity(&self) -> &Whole {
         &self.entity
     }

@@ -209,19 +209,28 @@ impl Policies {
         }
     }
 
-    /// Whether the quick way comes to the same verdict and headers.
+    /// Whether the quick way comes to the same verdict: of a yes with the same headers, and to all of a no.
     fn is_told_quickly(&self, question: &Question<'_>, answer: &Answer) -> bool {
+        let quick = self.engine.answer(question, Depth::Enough);
+        quick.is_ok_and(|quick| self.says_as_much(&quick, answer))
+    }
+
+    /// Whether the quick answer says what all of it says.
+    pub(crate) fn says_as_much(&self, quick: &Answer, all: &Answer) -> bool {
+        let permitted =
+            |answer: &Answer| matches!(self.judgement(answer, &mut Vec::new()), Judgement::Permit(_));
         let sets_headers = |ordinal: &&u32| {
             let known = self.known.get(**ordinal as usize);
             known.is_some_and(|known| !known.headers.is_empty())
         };
-        self.engine.answer(question, Depth::Enough).is_ok_and(|quick| {
-            let (quick_headers, headers) = (quick.permits.iter(), answer.permits.iter());
-            quick.decision() == answer.decision()
-                && quick_headers
-                    .filter(sets_headers)
-                    .eq(headers.filter(sets_headers))
-        })
+        match (permitted(quick), permitted(all)) {
+            (true, true) => {
+                let (quick, all) = (quick.permits.iter(), all.permits.iter());
+                quick.filter(sets_headers).eq(all.filter(sets_headers))
+            }
+            (false, false) => quick == all,
+            _ => false,
+        }
     }
 
     /// What Cedar's `Authorizer` says, over the whole set.

@@ -265,7 +265,9 @@ async fn decide_directly(decide: &impl Decide, question: &Question, body: Option
             path,
             query,
             headers,
-            body: body.map_or(Body::Absent, Body::Whole),
+            body: body
+                .filter(|body| !body.is_empty())
+                .map_or(Body::Absent, Body::Whole),
         }),
         peer: Peer::default(),
         context_extensions: Pairs::new(),

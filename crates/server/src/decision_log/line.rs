@@ -163,9 +163,9 @@ pub(super) fn pack(record: &Record<'_, '_>, out: &mut Vec<u8>) {
 }
 
 impl<'a> Line<'a> {
-    /// Takes the next record; `None` after the last.
-    pub(super) fn unpack(queue: &mut &'a [u8], clock: &mut Clock) -> Option<Self> {
-        let mut from = Taken(queue);
+    /// Reads a record; `None` if it cannot be read.
+    pub(super) fn unpack(mut record: &'a [u8], clock: &mut Clock) -> Option<Self> {
+        let mut from = Taken(&mut record);
         let time = clock.text(from.number()?);
         let decision_id = from.text()?;
         let (verdict, reason, why) = (from.text()?, from.text()?, from.maybe()?);

@@ -4,7 +4,7 @@
 pub(super) trait Parts {
     fn put_number(&mut self, number: u64);
     fn put_text(&mut self, text: &str);
-    /// What `write` appends, as one text.
+    /// What `write` appends, as one text or one record.
     fn put_written(&mut self, write: impl FnOnce(&mut Self));
     fn put_maybe(&mut self, text: Option<&str>);
     fn put_texts<T: AsRef<str>>(&mut self, texts: &[T]);
@@ -61,16 +61,28 @@ impl<'a> Taken<'a, '_> {
         Some(u64::from_le_bytes(*number))
     }
 
+    /// A record of other parts.
+    pub(super) fn record(&mut self) -> Option<&'a [u8]> {
+        self.bytes()?
+    }
+
     pub(super) fn maybe(&mut self) -> Option<Option<&'a str>> {
+        match self.bytes()? {
+            None => Some(None),
+            Some(text) => std::str::from_utf8(text).ok().map(Some),
+        }
+    }
+
+    fn bytes(&mut self) -> Option<Option<&'a [u8]>> {
         let (length, rest) = self.0.split_first_chunk()?;
         *self.0 = rest;
         let length = u32::from_le_bytes(*length);
         if length == NONE {
             return Some(None);
         }
-        let (text, rest) = rest.split_at_checked(length as usize)?;
+        let (bytes, rest) = rest.split_at_checked(length as usize)?;
         *self.0 = rest;
-        std::str::from_utf8(text).ok().map(Some)
+        Some(Some(bytes))
     }
 
     pub(super) fn text(&mut self) -> Option<&'a str> {

@@ -5,8 +5,12 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use super::parts::Parts;
+
 /// How many bytes may wait for the writer in all queues together; records that find no room are dropped and counted.
 const ROOM: usize = 16 * 1024 * 1024;
+/// But in each at least this many, however many threads there are: a busy thread fills its queue while the writer pauses.
+const LEAST: usize = 2 * 1024 * 1024;
 /// How long the writer lets records gather. Waking it for each of them would cost more than the decision.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -39,7 +43,7 @@ thread_local! {
 impl Queues {
     pub(super) fn new() -> Self {
         let threads = thread::available_parallelism().map_or(1, Into::into);
-        Self::of(threads, ROOM / threads)
+        Self::of(threads, (ROOM / threads).max(LEAST))
     }
 
     pub(super) fn of(queues: usize, room: usize) -> Self {
@@ -53,7 +57,7 @@ impl Queues {
         }
     }
 
-    /// Appends what `pack` appends, or drops it if there is no room.
+    /// Appends what `pack` appends, with its length in front, or drops it if there is no room.
     pub(super) fn push(&self, pack: impl FnOnce(&mut Vec<u8>)) {
         let place = PLACE.with(|place| *place) % self.queues.len().max(1);
         let Some(Queue(queue)) = self.queues.get(place) else {
@@ -61,7 +65,7 @@ impl Queues {
         };
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
         let before = queue.len();
-        pack(&mut queue);
+        queue.put_written(pack);
         if queue.len() > self.room {
             queue.truncate(before);
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -79,7 +83,8 @@ impl Queues {
         self.wake();
     }
 
-    /// Gives `write` what has gathered, again and again, until the queues are closed and empty.
+    /// Gives `write` the records that have gathered, each with its length in front, again and again, until the queues are
+    /// closed and empty.
     pub(super) fn drain(&self, mut write: impl FnMut(&[u8])) {
         let _ = self.writer.set(thread::current());
         let mut taken = Vec::new();

@@ -56,7 +56,7 @@ fn offer(log: &dyn Recorder) {
     });
 }
 
-/// How many bytes a record takes in its queue.
+/// How many bytes a record takes in its queue, with its length.
 fn packed() -> usize {
     struct Packed(Mutex<Vec<u8>>);
     impl Recorder for Packed {
@@ -66,7 +66,7 @@ fn packed() -> usize {
     }
     let packed = Packed(Mutex::default());
     offer(&packed);
-    packed.0.into_inner().unwrap().len()
+    packed.0.into_inner().unwrap().len() + 4
 }
 
 #[test]
@@ -99,4 +99,27 @@ fn a_slow_sink_drops_records_and_counts_them_and_nobody_waits() {
         assert_eq!(line["why"], "no policy permits this");
         assert_eq!(line["decision_id"].as_str().map(str::len), Some(36));
     }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_costs_only_itself() {
+    let queues = Arc::new(Queues::of(1, 4 * packed()));
+    let log = DecisionLog(Some(Arc::clone(&queues)));
+    offer(&log);
+    queues.push(|queue| queue.extend_from_slice(b"no record"));
+    queues.push(|_| {});
+    offer(&log);
+    drop(log);
+    let (mut lines, mut clock) = (Vec::new(), Clock::default());
+    let mut read = Vec::new();
+    queues.drain(|mut records| {
+        let mut records = Taken(&mut records);
+        while let Some(record) = records.record() {
+            read.push(append(record, &mut lines, &mut clock));
+        }
+        assert!(records.0.is_empty());
+    });
+    assert_eq!(read, [true, false, false, true]);
+    let text = String::from_utf8(lines).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
 }

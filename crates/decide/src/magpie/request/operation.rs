@@ -13,7 +13,7 @@ pub(super) struct Operation {
 }
 
 /// A name of something that a service has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Named {
     /// The name of the namespace that it is in, if the request says so.
     pub(super) workspace: Option<String>,

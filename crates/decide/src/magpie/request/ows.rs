@@ -21,9 +21,11 @@ pub(super) fn asked<'b>(request: &ServiceRequest<'b>) -> Result<Asked<'b>, Uncle
     match (request.method, request.body) {
         ("GET" | "HEAD", RequestBody::Unseen | RequestBody::Whole(b"")) => Ok(Asked::Query(parameters)),
         ("GET" | "HEAD", _) => malformed(&format!("a {} with a body", request.method)),
-        ("POST", RequestBody::Unseen) => unknown("a POST, and the proxy did not pass its body on"),
+        // Some proxies say of every body that they pass it on whole, or a client says so in their place.
+        ("POST", RequestBody::Unseen | RequestBody::Whole(b"")) => {
+            unknown("a POST, and the proxy did not pass its body on")
+        }
         ("POST", RequestBody::Truncated) => unknown("the proxy passed on only the beginning of the body"),
-        ("POST", RequestBody::Whole(b"")) => Ok(Asked::Query(parameters)),
         ("POST", RequestBody::Whole(body)) => match request.content_type {
             Some(kind) if is_xml(kind) => Ok(Asked::Xml(body, parameters)),
             Some(kind) => unknown(&format!(
@@ -33,6 +35,18 @@ pub(super) fn asked<'b>(request: &ServiceRequest<'b>) -> Result<Asked<'b>, Uncle
             None => unknown("a body without a type"),
         },
         (method, _) => unknown(&format!("{} asks for nothing here", method.escape_debug())),
+    }
+}
+
+/// Makes sure that the path below the service is empty or its own `word`: behind every other there may be something else,
+/// such as another service or a layer that the path names.
+pub(super) fn own_path(request: &ServiceRequest<'_>, word: &str) -> Result<(), Unclear> {
+    match request.segments {
+        [] | [""] => Ok(()),
+        [segment] if *segment == word || *segment == "ows" => Ok(()),
+        _ => unknown(&format!(
+            "the path below the service is neither empty nor `{word}` nor `ows`"
+        )),
     }
 }
 

@@ -7,8 +7,10 @@
 mod document;
 mod namespaces;
 
+use std::collections::HashSet;
+
 use super::operation::{Named, Operation};
-use super::ows::{Asked, asked};
+use super::ows::{Asked, asked, own_path};
 use super::parameters::Parameters;
 use super::{Needs, Permission, Reach, ServiceRequest, Unclear};
 use namespaces::Bindings;
@@ -37,6 +39,7 @@ const INSTEAD: &[&str] = &["storedquery_id", "storedqueryid", "gmlobjectid"];
 
 /// One resource per type, right below the service: `type`, or `namespace:type`.
 pub(super) fn needs(request: &ServiceRequest<'_>, known: &Namespaces) -> Result<Needs, Unclear> {
+    own_path(request, "wfs")?;
     operation(request, known)?.needs()
 }
 
@@ -66,21 +69,31 @@ fn from_query(parameters: &Parameters, known: &Namespaces) -> Result<Operation, 
 /// The feature types of a request.
 #[derive(Debug, Default)]
 struct Types {
+    /// Each once.
     named: Vec<Named>,
+    seen: HashSet<Named>,
     /// There are some that the request does not name, or by a name that cannot be believed.
     some_unnamed: bool,
 }
 
 impl Types {
     fn add(&mut self, named: Option<Named>) {
-        self.some_unnamed |= named.is_none();
-        self.named.extend(named);
+        match named {
+            None => self.some_unnamed = true,
+            Some(named) if self.seen.contains(&named) => {}
+            Some(named) => {
+                self.seen.insert(named.clone());
+                self.named.push(named);
+            }
+        }
     }
 
     /// Without any type it is all, or some that ids stand for: to ask the service itself would let everything through that
     /// is denied below it.
     fn operation(self, permission: Permission) -> Operation {
-        let Self { named, some_unnamed } = self;
+        let Self {
+            named, some_unnamed, ..
+        } = self;
         let rest = (named.is_empty() || some_unnamed).then_some(Reach::Everything);
         Operation {
             permission,

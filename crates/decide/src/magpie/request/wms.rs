@@ -1,7 +1,7 @@
 //! Services of type `wms`: `request` names the permission, `layers` and the like the layers, all of which must be allowed.
 
 use super::operation::Operation;
-use super::ows::query_only;
+use super::ows::{own_path, query_only};
 use super::{Needs, Permission, Reach, ServiceRequest, Unclear};
 
 /// What can be asked for.
@@ -15,27 +15,37 @@ pub(super) const PERMISSIONS: &[Permission] = &[
 
 /// Where requests name layers.
 const LAYERS: &[&str] = &["layers", "layer", "query_layers"];
+/// Style sheets, whose layers cannot be seen from here.
+pub(super) const STYLES: &[&str] = &["sld", "sld_body"];
 
-/// One resource per layer, right below the service.
+/// One resource per layer, right below the service. Which of `layers` and of a style sheet an unknown service believes
+/// cannot be said.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
-    operation(request)?.needs()
+    own_path(request, "wms")?;
+    let (mut operation, styled) = read(request)?;
+    if styled {
+        operation.rest = Some(Reach::Everything);
+    }
+    operation.needs()
 }
 
-/// Reads the request. GetCapabilities names no layer, whatever it says.
+/// Reads the request to a GeoServer: beside `layers`, a style sheet only says how those look.
 pub(super) fn operation(request: &ServiceRequest<'_>) -> Result<Operation, Unclear> {
+    let (mut operation, styled) = read(request)?;
+    if styled && operation.rest.is_some() {
+        operation.rest = Some(Reach::Everything);
+    }
+    Ok(operation)
+}
+
+/// The operation, and whether there is a style sheet. GetCapabilities names no layer, whatever it says.
+fn read(request: &ServiceRequest<'_>) -> Result<(Operation, bool), Unclear> {
     let parameters = query_only(request)?;
     parameters.for_service("WMS")?;
     let permission = parameters.permission()?.among(PERMISSIONS)?;
     if permission == Permission::GetCapabilities {
-        return Ok(Operation::of_service(permission));
+        return Ok((Operation::of_service(permission), false));
     }
-    let operation = Operation::on(permission, parameters.lists(LAYERS)?);
-    Ok(match operation.rest {
-        // A style sheet names layers too, that cannot be seen from here; beside `layers` it only says how those look.
-        Some(_) if parameters.any_of(&["sld", "sld_body"]).is_some() => Operation {
-            rest: Some(Reach::Everything),
-            ..operation
-        },
-        _ => operation,
-    })
+    let styled = parameters.any_of(STYLES).is_some();
+    Ok((Operation::on(permission, parameters.lists(LAYERS)?), styled))
 }

@@ -1,7 +1,7 @@
 //! Services of type `wps`: `request` names the permission, `identifier` the process. WPS 1.0 and 2.0.
 
 use super::operation::Operation;
-use super::ows::{Asked, asked};
+use super::ows::{Asked, asked, own_path};
 use super::parameters::{Parameters, few_enough, malformed, name, unknown};
 use super::xml::{Document, Element, Piece};
 use super::{Needs, Permission, Reach, ServiceRequest, Unclear};
@@ -27,6 +27,7 @@ const ITSELF: &str = "//geoserver/";
 
 /// One resource per process, right below the service.
 pub(super) fn needs(request: &ServiceRequest<'_>) -> Result<Needs, Unclear> {
+    own_path(request, "wps")?;
     operation(request)?.needs()
 }
 

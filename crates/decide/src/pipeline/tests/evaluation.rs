@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy::SelfCheckStatus;
+use crate::policy::engine::Answer;
 
 #[test]
 fn every_policy_that_failed_is_told_with_its_place() {
@@ -73,5 +74,51 @@ fn a_difference_from_the_authorizer_is_counted_and_turns_a_yes_into_a_no() {
             checked, differences, ..
         } = stage.pipeline.live().rules().policies().self_check();
         assert_eq!((checked, differences), expected, "1 in {every} of {authorizer:?}");
+    }
+}
+
+/// Permits, forbids, and policies that failed.
+type Said<'s> = (&'s [u32], &'s [u32], &'s [u32]);
+
+/// What the quick way could get wrong.
+#[test]
+fn a_quick_answer_that_says_less_is_a_difference() {
+    let policies = r#"@id("a") permit(principal, action, resource); @id("b") permit(principal, action, resource);
+        @id("c") @set_header("x-tier: gold") permit(principal, action, resource);
+        @id("d") forbid(principal, action, resource); @id("e") forbid(principal, action, resource);"#;
+    let rules = rules(policies, evaluated(Backend::Sliced, 1));
+    let (a, b, c, d, e) = (0, 1, 2, 3, 4);
+    let answer = |(permits, forbids, failed): Said<'_>| Answer {
+        permits: permits.into(),
+        forbids: forbids.into(),
+        errors: failed
+            .iter()
+            .map(|ordinal| (*ordinal, "overflow".to_owned()))
+            .collect(),
+    };
+    let rows: &[(Said<'_>, Said<'_>, bool)] = &[
+        ((&[a], &[], &[]), (&[a], &[], &[]), true),
+        // Of a yes, one permit is enough, and those that set headers.
+        ((&[a], &[], &[]), (&[a, b], &[], &[]), true),
+        ((&[a], &[], &[]), (&[a], &[], &[b]), true),
+        ((&[a], &[], &[]), (&[a, c], &[], &[]), false),
+        ((&[a], &[], &[]), (&[], &[], &[]), false),
+        ((&[a], &[], &[]), (&[a], &[d], &[]), false),
+        // A forbid that failed is a no, although Cedar permits it.
+        ((&[a], &[], &[]), (&[a], &[], &[d]), false),
+        ((&[a], &[], &[d]), (&[a], &[], &[]), false),
+        ((&[a], &[], &[d]), (&[a], &[], &[d]), true),
+        // Of a no, everything.
+        ((&[a], &[], &[d]), (&[a], &[], &[d, e]), false),
+        ((&[a], &[], &[d]), (&[a], &[d], &[]), false),
+        ((&[], &[d], &[]), (&[], &[d, e], &[]), false),
+        ((&[], &[d], &[]), (&[], &[d], &[b]), false),
+        ((&[], &[d], &[]), (&[], &[d], &[]), true),
+        ((&[], &[], &[]), (&[], &[], &[a]), false),
+        ((&[], &[], &[]), (&[], &[], &[]), true),
+    ];
+    for (quick, all, same) in rows {
+        let said = rules.policies.says_as_much(&answer(*quick), &answer(*all));
+        assert_eq!(said, *same, "{quick:?} for {all:?}");
     }
 }

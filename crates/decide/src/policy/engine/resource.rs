@@ -17,6 +17,12 @@ use super::value::Given;
 pub struct Whole(pub(super) Arc<Entity>);
 
 impl Whole {
+    /// About how many bytes the names of its ancestors take, beside those of the entities that files have.
+    pub fn bytes_of_ancestors(&self) -> usize {
+        // A set has room to spare, and the index has them once more.
+        self.0.ancestors().count() * 3 * size_of::<EntityUid>()
+    }
+
     /// It in the form of Cedar's public interface.
     pub fn to_entity(&self) -> cedar_policy::Entity {
         Entity::clone(&self.0).into()

@@ -430,13 +430,25 @@ fn documents() {
     ] {
         check_body(&known, asked, &document, expected);
     }
-    let insert = |count: usize| {
-        of(
-            "Transaction",
-            "",
-            &format!("<wfs:Insert>{}</wfs:Insert>", "<o:a/>".repeat(count)),
-        )
-    };
-    check_body(&known, "POST /", &insert(256), "/o:a:transaction");
-    check_body(&known, "POST /", &insert(257), "400 more than 256 names");
+    let insert = |features: &str| of("Transaction", "", &format!("<wfs:Insert>{features}</wfs:Insert>"));
+    let different = |count: usize| -> String { (0..count).map(|number| format!("<o:a{number}/>")).collect() };
+    // However many features there are, types count once.
+    check_body(
+        &known,
+        "POST /",
+        &insert(&"<o:a/>".repeat(3000)),
+        "/o:a:transaction",
+    );
+    check_body(
+        &known,
+        "POST /",
+        &insert(&different(256)),
+        "/o:a0:transaction /o:a1…",
+    );
+    check_body(
+        &known,
+        "POST /",
+        &insert(&different(257)),
+        "400 more than 256 names",
+    );
 }

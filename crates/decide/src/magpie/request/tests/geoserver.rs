@@ -62,6 +62,13 @@ fn one_service_alone() {
             "GET /ws1/wms?request=getmap&layers=ws1:%20c",
             "400 `a layer` has the name ` c`",
         ),
+        // Beside layers, a style sheet only says how they look.
+        (
+            &wms,
+            "GET /ws1/wms?request=getmap&layers=L&sld=x",
+            "/ws1/L:getmap",
+        ),
+        (&wms, "GET /ws1/wms?request=getmap&sld_body=x", "/ws1/**:getmap"),
         // Other paths.
         (
             &wms,

@@ -29,7 +29,15 @@ fn wms() {
             "GET /?request=GetMap&layers=a&LAYERS=b",
             "400 the query has `layers` several times",
         ),
-        ("GET /?request=GetMap&layers=a&sld=http://x/y", "/a:getmap"),
+        (
+            "GET /?request=GetMap&layers=a&sld=http://x/y",
+            "/a:getmap /**:getmap",
+        ),
+        (
+            "GET /?request=GetFeatureInfo&query_layers=a&sld_body=x",
+            "/a:getfeatureinfo /**:getfeatureinfo",
+        ),
+        ("GET /?request=GetCapabilities&sld=x", ":getcapabilities"),
         (
             "GET /?request=GetMap&sld_body=%3CStyledLayerDescriptor/%3E",
             "/**:getmap",
@@ -56,6 +64,41 @@ fn wms() {
         check(&kind("wms"), asked, expected);
     }
     check_body(&kind("wms"), "POST /", "<GetMap/>", "denied XML in the body…");
+}
+
+/// Only the service itself is known, and its own word behind it.
+#[test]
+fn paths() {
+    for (service, word, other) in [
+        ("wms", "wms", "/wfs"),
+        ("ncwms", "wms", "/ncwms"),
+        ("wfs", "wfs", "/wms"),
+        ("wps", "wps", "/wfs"),
+    ] {
+        let query = format!("service={word}&request=GetCapabilities");
+        for path in ["", "/", "/ows", &format!("/{word}")] {
+            check(&kind(service), &format!("GET {path}?{query}"), ":getcapabilities");
+        }
+        for path in [
+            "//",
+            "/ows/",
+            "/OWS",
+            "/other",
+            "/wcs",
+            "/wps/wms",
+            "/wms/wms",
+            "/rest/layers",
+            other,
+        ] {
+            let asked = format!("GET {path}?{query}");
+            check(&kind(service), &asked, "denied the path below the service is…");
+            check(
+                &kind(service),
+                &asked.replacen("GET", "POST", 1),
+                "denied the path below the service is…",
+            );
+        }
+    }
 }
 
 #[test]
@@ -92,7 +135,50 @@ fn ncwms() {
             "GET /?request=GetMetadata&item=layerDetails&layerName=o/a.nc/P&dataset=o/b.nc",
             "/o/a.nc:getmetadata /o/b.nc:getmetadata",
         ),
+        (
+            "GET /?request=GetMetadata&item=TIMESTEPS&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&item=minmax&layers=o/a.nc/P",
+            "/o/a.nc:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&item=animationTimesteps&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata",
+        ),
+        ("GET /?request=GetMetadata&item=layerDetails", "/**:getmetadata"),
+        // What is not narrowed by names tells of every data set.
         ("GET /?request=GetMetadata&item=menu", "/**:getmetadata"),
+        (
+            "GET /?request=GetMetadata&item=menu&dataset=o/a.nc",
+            "/o/a.nc:getmetadata /**:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&item=other&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata /**:getmetadata",
+        ),
+        (
+            "GET /?request=GetMetadata&layerName=o/a.nc/P",
+            "/o/a.nc:getmetadata /**:getmetadata",
+        ),
+        // The layers of a style sheet come in place of those that the query names.
+        (
+            "GET /?request=GetMap&layers=o/a.nc/P&sld_body=%3CStyledLayerDescriptor/%3E",
+            "/o/a.nc:getmap /**:getmap",
+        ),
+        (
+            "GET /?request=GetFeatureInfo&query_layers=o/a.nc/P&SLD=http://x/y",
+            "/o/a.nc:getfeatureinfo /**:getfeatureinfo",
+        ),
+        (
+            "GET /?request=GetLegendGraphic&layer=o/a.nc/P&SLD_Body=",
+            "/o/a.nc:getlegendgraphic /**:getlegendgraphic",
+        ),
+        (
+            "GET /?request=GetCapabilities&dataset=o/a.nc&sld=x",
+            "/o/a.nc:getcapabilities",
+        ),
         (
             "GET /?request=GetMap&layers=o/../b.nc/P",
             "400 the data set `o/..…",

@@ -22,7 +22,7 @@ fn queries() {
             "/Process1:execute",
         ),
         ("GET /?request=execute&identifier=Process1", "/Process1:execute"),
-        ("HEAD /any/path?request=execute&identifier=a%3Ab", "/a:b:execute"),
+        ("HEAD /wps?request=execute&identifier=a%3Ab", "/a:b:execute"),
         ("GET /?request=execute&identifier=process1", "/process1:execute"),
         // None is named: decided on the service, for something below it.
         ("GET /?service=WPS&request=DescribeProcess", "/*:describeprocess"),
@@ -160,7 +160,12 @@ fn bodies_that_are_no_document() {
     let both: &[u8] = b"<Execute/><!--&request=Execute&identifier=Process3-->";
     let execute = "POST /?request=Execute&identifier=a";
     for (asked, content_type, body, expected) in [
-        (execute, None, RequestBody::Whole(b""), "/a:execute"),
+        (
+            execute,
+            None,
+            RequestBody::Whole(b""),
+            "denied a POST, and the proxy did not pass its body on",
+        ),
         (
             "GET /?request=Execute&identifier=a",
             None,

@@ -1,0 +1,49 @@
+use model::PrincipalKind;
+
+use super::super::claims::Registered;
+use super::*;
+
+/// Three megabytes hold at most so many of 100 tokens: a third of them with what was derived, the rest as proofs.
+#[test]
+fn what_is_large_is_counted_as_large() {
+    let long = "a".repeat(64 * 1024);
+    let claim = ("/about".to_owned(), long.clone());
+    let plain = Principal::new(PrincipalKind::User, "main", "anna");
+    let shown = Principal {
+        claims: vec![claim],
+        ..plain.clone()
+    };
+    for (principal, token, more, proofs, lately) in [
+        (&plain, "", 0, 100..=100, 80..=100),
+        // Of a long token, whatever is kept of it.
+        (&plain, long.as_str(), 0, 0..=32, 0..=8),
+        // Of a short one, such as an opaque one, what it stands for.
+        (&shown, "", 0, 0..=32, 0..=6),
+        // What files say of somebody is derived, not proven.
+        (&plain, "", long.len(), 100..=100, 0..=16),
+    ] {
+        let cache = TokenCache::new(3 << 20);
+        for number in 0..100 {
+            let token = format!("{number}{token}");
+            let proof = Proof {
+                proven: Arc::new(Proven {
+                    principal: principal.clone(),
+                    registered: Registered::without_end("anna"),
+                    kid: None,
+                    generation: 0,
+                }),
+                verifier: 0,
+                at: Instant::now(),
+            };
+            cache.prove(Digest::of(&token), &proof, token.len());
+            let verified = Verified {
+                proof,
+                derived: (),
+                generation: 0,
+            };
+            cache.put(&token, &Arc::new(verified), more);
+        }
+        let held = cache.held();
+        assert!(proofs.contains(&held.0) && lately.contains(&held.1), "{held:?}");
+    }
+}
