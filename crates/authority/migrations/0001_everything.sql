@@ -24,7 +24,8 @@ CREATE TABLE audit (
 );
 
 -- One row for each thing that is revoked: `name` is the id of a token, the subject or the client, empty for a whole
--- issuer; `issued_before` is null for whenever it was issued; after `expires_at` there is nothing left that it is about.
+-- issuer; `issued_before` is null for whenever it was issued; 400 days after
+-- `expires_at` there is nothing left that it is about. `because` is the `id` of the one that this one was made with.
 CREATE TABLE revocations (
     id TEXT PRIMARY KEY,
     issuer TEXT NOT NULL,
@@ -35,6 +36,7 @@ CREATE TABLE revocations (
     created_at BIGINT NOT NULL,
     created_by TEXT NOT NULL,
     expires_at BIGINT,
+    because TEXT,
     UNIQUE (issuer, kind, name)
 );
 
@@ -92,6 +94,7 @@ CREATE TABLE delegated_tokens (
 );
 CREATE INDEX delegated_tokens_by_subject ON delegated_tokens (subject_issuer, subject);
 CREATE INDEX delegated_tokens_by_first ON delegated_tokens (first_id);
+CREATE INDEX delegated_tokens_by_actor ON delegated_tokens (actor_issuer, actor, expires_at);
 
 -- Keys of the house. `purpose` is 'delegation' (Ed25519; `public_key` is the 32 bytes in hexadecimal) or 'node' (RSA;
 -- `public_key` is the DER of RFC 8017 in hexadecimal). The newest of a purpose that is not retired signs; a retired one
@@ -104,4 +107,10 @@ CREATE TABLE keys (
     created_at BIGINT NOT NULL,
     retired_at BIGINT,
     verifies_until BIGINT
+);
+
+-- Names of keys that were removed and never count again, wherever they come from.
+CREATE TABLE removed_keys (
+    kid TEXT PRIMARY KEY,
+    removed_at BIGINT NOT NULL
 );

@@ -17,8 +17,15 @@ use uuid::Uuid;
 use self::claims::Issue;
 pub use self::settings::{DelegationSettings, is_scope};
 use crate::keys::{KeyUse, Pair};
-use crate::store::{Audit, Change, Page, Paged, StoreError, now, told};
+use crate::store::{Audit, Change, Page, Paged, Statement, StoreError, now, told};
 use crate::{Authority, NewRevocation};
+
+/// How long a token may be in bytes: what is longer is refused wherever it is shown.
+const LONGEST_TOKEN: usize = 16 * 1024;
+/// How many good tokens there may be at a time that were renewed from the same one.
+const MOST_PER_CHAIN: i64 = 1_000;
+/// How many good tokens somebody may have at a time, for all users together.
+const MOST_PER_HOLDER: i64 = if cfg!(test) { 2_000 } else { 100_000 };
 
 /// What was decided: whom a token is about, who gets it, and what it is limited to.
 #[derive(Clone, Debug)]
@@ -126,14 +133,15 @@ impl Authority {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the renewal of a token that was never given, or to somebody else, or has been forgotten;
-    /// [`StoreError::Invalid`] without keys; [`StoreError::Unavailable`].
+    /// [`StoreError::Invalid`] for a token that would be too long, and when there are too many good ones already (1,000 renewed
+    /// from the same one, 100,000 of one client); [`StoreError::Unavailable`], also without keys.
     pub async fn mint(
         &self,
         house: &House,
         settings: &DelegationSettings,
         grant: &Grant,
     ) -> Result<Minted, StoreError> {
-        self.ensure_keys(KeyUse::Tokens).await?;
+        self.ensure_keys(KeyUse::Tokens).await.map_err(no_key)?;
         let id = Uuid::now_v7().to_string();
         let (first_id, what) = match &grant.renews {
             None => (id.as_str(), "exchange"),
@@ -149,7 +157,26 @@ impl Authority {
         let now = now();
         if let Some(renewed) = &grant.renews {
             was_given(&mut change, renewed, grant).await?;
+            let of = sqlx::query(
+                "SELECT COUNT(*) AS number FROM delegated_tokens WHERE first_id = $1 AND expires_at >= $2",
+            );
+            let of = of.bind(first_id).bind(now);
+            few(
+                &mut change,
+                of,
+                MOST_PER_CHAIN,
+                "that were renewed from the same one",
+            )
+            .await?;
         }
+        let of = sqlx::query(
+            "SELECT COUNT(*) AS number FROM delegated_tokens WHERE actor_issuer = $1 AND actor = $2 AND expires_at >= $3",
+        );
+        let of = of
+            .bind(grant.actor.issuer.as_str())
+            .bind(grant.actor.client.as_str())
+            .bind(now);
+        few(&mut change, of, MOST_PER_HOLDER, "of the same client").await?;
         let lifetime = i64::try_from(grant.lifetime_seconds).unwrap_or(i64::MAX);
         let issue = Issue {
             issuer: &house.url,
@@ -159,7 +186,11 @@ impl Authority {
             now,
             expires_at: now.saturating_add(lifetime),
         };
-        let Pair::Token(pair) = self.token_key(&mut change, issue.expires_at).await? else {
+        let Pair::Token(pair) = self
+            .token_key(&mut change, issue.expires_at)
+            .await
+            .map_err(no_key)?
+        else {
             return Err(unsigned());
         };
         let kid = Pair::Token(pair.clone()).kid().ok_or_else(unsigned)?;
@@ -171,6 +202,12 @@ impl Authority {
             .with_key_id(&kid)
             .sign_with_options(claims::claims(grant, &issue), &header);
         let token = signed.map_err(|_| unsigned())?;
+        if token.len() > LONGEST_TOKEN {
+            let length = token.len();
+            return Err(StoreError::Invalid(format!(
+                "the token would have {length} bytes, more than {LONGEST_TOKEN}; ask for fewer workspaces or actions"
+            )));
+        }
         write_down(&mut change, grant, &issue, settings).await?;
         change.commit().await?;
         Ok(Minted {
@@ -268,6 +305,18 @@ async fn was_given(change: &mut Change, renewed: &Renewed, grant: &Grant) -> Res
     change.row(known).await?.map(|_| ()).ok_or(StoreError::NotFound)
 }
 
+/// Refuses one more than that many.
+async fn few(change: &mut Change, count: Statement<'_>, most: i64, which: &str) -> Result<(), StoreError> {
+    let row = change.row(count).await?;
+    let number = row.map(|row| row.try_get::<i64, _>("number")).transpose();
+    if number.map_err(told)?.unwrap_or_default() < most {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!(
+        "there are {most} good delegated tokens {which} already: use a token until it ends, then renew it"
+    )))
+}
+
 async fn write_down(
     change: &mut Change,
     grant: &Grant,
@@ -328,6 +377,14 @@ impl DelegatedToken {
             })
         };
         read().map_err(told)
+    }
+}
+
+/// What is wrong with the keys is not the fault of whoever asks.
+fn no_key(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Invalid(why) => StoreError::Unavailable(why),
+        error => error,
     }
 }
 

@@ -161,7 +161,7 @@ impl Authority {
     /// as it should be.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError::Invalid`] for a key in a file that was removed; [`StoreError::Unavailable`].
     pub async fn ensure_keys(&self, usage: KeyUse) -> Result<(), StoreError> {
         let files: Vec<String> = self.keys.files(usage).iter().filter_map(Pair::kid).collect();
         // What is kept elsewhere than it should be only verifies.
@@ -178,7 +178,14 @@ impl Authority {
         if kept.iter().any(|row| row.info.signs) && kept.iter().all(is_right) && files.iter().all(has) {
             return Ok(());
         }
+        refuse_removed(&files, &self.store.rows(removed()).await?)?;
+        let spare = match files.is_empty() {
+            true => Some(self.make(usage).await?),
+            false => None,
+        };
         let mut change = self.key_change("portcullis", "ensure keys", usage).await?;
+        // Somebody may have removed one meanwhile.
+        refuse_removed(&files, &change.rows(removed()).await?)?;
         let kept = read(&change.rows(select(usage)).await?)?;
         let time = now();
         for row in kept.iter().filter(|row| !is_right(row)) {
@@ -196,12 +203,12 @@ impl Authority {
                 insert(&mut change, usage, pair, String::new(), time).await?;
             }
         }
-        if files.is_empty()
+        if let Some((pair, sealed)) = spare
             && !kept
                 .iter()
                 .any(|row| in_place(row) && row.info.retired_at.is_none())
         {
-            self.add(&mut change, usage, time).await?;
+            insert(&mut change, usage, &pair, sealed, time).await?;
         }
         change.commit().await
     }
@@ -216,6 +223,7 @@ impl Authority {
                 let why = "these keys are in `authority.keys.token_keys`: put a new one there";
                 return Err(StoreError::Invalid(why.to_owned()));
             }
+            let (pair, sealed) = self.make(*usage).await?;
             let mut change = self.key_change(by, "rotate keys", *usage).await?;
             let time = now();
             let from = match rotation {
@@ -233,13 +241,14 @@ impl Authority {
             change
                 .execute(sqlx::query(gone).bind(usage.purpose()).bind(time - LATER))
                 .await?;
-            self.add(&mut change, *usage, time).await?;
+            insert(&mut change, *usage, &pair, sealed, time).await?;
             change.commit().await?;
         }
         Ok(())
     }
 
-    /// Removes a key at once: every token that it signed is refused from now on. For a key that leaked.
+    /// Removes a key at once and for ever: every token that it signed is refused from now on, and a file that still has it is
+    /// refused too. For a key that leaked.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]
@@ -258,6 +267,10 @@ impl Authority {
         {
             return Err(StoreError::NotFound);
         }
+        let never_again = sqlx::query(
+            "INSERT INTO removed_keys (kid, removed_at) VALUES ($1, $2) ON CONFLICT (kid) DO NOTHING",
+        );
+        change.execute(never_again.bind(kid).bind(now())).await?;
         change.commit().await
     }
 
@@ -274,7 +287,7 @@ impl Authority {
     }
 
     /// The private keys that sign tokens to other nodes, in PEM (PKCS#8): the one that signs first, then those that are only
-    /// published.
+    /// published. Of these, one that cannot be decrypted is left out.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -286,7 +299,17 @@ impl Authority {
             let pair = self.keys.open(KeyUse::Nodes, row)?;
             pair.node_pem().map(Into::into).ok_or_else(broken)
         };
-        kept.iter().map(pem).collect()
+        let mut pems = Vec::new();
+        for row in &kept {
+            match pem(row) {
+                Ok(pem) => pems.push(pem),
+                Err(why) if !row.info.signs => {
+                    tracing::warn!(kid = row.info.kid, %why, "a key that does not sign is not published to other nodes");
+                }
+                Err(why) => return Err(why),
+            }
+        }
+        Ok(pems)
     }
 
     /// The key that signs delegated tokens now, for one that ends at that time.
@@ -308,13 +331,14 @@ impl Authority {
         self.keys.open(usage, row)
     }
 
-    /// A new key of that use, encrypted.
-    async fn add(&self, change: &mut Change, usage: KeyUse, time: i64) -> Result<(), StoreError> {
+    /// A new key of that use, and its private part encrypted. Takes long, so not within a change.
+    async fn make(&self, usage: KeyUse) -> Result<(Pair, String), StoreError> {
         let sealing = self.keys.sealing()?;
-        let pair = Pair::generate(usage).ok_or_else(broken)?;
+        let pair = tokio::task::spawn_blocking(move || Pair::generate(usage)).await;
+        let pair = pair.ok().flatten().ok_or_else(broken)?;
         let kid = pair.kid().ok_or_else(broken)?;
         let sealed = sealing.seal(&kid, &pair.private()).ok_or_else(broken)?;
-        insert(change, usage, &pair, sealed, time).await
+        Ok((pair, sealed))
     }
 
     async fn key_change(&self, by: &str, what: &'static str, usage: KeyUse) -> Result<Change, StoreError> {
@@ -377,6 +401,23 @@ fn read(rows: &[AnyRow]) -> Result<Vec<Kept>, StoreError> {
         row.info.signs = true;
     }
     Ok(kept)
+}
+
+/// The names of the keys that were removed.
+fn removed() -> crate::store::Statement<'static> {
+    sqlx::query("SELECT kid FROM removed_keys")
+}
+
+fn refuse_removed(files: &[String], removed: &[AnyRow]) -> Result<(), StoreError> {
+    for row in removed {
+        let kid: String = row.try_get("kid").map_err(told)?;
+        if files.contains(&kid) {
+            return Err(StoreError::Invalid(format!(
+                "the key {kid} was removed and never signs again: take it out of `authority.keys.token_keys`"
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn insert(

@@ -13,12 +13,19 @@ use crate::store::{Audit, Part, Store, StoreError, now};
 const EVERY: Duration = Duration::from_secs(3600);
 /// How long after the last moment.
 const LATER: i64 = 24 * 3600;
+/// How long revocations stay after what they name has ended, whatever was said of that end: longer than tokens can be renewed
+/// that it was exchanged for (a year, and a day for the last of them and a day of grace).
+pub(crate) const REVOKED_FOR: i64 = 400 * 24 * 3600;
 /// How far two clocks may run apart between two looks.
 const DRIFT: Duration = Duration::from_secs(60);
 
 /// A table, which of its rows are past, and what decisions know of it.
 const TABLES: [(&str, &str, &[Part]); 4] = [
-    ("revocations", "expires_at < $1", &[Part::Revocations]),
+    (
+        "revocations",
+        "expires_at < $1 AND created_at < $1",
+        &[Part::Revocations],
+    ),
     ("network_tokens", "expires_at < $1", &[Part::NetworkTokens]),
     (
         "delegated_tokens",
@@ -62,6 +69,10 @@ impl Pruning {
 /// Removes what was past at that time.
 pub(crate) async fn prune(store: &Store, before: i64) -> Result<(), StoreError> {
     for (table, past, parts) in TABLES {
+        let before = match table {
+            "revocations" => before - REVOKED_FOR,
+            _ => before,
+        };
         let any = format!("SELECT 1 FROM {table} WHERE {past} LIMIT 1");
         let any = sqlx::query(AssertSqlSafe(any)).bind(before);
         if store.rows(any).await?.is_empty() {

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use crate::Authority;
-use crate::store::{Audit, Page, Paged, Part, StoreError, now, told};
+use crate::store::{Audit, Change, Page, Paged, Part, StoreError, now, told};
 use crate::view::revoked;
 
 /// How long names may be, in bytes.
@@ -27,7 +27,8 @@ pub struct NewRevocation {
     pub before: Before,
     /// For people.
     pub reason: Option<String>,
-    /// When the last credential that it is about has expired, in Unix seconds; it is removed a day later. `None`: never.
+    /// When the credential that is named expires, in Unix seconds. It stays revoked for 400 days after that, and after now: what
+    /// that credential was exchanged for lives on. `None`: for ever.
     pub expires_at: Option<i64>,
 }
 
@@ -48,7 +49,7 @@ pub struct Revocation {
     pub created_at: i64,
     /// By whom.
     pub created_by: String,
-    /// When there is nothing left that it is about, in Unix seconds.
+    /// When the credential that is named expires, in Unix seconds; it is removed 400 days after that at the earliest.
     pub expires_at: Option<i64>,
 }
 
@@ -60,9 +61,7 @@ impl Authority {
     /// [`StoreError::Invalid`] for names that are empty or too long; [`StoreError::Unavailable`].
     pub async fn revoke(&self, by: &str, new: NewRevocation) -> Result<Revocation, StoreError> {
         new.check()?;
-        if let Some(chain) = self.chain_of(&new).await? {
-            Box::pin(self.revoke(by, chain)).await?;
-        }
+        let chain = self.chain_of(&new).await?;
         let object = new.object();
         let audit = Audit {
             by,
@@ -71,51 +70,15 @@ impl Authority {
             details: new.reason.clone(),
         };
         let mut change = self.store.change(audit, &[Part::Revocations]).await?;
-        let (kind, name) = (new.what.as_str(), name(&new.what).to_owned());
-        let known = sqlx::query(
-            "SELECT id, issuer, kind, name, issued_before, reason, created_at, created_by, expires_at \
-             FROM revocations WHERE issuer = $1 AND kind = $2 AND name = $3",
-        );
-        let known = known.bind(new.issuer.as_str()).bind(kind).bind(name.as_str());
-        let known = change
-            .row(known)
-            .await?
-            .as_ref()
-            .map(Revocation::read)
-            .transpose()?;
-        let revocation = new.widening(known.as_ref(), by);
-        let before = match revocation.before {
-            Before::Ever => None,
-            Before::Time(time) => Some(time),
-        };
-        let statement = match known {
-            None => {
-                "INSERT INTO revocations \
-                 (id, issued_before, reason, created_at, created_by, expires_at, issuer, kind, name) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-            }
-            Some(_) => {
-                "UPDATE revocations \
-                 SET issued_before = $2, reason = $3, created_at = $4, created_by = $5, expires_at = $6 \
-                 WHERE id = $1 AND issuer = $7 AND kind = $8 AND name = $9"
-            }
-        };
-        let statement = sqlx::query(statement)
-            .bind(revocation.id.as_str())
-            .bind(before)
-            .bind(revocation.reason.clone())
-            .bind(revocation.created_at)
-            .bind(by)
-            .bind(revocation.expires_at)
-            .bind(revocation.issuer.as_str())
-            .bind(kind)
-            .bind(name.as_str());
-        change.execute(statement).await?;
+        let revocation = new.put(&mut change, by, None).await?;
+        if let Some(chain) = chain {
+            chain.put(&mut change, by, Some(&revocation.id)).await?;
+        }
         change.commit().await?;
         Ok(revocation)
     }
 
-    /// Takes a revocation back: credentials that it was about count again.
+    /// Takes a revocation back, and what was revoked along with it: credentials that it was about count again.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
@@ -128,7 +91,7 @@ impl Authority {
         };
         let mut change = self.store.change(audit, &[Part::Revocations]).await?;
         let lifted = change
-            .execute(sqlx::query("DELETE FROM revocations WHERE id = $1").bind(id))
+            .execute(sqlx::query("DELETE FROM revocations WHERE id = $1 OR because = $1").bind(id))
             .await?;
         if lifted == 0 {
             return Err(StoreError::NotFound);
@@ -187,6 +150,59 @@ impl NewRevocation {
             Before::Time(time) if !time.is_finite() => invalid("the time must be a number"),
             _ => Ok(()),
         }
+    }
+
+    /// Writes it down, or widens what is written down of the same thing; `because`: the revocation that brings it along.
+    async fn put(
+        self,
+        change: &mut Change,
+        by: &str,
+        because: Option<&str>,
+    ) -> Result<Revocation, StoreError> {
+        let (kind, name) = (self.what.as_str(), name(&self.what).to_owned());
+        let known = sqlx::query(
+            "SELECT id, issuer, kind, name, issued_before, reason, created_at, created_by, expires_at, because \
+             FROM revocations WHERE issuer = $1 AND kind = $2 AND name = $3",
+        );
+        let known = known.bind(self.issuer.as_str()).bind(kind).bind(name.as_str());
+        let row = change.row(known).await?;
+        let known = row.as_ref().map(Revocation::read).transpose()?;
+        // One that was made for another reason is taken back by itself only.
+        let made_with: Option<String> = match &row {
+            None => because.map(str::to_owned),
+            Some(row) => row.try_get("because").map_err(told)?,
+        };
+        let because = because.filter(|id| made_with.as_deref() == Some(*id));
+        let revocation = self.widening(known.as_ref(), by);
+        let before = match revocation.before {
+            Before::Ever => None,
+            Before::Time(time) => Some(time),
+        };
+        let statement = match known {
+            None => {
+                "INSERT INTO revocations \
+                 (id, issued_before, reason, created_at, created_by, expires_at, issuer, kind, name, because) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+            }
+            Some(_) => {
+                "UPDATE revocations \
+                 SET issued_before = $2, reason = $3, created_at = $4, created_by = $5, expires_at = $6, because = $10 \
+                 WHERE id = $1 AND issuer = $7 AND kind = $8 AND name = $9"
+            }
+        };
+        let statement = sqlx::query(statement)
+            .bind(revocation.id.as_str())
+            .bind(before)
+            .bind(revocation.reason.clone())
+            .bind(revocation.created_at)
+            .bind(by)
+            .bind(revocation.expires_at)
+            .bind(revocation.issuer.as_str())
+            .bind(kind)
+            .bind(name.as_str())
+            .bind(because);
+        change.execute(statement).await?;
+        Ok(revocation)
     }
 
     /// For the audit.

@@ -177,6 +177,50 @@ async fn only_what_was_given_is_renewed() {
 }
 
 #[tokio::test]
+async fn what_is_too_long_or_too_much_is_not_written_down() {
+    let kept = Kept::new();
+    let authority = kept.open(&sealed("a")).await;
+    let long = Grant {
+        workspaces: Some(vec!["w".repeat(1000); 20]),
+        ..grant()
+    };
+    let first = authority.mint(&house(), &settings(), &grant()).await.unwrap();
+    let copies = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+                  INSERT INTO delegated_tokens SELECT 'copy-' || $1 || '-' || i, first_id || $2, subject_type, \
+                  subject_issuer, subject, subject_token_id, subject_issued_at, actor_issuer, actor, audiences, scopes, \
+                  workspaces, actions, issued_at, expires_at, renewable_until FROM delegated_tokens, n WHERE id = $3";
+    let rows = [
+        (long, 0, "", "bytes, more than 16384"),
+        (
+            renewal(&first, &first),
+            MOST_PER_CHAIN - 1,
+            "",
+            "renewed from the same one",
+        ),
+        (
+            grant(),
+            MOST_PER_HOLDER - MOST_PER_CHAIN,
+            "-other",
+            "of the same client",
+        ),
+    ];
+    for (grant, others, chain, expected) in rows {
+        if others > 0 {
+            let copies = sqlx::query(copies)
+                .bind(others)
+                .bind(chain)
+                .bind(first.id.as_str());
+            authority.store.rows(copies).await.unwrap();
+        }
+        let before = authority.status().revision;
+        let refused = authority.mint(&house(), &settings(), &grant).await;
+        let refused = refused.err().unwrap().to_string();
+        assert!(refused.contains(expected), "{refused}");
+        assert_eq!(authority.status().revision, before, "{expected}");
+    }
+}
+
+#[tokio::test]
 async fn what_ends_one_ends_the_chain() {
     let kept = Kept::new();
     let authority = kept.open(&sealed("a")).await;
@@ -208,6 +252,7 @@ async fn what_ends_one_ends_the_chain() {
                 .is_some()
         };
         assert!(![&first, &second, &third].into_iter().any(revoked));
+        let mut lifted = None;
         match by_id {
             true => authority
                 .end_delegated_token("ada", "house", &second.id)
@@ -221,10 +266,14 @@ async fn what_ends_one_ends_the_chain() {
                     reason: None,
                     expires_at: None,
                 };
-                authority.revoke("ada", revocation).await.unwrap();
+                lifted = Some(authority.revoke("ada", revocation).await.unwrap().id);
             }
         }
         assert!([&first, &second, &third].into_iter().all(revoked), "{by_id}");
+        if let Some(id) = lifted {
+            authority.lift("ada", &id).await.unwrap();
+            assert!(![&first, &second, &third].into_iter().any(revoked));
+        }
     }
     let none = authority.end_delegated_token("ada", "house", "none").await;
     assert_eq!(none, Err(StoreError::NotFound));

@@ -160,6 +160,16 @@ async fn private_keys_are_for_those_who_have_the_encryption_key() {
     let other = kept.open(&sealed("b")).await;
     let refused = other.node_keys().await.unwrap_err().to_string();
     assert!(refused.contains("encrypted with another key"), "{refused}");
+    // What only verifies stops nobody.
+    other
+        .rotate_keys("ada", &[KeyUse::Nodes], Rotation::Now)
+        .await
+        .unwrap();
+    assert_eq!(other.node_keys().await.unwrap().len(), 1);
+    assert!(
+        authority.node_keys().await.is_err(),
+        "the one that signs is not readable"
+    );
     let without = kept.open(&KeySettings::default()).await;
     assert!(matches!(without.node_keys().await, Err(StoreError::Invalid(_))));
     let refused = without.ensure_keys(KeyUse::Tokens).await.unwrap_err().to_string();
@@ -207,6 +217,17 @@ async fn keys_in_files_take_the_place_of_those_in_the_store_and_back() {
             .await;
         assert!(matches!(refused, Err(StoreError::Invalid(_))));
     }
+    let authority = kept.open(&files(&[&two])).await;
+    authority.remove_key("ada", &kid(&two)).await.unwrap();
+    for settings in [files(&[&two]), files(&[&one, &two])] {
+        let refused = kept.open(&settings).await.ensure_keys(KeyUse::Tokens).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("take it out of `authority.keys.token_keys`"),
+            "{refused}"
+        );
+        assert!(!kept.published().contains(&kid(&two)));
+    }
     let authority = kept.open(&sealed("a")).await;
     authority.ensure_keys(KeyUse::Tokens).await.unwrap();
     let again = signer(&authority).await;
@@ -214,5 +235,5 @@ async fn keys_in_files_take_the_place_of_those_in_the_store_and_back() {
         again != stored && again != kid(&one) && again != kid(&two),
         "retired keys do not sign again"
     );
-    assert_eq!(kept.published().len(), 4);
+    assert_eq!(kept.published().len(), 3);
 }

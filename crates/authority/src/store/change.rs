@@ -11,8 +11,13 @@ use uuid::Uuid;
 use super::{CHANNEL, Place, Statement, Store, StoreError, bounded, now};
 use crate::view::Revision;
 
-/// How many rows of the audit are kept.
+/// How many rows of the audit are kept at least, whatever they are about.
 pub(crate) const AUDIT_ROWS: i64 = 10_000;
+/// For how many seconds what people did is kept besides.
+pub(crate) const AUDIT_SECONDS: i64 = 400 * 24 * 3600;
+/// What happens without people all day: no flood of it may push out what people did.
+const FORGOTTEN: &str = "DELETE FROM audit WHERE revision <= $1 \
+     AND (changed_at < $2 OR what IN ('exchange', 'renew', 'give', 'prune'))";
 
 /// A part of what decisions need. What changes none of them needs none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,10 +112,8 @@ impl Store {
         .bind(object)
         .bind(details);
         change.execute(row).await?;
-        let old = change.revision.number - AUDIT_ROWS;
-        change
-            .execute(sqlx::query("DELETE FROM audit WHERE revision <= $1").bind(old))
-            .await?;
+        let old = sqlx::query(FORGOTTEN).bind(change.revision.number - AUDIT_ROWS);
+        change.execute(old.bind(now() - AUDIT_SECONDS)).await?;
         Ok(change)
     }
 }

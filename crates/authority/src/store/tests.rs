@@ -251,13 +251,37 @@ async fn each_change_says_who_did_what() {
 }
 
 #[tokio::test]
+async fn no_flood_pushes_what_people_did_out_of_the_audit() {
+    let folder = Folder::new();
+    let (authority, _) = start(&folder.file()).await.unwrap();
+    for name in ["a", "b", "c"] {
+        authority.revoke("ada", token(name)).await.unwrap();
+    }
+    // The second is routine, the third was long ago; then there are as many changes as are kept in any case.
+    let flood = "UPDATE audit SET what = 'exchange' WHERE revision = 2; UPDATE audit SET changed_at = 0 WHERE revision = 3; \
+                 UPDATE revision SET number = 10003; \
+                 INSERT INTO audit SELECT 10003, mark, changed_at, changed_by, what, object, details FROM audit \
+                 WHERE revision = 3";
+    sql(&folder.file(), flood).await;
+    authority.revoke("ada", token("d")).await.unwrap();
+    let rows = sqlx::query("SELECT revision FROM audit ORDER BY revision");
+    let rows = authority.store.rows(rows).await.unwrap();
+    let left: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(left, [1, 10_003, 10_004]);
+}
+
+#[tokio::test]
 async fn only_what_is_long_past_is_removed() {
     let folder = Folder::new();
     let (authority, _) = start(&folder.file()).await.unwrap();
+    // What the token was exchanged for outlives it, and nobody verified when it ends.
+    let today = now();
+    let end = today + prune::REVOKED_FOR + 1000;
     for (id, expires_at) in [
-        ("past", Some(99)),
-        ("now", Some(100)),
-        ("later", Some(101)),
+        ("ended", Some(today - 1)),
+        ("past", Some(today + 999)),
+        ("now", Some(today + 1000)),
+        ("later", Some(today + 1001)),
         ("ever", None),
     ] {
         authority
@@ -271,8 +295,16 @@ async fn only_what_is_long_past_is_removed() {
             .await
             .unwrap();
     }
-    prune::prune(&authority.store, 100).await.unwrap();
-    prune::prune(&authority.store, 100).await.unwrap();
+    prune::prune(&authority.store, today + prune::REVOKED_FOR - 1000)
+        .await
+        .unwrap();
+    assert_eq!(
+        authority.status().revision,
+        5,
+        "said to have ended, revoked today"
+    );
+    prune::prune(&authority.store, end).await.unwrap();
+    prune::prune(&authority.store, end).await.unwrap();
     let page = Page {
         after: None,
         limit: 10,
@@ -291,7 +323,7 @@ async fn only_what_is_long_past_is_removed() {
     );
     assert_eq!(
         authority.status().revision,
-        5,
+        6,
         "the second time there was nothing to do"
     );
 }

@@ -21,7 +21,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use decide::identity::MAX_TOKEN_BYTES;
 use decide::{HouseAction, Pipeline, ShownAs, ShownToken};
 use model::Reason;
 use serde_json::{Map, Value, json};
@@ -100,10 +99,6 @@ impl Exchange {
         self.ask(&parts, &grant).await?;
         let minted = self.authority.mint(&self.house, &self.settings, &grant).await;
         let minted = minted.map_err(not_minted)?;
-        if minted.token.len() > MAX_TOKEN_BYTES {
-            let why = "the token would be too long; ask for fewer workspaces or actions";
-            return Err(Refusal::told(Code::InvalidRequest, why));
-        }
         tracing::info!(
             jti = minted.id,
             subject = %grant.subject,
@@ -264,6 +259,7 @@ fn not_minted(error: StoreError) -> Refusal {
             "the subject_token was refused",
             "the store does not know the token that is to be renewed",
         ),
+        StoreError::Invalid(why) => Refusal::told(Code::InvalidRequest, why),
         error => Refusal::untold(
             Code::TemporarilyUnavailable,
             "no token can be issued right now",
