@@ -4,6 +4,7 @@ use model::LocalUser;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::links;
 use crate::node_jwt::{NodeClaims, checked_user};
 use crate::nodes::checked_name;
 use crate::store::{Change, now, told};
@@ -168,9 +169,10 @@ impl Authority {
         change.commit().await
     }
 
-    /// Associates the user that a node vouches for with a local user, who asked for it.
+    /// Associates the user that a node vouches for with a local user, who asked for it by [`Authority::ask_for_link`].
     ///
     /// # Errors
+    /// [`StoreError::NotFound`] if they did not ask that node, or too long ago;
     /// [`StoreError::Conflict`] if that user is somebody else here already, or another user of that node is that local user;
     /// [`StoreError::Invalid`] if the node's token was used before; [`StoreError::Unavailable`]
     pub async fn link_remote_user(
@@ -183,13 +185,14 @@ impl Authority {
         let user = RemoteUser {
             node: claims.node.clone(),
             name: name.to_owned(),
-            local_user: Some(local_user),
+            local_user: Some(local_user.clone()),
         };
         user.check()?;
         let mut change = self
             .network_change(&by, "remote_user.link", &user.object())
             .await?;
         claims.count_once(&mut change).await?;
+        links::use_up(&mut change, &claims.node, &local_user).await?;
         match user.find(&mut change).await? {
             None => {
                 insert(&mut change, &user).await?;

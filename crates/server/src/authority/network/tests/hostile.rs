@@ -216,6 +216,42 @@ async fn only_a_good_token_of_a_node_counts() {
 }
 
 #[tokio::test]
+async fn only_links_that_were_asked_for_are_made_and_once() {
+    let (a, b) = two().await;
+    let header = Header {
+        kid: Some(kid(&b).await),
+        ..Header::new(Algorithm::RS256)
+    };
+    let finish = async |jti: u64| {
+        let mut claims = claims();
+        claims["requesting_user_name"] = "alice".into();
+        claims["jti"] = jti.into();
+        let target = format!("/network/link?token={}", signed(&header, &claims, &b.pem));
+        a.send("GET", &target, "alice", &Value::Null).await
+    };
+    let begin = async |site: &str, who: &str| {
+        let headers = [
+            ("authorization", authorization(who)),
+            ("sec-fetch-site", site.to_owned()),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value));
+        let begin = "/network/nodes/node-b/link";
+        a.exchange("POST", begin, &headers, String::new()).await.status
+    };
+    let refused = finish(1).await;
+    assert_eq!(refused.status, 403, "nobody asked: {refused:?}");
+    assert_eq!(begin("cross-site", "alice").await, 403);
+    assert_eq!(begin("same-origin", "bob").await, 302);
+    assert_eq!(finish(2).await.status, 403, "it was somebody else who asked");
+    assert_eq!(begin("same-origin", "alice").await, 302);
+    assert_eq!(begin("none", "alice").await, 302);
+    assert_eq!(finish(3).await.status, 200);
+    let again = finish(4).await;
+    assert_eq!(again.status, 403, "{again:?}");
+    assert!(again.text.contains("did not ask"), "{again:?}");
+}
+
+#[tokio::test]
 async fn bad_tokens_cause_few_fetches() {
     let a = Side::start("node-a").await;
     let keys =
