@@ -18,6 +18,8 @@ const HEAD: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(3600);
 /// Connections at the same time; more wait to be accepted.
 const CONNECTIONS: usize = 512;
+/// Requests at the same time on one connection of HTTP/2: each may have a body in memory.
+const STREAMS: u32 = 16;
 
 /// Who is connected.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,7 @@ pub(crate) async fn accept(listener: TcpListener, router: Router, mut tasks: Joi
                     let _place = place;
                     let mut http = auto::Builder::new(TokioExecutor::new());
                     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+                    http.http2().max_concurrent_streams(STREAMS);
                     let connection = http.serve_connection(TokioIo::new(stream), service);
                     match tokio::time::timeout(LIFE, connection).await {
                         Ok(Err(error)) => tracing::debug!(error, "a connection ended"),

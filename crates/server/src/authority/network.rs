@@ -113,7 +113,14 @@ fn router_off() -> Router {
 }
 
 /// Works on a request to its end, even if nobody waits for the answer any more: a change is made and in force, or neither.
+///
+/// The body is there before a place is taken: those that never come hold none.
 async fn to_the_end(State(network): Shared, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let request = match body::received(body).await {
+        Ok(body) => Request::from_parts(parts, body),
+        Err(failure) => return failure.into_response(),
+    };
     let Ok(place) = Arc::clone(&network.places).try_acquire_owned() else {
         let busy = Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,

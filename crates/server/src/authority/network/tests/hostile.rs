@@ -6,6 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use axum::http::HeaderMap;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::*;
 
@@ -249,6 +251,24 @@ async fn only_links_that_were_asked_for_are_made_and_once() {
     let again = finish(4).await;
     assert_eq!(again.status, 403, "{again:?}");
     assert!(again.text.contains("did not ask"), "{again:?}");
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_keep_nobody_out() {
+    let side = Side::start("node-a").await;
+    let mut waiting = Vec::new();
+    for _ in 0..=AT_ONCE {
+        let mut stream = TcpStream::connect(side.address).await.unwrap();
+        let head = "POST /network/token HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It says so when it begins to wait for the body.
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100");
+        waiting.push(stream);
+    }
+    let got = side.send("GET", "/network/nodes", "admin", &Value::Null).await;
+    assert_eq!(got.status, 200, "{got:?}");
 }
 
 #[tokio::test]
