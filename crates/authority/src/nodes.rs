@@ -69,9 +69,7 @@ impl Authority {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn node(&self, name: &str) -> Result<Node, StoreError> {
-        let statement = format!("SELECT {COLUMNS} FROM nodes WHERE name = $1");
-        let statement = sqlx::query(sqlx::AssertSqlSafe(statement));
-        let rows = self.store.rows(statement.bind(name.to_owned())).await?;
+        let rows = self.store.rows(Node::select(name)).await?;
         rows.first().map_or(Err(StoreError::NotFound), Node::read)
     }
 
@@ -98,7 +96,10 @@ impl Authority {
     /// [`StoreError::NotFound`], [`StoreError::Conflict`] if the new name is another node's, [`StoreError::Invalid`],
     /// [`StoreError::Unavailable`]
     pub async fn change_node(&self, name: &str, to: NodeChange, by: &str) -> Result<Node, StoreError> {
-        let mut node = self.node(name).await?;
+        let mut change = self.network_change(by, "node.change", name).await?;
+        // Read in here: what others change at the same time comes before this or after it, and stays.
+        let row = change.row(Node::select(name)).await?;
+        let mut node = row.as_ref().map_or(Err(StoreError::NotFound), Node::read)?;
         let set = |value: &mut String, to: Option<String>| {
             if let Some(to) = to {
                 *value = to;
@@ -113,7 +114,6 @@ impl Authority {
             node.redirect_uris = to;
         }
         node.check()?;
-        let mut change = self.network_change(by, "node.change", name).await?;
         if node.name == name {
             let statement = sqlx::query(
                 "UPDATE nodes SET base_url = $2, jwks_url = $3, token_url = $4, authorization_url = $5, \
@@ -170,6 +170,11 @@ impl Authority {
 }
 
 impl Node {
+    fn select(name: &str) -> Statement<'static> {
+        let statement = format!("SELECT {COLUMNS} FROM nodes WHERE name = $1");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).bind(name.to_owned())
+    }
+
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
         let text = |name: &str| row.try_get::<String, _>(name).map_err(told);
         let redirect_uris = text("redirect_uris")?;
@@ -235,3 +240,6 @@ pub(crate) fn checked_name(name: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
