@@ -37,6 +37,9 @@ pub enum Which {
     Expired,
 }
 
+/// How long after its end a node's token is remembered: the clock of another replica may be behind, and still accept it.
+const FORGOTTEN_SECONDS: i64 = 600;
+
 const SELECT: &str = "SELECT t.digest AS digest, u.node AS node, u.remote_user AS remote_user, \
     u.local_issuer AS local_issuer, u.local_subject AS local_subject, t.created_at AS created_at, \
     t.expires_at AS expires_at FROM network_tokens t JOIN remote_users u ON u.id = t.remote_user";
@@ -212,8 +215,8 @@ impl Authority {
 impl NodeClaims {
     /// Fails if the token was used before.
     pub(crate) async fn count_once(&self, change: &mut Change) -> Result<(), StoreError> {
-        let past = sqlx::query("DELETE FROM node_tokens_seen WHERE expires_at < $1").bind(now());
-        change.execute(past).await?;
+        let past = sqlx::query("DELETE FROM node_tokens_seen WHERE expires_at < $1");
+        change.execute(past.bind(now() - FORGOTTEN_SECONDS)).await?;
         let statement = sqlx::query(
             "INSERT INTO node_tokens_seen (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
         );
