@@ -36,10 +36,22 @@ async fn changes_at_the_same_time_all_stay() {
         let url = || Some(format!("https://b.test/{round}"));
         let no = NodeChange::default;
         let changes = [
-            NodeChange { base_url: url(), ..no() },
-            NodeChange { jwks_url: url(), ..no() },
-            NodeChange { token_url: url(), ..no() },
-            NodeChange { authorization_url: url(), ..no() },
+            NodeChange {
+                base_url: url(),
+                ..no()
+            },
+            NodeChange {
+                jwks_url: url(),
+                ..no()
+            },
+            NodeChange {
+                token_url: url(),
+                ..no()
+            },
+            NodeChange {
+                authorization_url: url(),
+                ..no()
+            },
         ];
         let changed = changes.map(|to| authority.change_node("b", to, "ada"));
         for changed in futures_util::future::join_all(changed).await {
@@ -51,16 +63,29 @@ async fn changes_at_the_same_time_all_stay() {
         }
 
         let (old, new) = (format!("old-{round}"), format!("new-{round}"));
-        authority.add_remote_user(user(&old, Some("alice")), "ada").await.unwrap();
-        let unmap = RemoteUserChange { local_user: Some(None), ..RemoteUserChange::default() };
-        let rename = RemoteUserChange { name: Some(new.clone()), ..RemoteUserChange::default() };
+        authority
+            .add_remote_user(user(&old, Some("alice")), "ada")
+            .await
+            .unwrap();
+        let unmap = RemoteUserChange {
+            local_user: Some(None),
+            ..RemoteUserChange::default()
+        };
+        let rename = RemoteUserChange {
+            name: Some(new.clone()),
+            ..RemoteUserChange::default()
+        };
         let (unmapped, renamed) = tokio::join!(
             authority.change_remote_user("b", &old, unmap, "ada"),
             authority.change_remote_user("b", &old, rename, "ada"),
         );
         renamed.unwrap();
         let found = authority.remote_user("b", &new).await.unwrap().local_user;
-        assert_eq!(found.is_none(), unmapped.is_ok(), "{unmapped:?} is said of {found:?}");
+        assert_eq!(
+            found.is_none(),
+            unmapped.is_ok(),
+            "{unmapped:?} is said of {found:?}"
+        );
         authority.remove_remote_user("b", &new, "ada").await.unwrap();
     }
 }

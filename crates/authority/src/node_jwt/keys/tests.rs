@@ -99,7 +99,11 @@ fn which_keys_of_a_document_are_used() {
 
 #[tokio::test]
 async fn who_has_a_key_does_not_wait_for_a_fetch() {
-    let (keys, outbound, url) = (NodeKeys::default(), Outbound::new().unwrap(), "http://127.0.0.1:1/");
+    let (keys, outbound, url) = (
+        NodeKeys::default(),
+        Outbound::new().unwrap(),
+        "http://127.0.0.1:1/",
+    );
     let node = Arc::new(OneNode::default());
     let (n, e) = (vec![1; 256], vec![1, 0, 1]);
     node.fetched().keys.insert("k".to_owned(), RsaKey { n, e });

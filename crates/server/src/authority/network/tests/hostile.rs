@@ -259,7 +259,8 @@ async fn bodies_that_never_come_keep_nobody_out() {
     let mut waiting = Vec::new();
     for _ in 0..=AT_ONCE {
         let mut stream = TcpStream::connect(side.address).await.unwrap();
-        let head = "POST /network/token HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+        let head =
+            "POST /network/token HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
         // It says so when it begins to wait for the body.
         let mut said = [0; 12];
