@@ -4,6 +4,7 @@
 
 use model::LocalUser;
 
+use crate::nodes::NONE;
 use crate::store::{Change, now};
 use crate::{Authority, StoreError};
 
@@ -17,7 +18,7 @@ impl Authority {
     /// [`StoreError::NotFound`] if there is no such node, [`StoreError::Unavailable`]
     pub async fn ask_for_link(&self, node: &str, user: &LocalUser) -> Result<(), StoreError> {
         let by = format!("User::\"{}/{}\"", user.issuer, user.subject);
-        let mut change = self.network_change(&by, "remote_user.ask", node).await?;
+        let mut change = self.network_change(&by, "remote_user.ask", node, NONE).await?;
         let past = sqlx::query("DELETE FROM links_asked WHERE expires_at < $1");
         change.execute(past.bind(now() - SECONDS)).await?;
         let statement = sqlx::query(

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 
 use crate::links;
 use crate::node_jwt::{NodeClaims, checked_user};
-use crate::nodes::checked_name;
+use crate::nodes::{NONE, TOKENS, checked_name};
 use crate::store::{Change, Statement, now, told};
 use crate::{Authority, Page, Paged, StoreError};
 
@@ -100,7 +100,9 @@ impl Authority {
     /// that local user; [`StoreError::Invalid`], [`StoreError::Unavailable`]
     pub async fn add_remote_user(&self, user: RemoteUser, by: &str) -> Result<(), StoreError> {
         user.check()?;
-        let mut change = self.network_change(by, "remote_user.add", &user.object()).await?;
+        let mut change = self
+            .network_change(by, "remote_user.add", &user.object(), NONE)
+            .await?;
         insert(&mut change, &user).await?;
         change.commit().await
     }
@@ -117,7 +119,9 @@ impl Authority {
         by: &str,
     ) -> Result<RemoteUser, StoreError> {
         let object = format!("{node}/{name}");
-        let mut change = self.network_change(by, "remote_user.change", &object).await?;
+        let mut change = self
+            .network_change(by, "remote_user.change", &object, TOKENS)
+            .await?;
         // Read in here: what others change at the same time comes before this or after it, and stays.
         let row = change.row(RemoteUser::select(node, name)).await?;
         let mut user = row.as_ref().map_or(Err(StoreError::NotFound), RemoteUser::read)?;
@@ -156,7 +160,7 @@ impl Authority {
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn remove_remote_user(&self, node: &str, name: &str, by: &str) -> Result<(), StoreError> {
         let mut change = self
-            .network_change(by, "remote_user.remove", &format!("{node}/{name}"))
+            .network_change(by, "remote_user.remove", &format!("{node}/{name}"), TOKENS)
             .await?;
         let statement = sqlx::query("DELETE FROM remote_users WHERE node = $1 AND remote_user = $2");
         let statement = statement.bind(node.to_owned()).bind(name.to_owned());
@@ -186,7 +190,7 @@ impl Authority {
         };
         user.check()?;
         let mut change = self
-            .network_change(&by, "remote_user.link", &user.object())
+            .network_change(&by, "remote_user.link", &user.object(), TOKENS)
             .await?;
         claims.count_once(&mut change).await?;
         links::use_up(&mut change, &claims.node, &local_user).await?;
