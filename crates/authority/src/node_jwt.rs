@@ -201,7 +201,10 @@ impl NodeJwts {
         requesting: Option<&str>,
     ) -> Result<String, NotSigned> {
         let exp = now().saturating_add_unsigned(self.seconds);
-        let mut claims = json!({ "iss": self.instance, "aud": node, "exp": exp, "user_name": user_name });
+        // Without `jti` two in the same second would be the same one, and the second is refused as used before.
+        let jti = uuid::Uuid::new_v4().to_string();
+        let mut claims =
+            json!({ "iss": self.instance, "aud": node, "exp": exp, "jti": jti, "user_name": user_name });
         if let (Some(name), Some(claims)) = (requesting, claims.as_object_mut()) {
             claims.insert("requesting_user_name".to_owned(), name.into());
         }

@@ -87,8 +87,8 @@ impl Signer {
         Ok(Self::Configured(Arc::new(signer)))
     }
 
-    /// The keys of now, or the last ones while the store is away: it denies the users soon, but what other nodes were sent
-    /// is checked with them.
+    /// The keys of now, or the last ones while the store is away: what other nodes were sent is checked with them. Whoever
+    /// could have more signed is denied once the view of the store is too old.
     ///
     /// # Errors
     /// The store does not have them.

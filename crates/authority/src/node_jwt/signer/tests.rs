@@ -13,7 +13,7 @@ fn unusable() -> Result<Vec<SecretString>, StoreError> {
 #[tokio::test]
 async fn the_last_keys_serve_while_the_store_is_away() {
     let kept = Kept::new();
-    let authority = kept.open(&sealed("01")).await;
+    let authority = kept.open(&sealed("1")).await;
     let start = Instant::now();
     let at = |milliseconds| start + Duration::from_millis(milliseconds);
     let good = authority.node_keys().await;
@@ -43,7 +43,7 @@ async fn the_last_keys_serve_while_the_store_is_away() {
 #[tokio::test]
 async fn who_has_keys_does_not_wait_for_a_look_into_the_store() {
     let kept = Kept::new();
-    let authority = kept.open(&sealed("01")).await;
+    let authority = kept.open(&sealed("1")).await;
     let signer = Signer::Stored(Stored::default());
     signer.get(&authority).await.unwrap();
     let Signer::Stored(stored) = &signer else {
