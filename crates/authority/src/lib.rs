@@ -18,6 +18,7 @@
 mod delegation;
 mod flaw;
 mod keys;
+mod links;
 mod network_settings;
 mod network_tokens;
 mod node_jwt;

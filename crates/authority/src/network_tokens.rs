@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::node_jwt::{NodeClaims, hex};
+use crate::nodes::{NONE, TOKENS};
 use crate::remote_users::{self, RemoteUser};
 use crate::store::{Change, now, told};
 use crate::{Authority, Page, Paged, StoreError};
@@ -37,6 +38,9 @@ pub enum Which {
     Expired,
 }
 
+/// How long after its end a node's token is remembered: the clock of another replica may be behind, and still accept it.
+const FORGOTTEN_SECONDS: i64 = 600;
+
 const SELECT: &str = "SELECT t.digest AS digest, u.node AS node, u.remote_user AS remote_user, \
     u.local_issuer AS local_issuer, u.local_subject AS local_subject, t.created_at AS created_at, \
     t.expires_at AS expires_at FROM network_tokens t JOIN remote_users u ON u.id = t.remote_user";
@@ -62,7 +66,7 @@ impl Authority {
         rand::fill(&mut bytes).map_err(|_| StoreError::Unavailable("no random numbers".to_owned()))?;
         let token = uuid::Builder::from_random_bytes(bytes).into_uuid();
         let mut change = self
-            .network_change(&claims.by(), "network_token.give", &user.object())
+            .network_change(&claims.by(), "network_token.give", &user.object(), TOKENS)
             .await?;
         claims.count_once(&mut change).await?;
         let id = match user.find(&mut change).await? {
@@ -96,7 +100,7 @@ impl Authority {
             local_user: None,
         };
         let mut change = self
-            .network_change(&claims.by(), "network_token.end", &user.object())
+            .network_change(&claims.by(), "network_token.end", &user.object(), TOKENS)
             .await?;
         claims.count_once(&mut change).await?;
         let (id, user) = user.find(&mut change).await?.ok_or(StoreError::NotFound)?;
@@ -132,7 +136,7 @@ impl Authority {
     /// [`StoreError::Invalid`] if it was used before, [`StoreError::Unavailable`]
     pub async fn count_node_token(&self, claims: &NodeClaims) -> Result<(), StoreError> {
         let mut change = self
-            .network_change(&claims.by(), "node_token.use", &claims.digest)
+            .network_change(&claims.by(), "node_token.use", &claims.digest, NONE)
             .await?;
         claims.count_once(&mut change).await?;
         change.commit().await
@@ -175,7 +179,7 @@ impl Authority {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn end_network_token(&self, id: &str, by: &str) -> Result<(), StoreError> {
-        let mut change = self.network_change(by, "network_token.end", id).await?;
+        let mut change = self.network_change(by, "network_token.end", id, TOKENS).await?;
         let statement = sqlx::query("DELETE FROM network_tokens WHERE digest = $1").bind(id.to_owned());
         if change.execute(statement).await? == 0 {
             return Err(StoreError::NotFound);
@@ -192,7 +196,9 @@ impl Authority {
             Which::All => "all",
             Which::Expired => "expired",
         };
-        let mut change = self.network_change(by, "network_tokens.end", object).await?;
+        let mut change = self
+            .network_change(by, "network_tokens.end", object, TOKENS)
+            .await?;
         let until = match which {
             Which::All => i64::MAX,
             Which::Expired => now(),
@@ -212,8 +218,8 @@ impl Authority {
 impl NodeClaims {
     /// Fails if the token was used before.
     pub(crate) async fn count_once(&self, change: &mut Change) -> Result<(), StoreError> {
-        let past = sqlx::query("DELETE FROM node_tokens_seen WHERE expires_at < $1").bind(now());
-        change.execute(past).await?;
+        let past = sqlx::query("DELETE FROM node_tokens_seen WHERE expires_at < $1");
+        change.execute(past.bind(now() - FORGOTTEN_SECONDS)).await?;
         let statement = sqlx::query(
             "INSERT INTO node_tokens_seen (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
         );

@@ -14,6 +14,10 @@ const MAX_NAME: usize = 100;
 const MAX_NODES: usize = 1000;
 /// Most addresses that a node's users may be sent back to.
 const MAX_REDIRECTS: usize = 20;
+/// What changes tokens or who their users are: all of them are read again.
+pub(crate) const TOKENS: &[Part] = &[Part::NetworkTokens];
+/// What changes neither.
+pub(crate) const NONE: &[Part] = &[];
 const COLUMNS: &str = "name, base_url, jwks_url, token_url, authorization_url, redirect_uris";
 
 /// Another node.
@@ -69,9 +73,7 @@ impl Authority {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn node(&self, name: &str) -> Result<Node, StoreError> {
-        let statement = format!("SELECT {COLUMNS} FROM nodes WHERE name = $1");
-        let statement = sqlx::query(sqlx::AssertSqlSafe(statement));
-        let rows = self.store.rows(statement.bind(name.to_owned())).await?;
+        let rows = self.store.rows(Node::select(name)).await?;
         rows.first().map_or(Err(StoreError::NotFound), Node::read)
     }
 
@@ -81,7 +83,7 @@ impl Authority {
     /// [`StoreError::Conflict`] if there is one of that name, [`StoreError::Invalid`], [`StoreError::Unavailable`]
     pub async fn add_node(&self, node: Node, by: &str) -> Result<(), StoreError> {
         node.check()?;
-        let mut change = self.network_change(by, "node.add", &node.name).await?;
+        let mut change = self.network_change(by, "node.add", &node.name, NONE).await?;
         let count = change.rows(sqlx::query("SELECT name FROM nodes")).await?.len();
         if count >= MAX_NODES {
             return Err(StoreError::Invalid(format!(
@@ -98,7 +100,16 @@ impl Authority {
     /// [`StoreError::NotFound`], [`StoreError::Conflict`] if the new name is another node's, [`StoreError::Invalid`],
     /// [`StoreError::Unavailable`]
     pub async fn change_node(&self, name: &str, to: NodeChange, by: &str) -> Result<Node, StoreError> {
-        let mut node = self.node(name).await?;
+        // Tokens say which node they are of.
+        let parts = if to.name.as_deref().is_some_and(|to| to != name) {
+            TOKENS
+        } else {
+            NONE
+        };
+        let mut change = self.network_change(by, "node.change", name, parts).await?;
+        // Read in here: what others change at the same time comes before this or after it, and stays.
+        let row = change.row(Node::select(name)).await?;
+        let mut node = row.as_ref().map_or(Err(StoreError::NotFound), Node::read)?;
         let set = |value: &mut String, to: Option<String>| {
             if let Some(to) = to {
                 *value = to;
@@ -113,7 +124,6 @@ impl Authority {
             node.redirect_uris = to;
         }
         node.check()?;
-        let mut change = self.network_change(by, "node.change", name).await?;
         if node.name == name {
             let statement = sqlx::query(
                 "UPDATE nodes SET base_url = $2, jwks_url = $3, token_url = $4, authorization_url = $5, \
@@ -143,7 +153,7 @@ impl Authority {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn remove_node(&self, name: &str, by: &str) -> Result<(), StoreError> {
-        let mut change = self.network_change(by, "node.remove", name).await?;
+        let mut change = self.network_change(by, "node.remove", name, TOKENS).await?;
         let gone = sqlx::query("DELETE FROM nodes WHERE name = $1").bind(name.to_owned());
         if change.execute(gone).await? == 0 {
             return Err(StoreError::NotFound);
@@ -151,12 +161,13 @@ impl Authority {
         change.commit().await
     }
 
-    /// Begins a change of network mode.
+    /// Begins a change of network mode: of [`TOKENS`], or of [`NONE`] of what decisions know.
     pub(crate) async fn network_change(
         &self,
         by: &str,
         what: &'static str,
         object: &str,
+        parts: &[Part],
     ) -> Result<Change, StoreError> {
         let details = None;
         let audit = Audit {
@@ -165,11 +176,16 @@ impl Authority {
             object,
             details,
         };
-        self.store.change(audit, &[Part::NetworkTokens]).await
+        self.store.change(audit, parts).await
     }
 }
 
 impl Node {
+    fn select(name: &str) -> Statement<'static> {
+        let statement = format!("SELECT {COLUMNS} FROM nodes WHERE name = $1");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).bind(name.to_owned())
+    }
+
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
         let text = |name: &str| row.try_get::<String, _>(name).map_err(told);
         let redirect_uris = text("redirect_uris")?;
@@ -235,3 +251,6 @@ pub(crate) fn checked_name(name: &str) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

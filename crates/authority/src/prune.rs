@@ -1,4 +1,5 @@
-//! What nothing depends on any more is removed: revocations of tokens that have expired, and tokens that have.
+//! What nothing depends on any more is removed: revocations of tokens that have expired, tokens that have, and users of
+//! other nodes who are nobody here and have no token.
 //!
 //! The only place where the time of this host removes something, so it is not taken at its word: a day is waited, and
 //! nothing is removed while the clock was set, for then tokens that it calls expired may be good.
@@ -20,13 +21,19 @@ pub(crate) const REVOKED_FOR: i64 = 400 * 24 * 3600;
 const DRIFT: Duration = Duration::from_secs(60);
 
 /// A table, which of its rows are past, and what decisions know of it.
-const TABLES: [(&str, &str, &[Part]); 4] = [
+const TABLES: [(&str, &str, &[Part]); 5] = [
     (
         "revocations",
         "expires_at < $1 AND created_at < $1",
         &[Part::Revocations],
     ),
     ("network_tokens", "expires_at < $1", &[Part::NetworkTokens]),
+    // After their tokens. They come by themselves, and a node may have so many only.
+    (
+        "remote_users",
+        "created_at < $1 AND local_issuer IS NULL AND id NOT IN (SELECT remote_user FROM network_tokens)",
+        &[],
+    ),
     (
         "delegated_tokens",
         "expires_at < $1 AND renewable_until < $1",

@@ -4,9 +4,10 @@ use model::LocalUser;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use crate::links;
 use crate::node_jwt::{NodeClaims, checked_user};
-use crate::nodes::checked_name;
-use crate::store::{Change, now, told};
+use crate::nodes::{NONE, TOKENS, checked_name};
+use crate::store::{Change, Statement, now, told};
 use crate::{Authority, Page, Paged, StoreError};
 
 /// Names that begin so are the house's own: of those who stand for everybody of a node.
@@ -88,12 +89,7 @@ impl Authority {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn remote_user(&self, node: &str, name: &str) -> Result<RemoteUser, StoreError> {
-        let statement = sqlx::query(
-            "SELECT node, remote_user, local_issuer, local_subject FROM remote_users \
-             WHERE node = $1 AND remote_user = $2",
-        );
-        let statement = statement.bind(node.to_owned()).bind(name.to_owned());
-        let rows = self.store.rows(statement).await?;
+        let rows = self.store.rows(RemoteUser::select(node, name)).await?;
         rows.first().map_or(Err(StoreError::NotFound), RemoteUser::read)
     }
 
@@ -104,7 +100,9 @@ impl Authority {
     /// that local user; [`StoreError::Invalid`], [`StoreError::Unavailable`]
     pub async fn add_remote_user(&self, user: RemoteUser, by: &str) -> Result<(), StoreError> {
         user.check()?;
-        let mut change = self.network_change(by, "remote_user.add", &user.object()).await?;
+        let mut change = self
+            .network_change(by, "remote_user.add", &user.object(), NONE)
+            .await?;
         insert(&mut change, &user).await?;
         change.commit().await
     }
@@ -120,8 +118,13 @@ impl Authority {
         to: RemoteUserChange,
         by: &str,
     ) -> Result<RemoteUser, StoreError> {
-        let mut user = self.remote_user(node, name).await?;
-        let object = user.object();
+        let object = format!("{node}/{name}");
+        let mut change = self
+            .network_change(by, "remote_user.change", &object, TOKENS)
+            .await?;
+        // Read in here: what others change at the same time comes before this or after it, and stays.
+        let row = change.row(RemoteUser::select(node, name)).await?;
+        let mut user = row.as_ref().map_or(Err(StoreError::NotFound), RemoteUser::read)?;
         if let Some(to) = to.node {
             user.node = to;
         }
@@ -132,7 +135,6 @@ impl Authority {
             user.local_user = to;
         }
         user.check()?;
-        let mut change = self.network_change(by, "remote_user.change", &object).await?;
         let (issuer, subject) = user.local();
         let statement = sqlx::query(
             "UPDATE remote_users SET node = $1, remote_user = $2, local_issuer = $3, local_subject = $4 \
@@ -158,7 +160,7 @@ impl Authority {
     /// [`StoreError::NotFound`], [`StoreError::Unavailable`]
     pub async fn remove_remote_user(&self, node: &str, name: &str, by: &str) -> Result<(), StoreError> {
         let mut change = self
-            .network_change(by, "remote_user.remove", &format!("{node}/{name}"))
+            .network_change(by, "remote_user.remove", &format!("{node}/{name}"), TOKENS)
             .await?;
         let statement = sqlx::query("DELETE FROM remote_users WHERE node = $1 AND remote_user = $2");
         let statement = statement.bind(node.to_owned()).bind(name.to_owned());
@@ -168,9 +170,10 @@ impl Authority {
         change.commit().await
     }
 
-    /// Associates the user that a node vouches for with a local user, who asked for it.
+    /// Associates the user that a node vouches for with a local user, who asked for it by [`Authority::ask_for_link`].
     ///
     /// # Errors
+    /// [`StoreError::NotFound`] if they did not ask that node, or too long ago;
     /// [`StoreError::Conflict`] if that user is somebody else here already, or another user of that node is that local user;
     /// [`StoreError::Invalid`] if the node's token was used before; [`StoreError::Unavailable`]
     pub async fn link_remote_user(
@@ -183,13 +186,14 @@ impl Authority {
         let user = RemoteUser {
             node: claims.node.clone(),
             name: name.to_owned(),
-            local_user: Some(local_user),
+            local_user: Some(local_user.clone()),
         };
         user.check()?;
         let mut change = self
-            .network_change(&by, "remote_user.link", &user.object())
+            .network_change(&by, "remote_user.link", &user.object(), TOKENS)
             .await?;
         claims.count_once(&mut change).await?;
+        links::use_up(&mut change, &claims.node, &local_user).await?;
         match user.find(&mut change).await? {
             None => {
                 insert(&mut change, &user).await?;
@@ -211,6 +215,14 @@ impl Authority {
 }
 
 impl RemoteUser {
+    fn select(node: &str, name: &str) -> Statement<'static> {
+        let statement = sqlx::query(
+            "SELECT id, node, remote_user, local_issuer, local_subject FROM remote_users \
+             WHERE node = $1 AND remote_user = $2",
+        );
+        statement.bind(node.to_owned()).bind(name.to_owned())
+    }
+
     pub(crate) fn read(row: &AnyRow) -> Result<Self, StoreError> {
         let text = |name: &str| row.try_get::<String, _>(name).map_err(told);
         let maybe = |name: &str| row.try_get::<Option<String>, _>(name).map_err(told);
@@ -227,13 +239,8 @@ impl RemoteUser {
 
     /// Its id, and how it is in the store.
     pub(crate) async fn find(&self, change: &mut Change) -> Result<Option<(String, Self)>, StoreError> {
-        let statement = sqlx::query(
-            "SELECT id, node, remote_user, local_issuer, local_subject FROM remote_users \
-             WHERE node = $1 AND remote_user = $2",
-        );
-        let statement = statement.bind(self.node.clone()).bind(self.name.clone());
-        let rows = change.rows(statement).await?;
-        let found = rows.first().map(|row| {
+        let row = change.row(Self::select(&self.node, &self.name)).await?;
+        let found = row.as_ref().map(|row| {
             let id = row.try_get::<String, _>("id").map_err(told)?;
             Ok((id, Self::read(row)?))
         });

@@ -23,6 +23,8 @@ const LIFE: Duration = Duration::from_secs(600);
 /// Connections at the same time; more are closed. Those from this very host have as many of their own, so that probes and
 /// operators get through whoever else comes.
 const CONNECTIONS: usize = 512;
+/// Requests at the same time on one connection of HTTP/2: each may have a body in memory.
+const STREAMS: u32 = 16;
 
 /// Who is connected.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +80,7 @@ async fn speak(stream: TcpStream, peer: SocketAddr, router: Router) -> Result<()
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     http.http2()
         .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(HEAD);
     let service = TowerToHyperService::new(noted);

@@ -2,7 +2,7 @@
 //! than every few seconds, whatever tokens say.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rsa::PublicKeyComponents;
@@ -28,9 +28,17 @@ const MAX_NODES: usize = 2000;
 
 /// The keys of all nodes, by the URL they are from.
 #[derive(Debug, Default)]
-pub(super) struct NodeKeys(Mutex<HashMap<String, Arc<tokio::sync::Mutex<Fetched>>>>);
+pub(super) struct NodeKeys(Mutex<HashMap<String, Arc<OneNode>>>);
 
-/// The keys of one node. Whoever wants a key while they are being fetched waits for that fetch.
+/// The keys of one node. Whoever wants one that is not known while they are being fetched waits for that fetch.
+#[derive(Debug, Default)]
+struct OneNode {
+    fetched: Mutex<Fetched>,
+    /// Held over a fetch.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+/// What a node said.
 #[derive(Debug, Default)]
 struct Fetched {
     keys: HashMap<String, RsaKey>,
@@ -69,18 +77,16 @@ impl NodeKeys {
             }
             Arc::clone(nodes.entry(url.to_owned()).or_default())
         };
-        let mut fetched = node.lock().await;
-        if let Some(key) = fetched.known(kid) {
+        if let Some(key) = node.fetched().known(kid) {
             return Ok(key);
         }
-        if fetched.attempted.is_none_or(|at| at.elapsed() >= COOL_DOWN) {
-            fetched.attempted = Some(Instant::now());
-            // Whoever asked may go away meanwhile: the attempt counts all the same.
-            fetched.failure = Some("the fetch was not finished".to_owned());
+        let _fetching = node.fetching.lock().await;
+        if node.fetched().begin(kid) {
             let keys = match outbound.get(url, MAX_BYTES).await {
                 Ok(document) => parse(&document),
                 Err(failure) => Err(failure.to_string()),
             };
+            let mut fetched = node.fetched();
             match keys {
                 Ok(keys) => {
                     fetched.keys = keys;
@@ -90,6 +96,7 @@ impl NodeKeys {
                 Err(failure) => fetched.failure = Some(failure),
             }
         }
+        let fetched = node.fetched();
         match (fetched.known(kid), &fetched.failure) {
             (Some(key), _) => Ok(key),
             (None, Some(failure)) => Err(NoKey::Unavailable(failure.clone())),
@@ -98,7 +105,26 @@ impl NodeKeys {
     }
 }
 
+impl OneNode {
+    /// Never held over anything that waits.
+    fn fetched(&self) -> MutexGuard<'_, Fetched> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Fetched {
+    /// True if the keys are to be fetched now, for that one.
+    fn begin(&mut self, kid: &str) -> bool {
+        let again = self.attempted.is_none_or(|at| at.elapsed() >= COOL_DOWN);
+        if !again || self.known(kid).is_some() {
+            return false;
+        }
+        self.attempted = Some(Instant::now());
+        // Whoever asked may go away meanwhile: the attempt counts all the same.
+        self.failure = Some("the fetch was not finished".to_owned());
+        true
+    }
+
     fn known(&self, kid: &str) -> Option<RsaKey> {
         let fresh = self.at.is_some_and(|at| at.elapsed() < KEPT);
         fresh.then(|| self.keys.get(kid).cloned()).flatten()

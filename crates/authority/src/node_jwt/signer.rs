@@ -1,6 +1,6 @@
 //! Our own keys: they sign what we send to other nodes, and are published so that those can check it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -8,16 +8,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
-use crate::Authority;
 use crate::network_settings::NetworkSettings;
+use crate::{Authority, StoreError};
 
 /// How long keys of the store are used without another look: a rotated one is published for longer before it signs.
 const KEPT: Duration = Duration::from_secs(10);
+/// How long the store is not looked into again after it failed.
+const FAILED: Duration = Duration::from_secs(1);
 
 /// The keys that sign tokens for other nodes: the first signs, all are published.
 pub(crate) struct NodeSigner {
@@ -29,8 +30,27 @@ pub(crate) struct NodeSigner {
 pub(super) enum Signer {
     /// The configuration.
     Configured(Arc<NodeSigner>),
-    /// The store, which rotates them; as it had them at that time.
-    Stored(Mutex<Option<(Instant, Arc<NodeSigner>)>>),
+    /// The store, which rotates them.
+    Stored(Stored),
+}
+
+/// Keys of the store.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    last: Mutex<Last>,
+    /// Held over a look into the store.
+    looking: tokio::sync::Mutex<()>,
+}
+
+/// What came of the last look into the store.
+#[derive(Debug, Default)]
+struct Last {
+    /// The keys, as of the last look that brought some.
+    signer: Option<Arc<NodeSigner>>,
+    /// Why there are none.
+    failure: Option<NotSigned>,
+    /// When to look again; before that, this is the answer.
+    again: Option<Instant>,
 }
 
 /// An RSA key.
@@ -61,36 +81,85 @@ impl Signer {
     /// A key that cannot be used.
     pub(super) fn new(settings: &NetworkSettings) -> Result<Self, String> {
         if settings.private_keys.is_empty() {
-            return Ok(Self::Stored(Mutex::default()));
+            return Ok(Self::Stored(Stored::default()));
         }
         let signer = NodeSigner::from_pem(settings.pems()).map_err(|unusable| unusable.why)?;
         Ok(Self::Configured(Arc::new(signer)))
     }
 
-    /// The keys of now.
+    /// The keys of now, or the last ones while the store is away: what other nodes were sent is checked with them. Whoever
+    /// could have more signed is denied once the view of the store is too old.
     ///
     /// # Errors
     /// The store does not have them.
     pub(super) async fn get(&self, authority: &Authority) -> Result<Arc<NodeSigner>, NotSigned> {
-        let kept = match self {
+        let stored = match self {
             Self::Configured(signer) => return Ok(Arc::clone(signer)),
-            Self::Stored(kept) => kept,
+            Self::Stored(stored) => stored,
         };
-        let mut kept = kept.lock().await;
-        if let Some((at, signer)) = &*kept
-            && at.elapsed() < KEPT
-        {
-            return Ok(Arc::clone(signer));
+        if let Some(answer) = stored.last().answer(Instant::now()) {
+            return answer;
         }
-        let pems = authority
-            .node_keys()
-            .await
-            .map_err(|error| NotSigned(error.to_string()))?;
-        let pems = pems.iter().map(|pem| pem.expose_secret());
-        let signer = NodeSigner::from_pem(pems).map_err(|unusable| NotSigned(unusable.why))?;
-        let signer = Arc::new(signer);
-        *kept = Some((Instant::now(), Arc::clone(&signer)));
-        Ok(signer)
+        let _looking = match stored.looking.try_lock() {
+            Ok(looking) => looking,
+            Err(_) => {
+                let last = stored.last().signer.clone();
+                if let Some(signer) = last {
+                    return Ok(signer);
+                }
+                stored.looking.lock().await
+            }
+        };
+        if let Some(answer) = stored.last().answer(Instant::now()) {
+            return answer;
+        }
+        let pems = authority.node_keys().await;
+        stored.last().looked(pems, Instant::now())
+    }
+}
+
+impl Stored {
+    /// Never held over anything that waits.
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Last {
+    /// `None`: the store has to be looked into.
+    fn answer(&self, now: Instant) -> Option<Result<Arc<NodeSigner>, NotSigned>> {
+        self.again.filter(|again| now < *again)?;
+        let signer = self.signer.clone().map(Ok);
+        signer.or_else(|| self.failure.clone().map(Err))
+    }
+
+    /// What the store said.
+    fn looked(
+        &mut self,
+        pems: Result<Vec<SecretString>, StoreError>,
+        now: Instant,
+    ) -> Result<Arc<NodeSigner>, NotSigned> {
+        let away = matches!(pems, Err(StoreError::Unavailable(_)));
+        let found = pems
+            .map_err(|error| NotSigned(error.to_string()))
+            .and_then(|pems| {
+                let pems = pems.iter().map(|pem| pem.expose_secret());
+                NodeSigner::from_pem(pems).map_err(|unusable| NotSigned(unusable.why))
+            });
+        self.again = Some(now + if found.is_ok() { KEPT } else { FAILED });
+        match (found, &self.signer) {
+            (Ok(signer), _) => {
+                let signer = Arc::new(signer);
+                self.signer = Some(Arc::clone(&signer));
+                Ok(signer)
+            }
+            (Err(_), Some(signer)) if away => Ok(Arc::clone(signer)),
+            (Err(failure), _) => {
+                self.signer = None;
+                self.failure = Some(failure.clone());
+                Err(failure)
+            }
+        }
     }
 }
 
@@ -159,3 +228,6 @@ impl std::fmt::Debug for NodeSigner {
         f.debug_list().entries(kids).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

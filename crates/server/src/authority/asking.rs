@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use decide::{HouseAction, HouseAnswer, HouseResource, Pipeline};
+use decide::{HouseAction, HouseAnswer, HouseResource, Pipeline, ShownAs, ShownToken, Unfit};
 use model::{
     Check, Contract, Decision, Decoding, Headers, Host, HttpRequest, ListenerOptions, NoMetadata, Pairs,
     Peer, Principal, RequestPath, Target,
@@ -30,6 +30,14 @@ pub(crate) struct Asked<'r> {
 impl Asker {
     pub(crate) fn new(pipeline: Arc<Pipeline>) -> Self {
         Self(pipeline)
+    }
+
+    /// What a token says, if it counts as it would for a request.
+    ///
+    /// # Errors
+    /// [`Unfit`]
+    pub(crate) async fn shown(&self, token: &str) -> Result<ShownToken, Unfit> {
+        self.0.shown(token, ShownAs::Actor).await
     }
 
     /// Whoever the credentials of the request say asks, if they may do that; `None` for nobody whom the policies permit it all

@@ -12,6 +12,7 @@ mod signin;
 mod tokens;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use authority::{
     Authority, NetworkSettings, Node, NodeClaims, NodeJwtRefusal, NodeJwts, StoreError, UnverifiedJwt,
@@ -34,6 +35,9 @@ use crate::http_server::Connected;
 
 /// How many requests are worked on at a time; more are turned away, so that strangers cannot keep the store busy for all.
 const AT_ONCE: usize = 64;
+
+/// How long a request may be worked on: longer than the store and another node may take each.
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// Everything that the endpoints need.
 struct Network {
@@ -113,7 +117,14 @@ fn router_off() -> Router {
 }
 
 /// Works on a request to its end, even if nobody waits for the answer any more: a change is made and in force, or neither.
+///
+/// The body is there before a place is taken: those that never come hold none.
 async fn to_the_end(State(network): Shared, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let request = match body::received(body).await {
+        Ok(body) => Request::from_parts(parts, body),
+        Err(failure) => return failure.into_response(),
+    };
     let Ok(place) = Arc::clone(&network.places).try_acquire_owned() else {
         let busy = Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -123,7 +134,11 @@ async fn to_the_end(State(network): Shared, request: Request, next: Next) -> Res
     };
     let worked = tokio::spawn(async move {
         let _place = place;
-        next.run(request).await
+        let worked = tokio::time::timeout(LONGEST, next.run(request)).await;
+        worked.unwrap_or_else(|_| {
+            let detail = "This took too long. Whether it was done is not known: look before trying again.";
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response()
+        })
     });
     worked.await.unwrap_or_else(|_| {
         Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here.").into_response()

@@ -86,11 +86,13 @@ async fn token(State(exchange): State<Exchange>, request: Request) -> Response {
 
 impl Exchange {
     async fn answer(&self, mut parts: Parts, body: Body) -> Result<Response, Refusal> {
+        let body = read(&parts, body).await?;
+        // Only now: bodies that never come hold no place.
         let _place = self.places.try_acquire().map_err(|_| {
             let why = "too many ask at the same time";
             Refusal::told(Code::TemporarilyUnavailable, why)
         })?;
-        let form = Form::read(&read(&parts, body).await?)?;
+        let form = Form::read(&body)?;
         let acting = self.acting(&mut parts, &form).await?;
         let subject = self.shown(&form.subject_token, ShownAs::Subject).await;
         let subject =

@@ -11,7 +11,9 @@ const PATHS: &[&str] = &["/issuers/*/jwks_file"];
 pub(super) fn begin_at(folder: &Path, value: &mut Value) {
     if let Some(Value::Object(authority)) = value.get_mut("authority") {
         // The default is a file, too.
-        authority.entry("store").or_insert_with(|| "sqlite:portcullis.db".into());
+        authority
+            .entry("store")
+            .or_insert_with(|| "sqlite:portcullis.db".into());
     }
     if let Some(Value::String(store)) = value.pointer_mut("/authority/store")
         && let Some(path) = store.strip_prefix("sqlite:")

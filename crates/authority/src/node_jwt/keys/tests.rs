@@ -1,3 +1,4 @@
+use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::*;
@@ -94,4 +95,23 @@ fn which_keys_of_a_document_are_used() {
         }
     }
     assert!(parse(b"<html>").is_err());
+}
+
+#[tokio::test]
+async fn who_has_a_key_does_not_wait_for_a_fetch() {
+    let (keys, outbound, url) = (
+        NodeKeys::default(),
+        Outbound::new().unwrap(),
+        "http://127.0.0.1:1/",
+    );
+    let node = Arc::new(OneNode::default());
+    let (n, e) = (vec![1; 256], vec![1, 0, 1]);
+    node.fetched().keys.insert("k".to_owned(), RsaKey { n, e });
+    node.fetched().at = Some(Instant::now());
+    keys.0.lock().unwrap().insert(url.to_owned(), Arc::clone(&node));
+    let _under_way = node.fetching.lock().await;
+    for (kid, waits) in [("k", false), ("x", true)] {
+        let got = keys.get(&outbound, url, kid).now_or_never();
+        assert_eq!(got.is_none(), waits, "{kid}: {got:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use reqwest::Url;
@@ -15,6 +15,22 @@ const MAX_BYTES: usize = 64 * 1024;
 /// How long a client may take to send it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A body that has come, in time and not too large.
+pub(super) async fn received(body: Body) -> Result<Body, Failure> {
+    Ok(read(body).await?.into())
+}
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
+    let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BYTES));
+    let Ok(read) = read.await else {
+        return Err(Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "The body did not come in time.",
+        ));
+    };
+    read.map_err(|_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."))
+}
+
 /// The members of a body, or the parameters of a query.
 #[derive(Debug, Default)]
 pub(super) struct Fields(Map<String, Value>);
@@ -22,14 +38,7 @@ pub(super) struct Fields(Map<String, Value>);
 impl Fields {
     /// Of a body: a JSON object, or a form if the request says so. No body has no members.
     pub(super) async fn of_body(parts: &Parts, body: Body) -> Result<Self, Failure> {
-        let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, MAX_BYTES));
-        let Ok(read) = read.await else {
-            return Err(Failure::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "The body did not come in time.",
-            ));
-        };
-        let body = read.map_err(|_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."))?;
+        let body = read(body).await?;
         if body.is_empty() {
             return Ok(Self::default());
         }

@@ -1,5 +1,6 @@
 //! A user with an account at two nodes links the two: here they ask for it, there they agree, and come back with the proof.
 
+use authority::StoreError;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS,
@@ -20,6 +21,15 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 /// Sends the user to the other node, to agree there.
 pub(super) async fn begin(State(network): Shared, Path(node): Path<String>, request: Request) -> Answer {
     let (parts, _) = request.into_parts();
+    // A page of somebody else must not ask for it in the user's name: what follows counts because the user asked.
+    if parts
+        .headers
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site")
+    {
+        let detail = "A page of another site cannot ask for this link.";
+        return Err(Failure::new(StatusCode::FORBIDDEN, detail));
+    }
     let user = network.user(&parts, &node_item(&node)).await?;
     let node = network.node(&node).await?;
     let token = network
@@ -34,6 +44,7 @@ pub(super) async fn begin(State(network): Shared, Path(node): Path<String>, requ
             ("redirect_uri", &redirect_uri),
         ],
     )?;
+    network.authority.ask_for_link(&node.name, &user).await?;
     let mut response = fine(StatusCode::FOUND, "Agree at the other node.", Value::Null);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
@@ -47,14 +58,16 @@ pub(super) async fn finish(State(network): Shared, RawQuery(query): RawQuery, re
     let claims = network.claims(fields.required("token")?).await?;
     let there = named(claims.user_name.as_ref())?;
     let requesting = named(claims.requesting_user_name.as_ref())?;
+    let refused = |detail: &str| Failure::new(StatusCode::FORBIDDEN, detail);
     if requesting != network.settings.name_of(&user) {
-        return Err(Failure::new(
-            StatusCode::FORBIDDEN,
-            "Somebody else asked for this link.",
-        ));
+        return Err(refused("Somebody else asked for this link."));
     }
     network.refuse_reserved(&user)?;
-    network.authority.link_remote_user(&claims, there, user).await?;
+    let linked = network.authority.link_remote_user(&claims, there, user).await;
+    linked.map_err(|error| match error {
+        StoreError::NotFound => refused("You did not ask for this link, or too long ago."),
+        error => error.into(),
+    })?;
     Ok(fine(StatusCode::OK, "The accounts are linked.", Value::Null))
 }
 

@@ -28,10 +28,20 @@ pub(super) async fn signin(State(network): Shared, Path(provider): Path<String>,
     if *scheme != "Bearer" {
         return Err(Failure::bad("The scheme of a network token is `Bearer`."));
     }
-    match network.authority.good_network_token(token).await {
-        Ok(_) => {}
-        Err(StoreError::NotFound) => return Err(refused("The network token is not good.")),
-        Err(error) => return Err(error.into()),
+    // The store says that it is one of ours, and identity whether it counts: in this form, still, and not revoked.
+    let given = network.authority.good_network_token(token).await;
+    let given = given.map_err(|error| match error {
+        StoreError::NotFound => refused("The network token is not good."),
+        error => error.into(),
+    })?;
+    match network.asker.shown(token).await {
+        Ok(shown) if shown.token_id.as_ref() == Some(&given.id) => {}
+        Err(unfit) if unfit.unavailable => {
+            tracing::warn!(why = unfit.log, "whether a network token is good is not known");
+            let detail = "Whether the network token is good is not known right now.";
+            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        }
+        Ok(_) | Err(_) => return Err(refused("The network token is not good.")),
     }
     let detail = "The network token is good. There are no sessions here: send it with every request.";
     Ok(fine(StatusCode::OK, detail, Value::Null))

@@ -6,6 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use axum::http::HeaderMap;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::*;
 
@@ -213,6 +215,61 @@ async fn only_a_good_token_of_a_node_counts() {
         )
         .await;
     assert_eq!(gone.status, 404, "{gone:?}");
+}
+
+#[tokio::test]
+async fn only_links_that_were_asked_for_are_made_and_once() {
+    let (a, b) = two().await;
+    let header = Header {
+        kid: Some(kid(&b).await),
+        ..Header::new(Algorithm::RS256)
+    };
+    let finish = async |jti: u64| {
+        let mut claims = claims();
+        claims["requesting_user_name"] = "alice".into();
+        claims["jti"] = jti.into();
+        let target = format!("/network/link?token={}", signed(&header, &claims, &b.pem));
+        a.send("GET", &target, "alice", &Value::Null).await
+    };
+    let begin = async |site: &str, who: &str| {
+        let headers = [
+            ("authorization", authorization(who)),
+            ("sec-fetch-site", site.to_owned()),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value));
+        let begin = "/network/nodes/node-b/link";
+        a.exchange("POST", begin, &headers, String::new()).await.status
+    };
+    let refused = finish(1).await;
+    assert_eq!(refused.status, 403, "nobody asked: {refused:?}");
+    assert_eq!(begin("cross-site", "alice").await, 403);
+    assert_eq!(begin("same-origin", "bob").await, 302);
+    assert_eq!(finish(2).await.status, 403, "it was somebody else who asked");
+    assert_eq!(begin("same-origin", "alice").await, 302);
+    assert_eq!(begin("none", "alice").await, 302);
+    assert_eq!(finish(3).await.status, 200);
+    let again = finish(4).await;
+    assert_eq!(again.status, 403, "{again:?}");
+    assert!(again.text.contains("did not ask"), "{again:?}");
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_keep_nobody_out() {
+    let side = Side::start("node-a").await;
+    let mut waiting = Vec::new();
+    for _ in 0..=AT_ONCE {
+        let mut stream = TcpStream::connect(side.address).await.unwrap();
+        let head =
+            "POST /network/token HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It says so when it begins to wait for the body.
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"HTTP/1.1 100");
+        waiting.push(stream);
+    }
+    let got = side.send("GET", "/network/nodes", "admin", &Value::Null).await;
+    assert_eq!(got.status, 200, "{got:?}");
 }
 
 #[tokio::test]

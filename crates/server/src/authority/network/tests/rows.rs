@@ -1,5 +1,8 @@
 //! Each endpoint with each of its status codes, and the way from a request for a token to the link of two accounts.
 
+use ::authority::NewRevocation;
+use model::{Before, Revoked};
+
 use super::*;
 
 /// Method, target, who, body, status, and a part of the answer.
@@ -351,6 +354,22 @@ async fn a_user_gets_one_token_at_another_node() {
         ],
     )
     .await;
+    // It counts here as it would anywhere: in the form it was given in, and until it is revoked.
+    let (digits, braces) = (second.replace('-', ""), format!("{{{second}}}"));
+    for other in [&digits, &braces, &format!("urn:uuid:{second}")] {
+        check(&b, &[("GET", login, other, no.clone(), 401, "")]).await;
+    }
+    let revocation = NewRevocation {
+        issuer: "house".to_owned(),
+        what: Revoked::Token(b.authority.good_network_token(&second).await.unwrap().id),
+        before: Before::Ever,
+        reason: None,
+        expires_at: None,
+    };
+    let revoked = b.authority.revoke("admin", revocation).await.unwrap();
+    check(&b, &[("GET", login, &second, no.clone(), 401, "")]).await;
+    b.authority.lift("admin", &revoked.id).await.unwrap();
+    check(&b, &[("GET", login, &second, no.clone(), 200, "")]).await;
     let basic = [("authorization".to_owned(), format!("bearer {second}"))];
     assert_eq!(b.exchange("GET", login, &basic, String::new()).await.status, 400);
     // The mapping is changed, the token stays.
