@@ -17,7 +17,7 @@ pub(crate) const AUDIT_ROWS: i64 = 10_000;
 pub(crate) const AUDIT_SECONDS: i64 = 400 * 24 * 3600;
 /// What happens without people all day: no flood of it may push out what people did.
 const FORGOTTEN: &str = "DELETE FROM audit WHERE revision <= $1 \
-     AND (changed_at < $2 OR what IN ('exchange', 'renew', 'give', 'prune'))";
+     AND (changed_at < $2 OR what IN ('exchange', 'renew', 'prune', 'network_token.give', 'node_token.use'))";
 
 /// A part of what decisions need. What changes none of them needs none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
