@@ -162,7 +162,9 @@ fn headers(token: &str) -> Vec<(String, String)> {
         ("cache-control", "no-cache"),
         (
             "cookie",
-            "theme=dark; session-hint=9f2c7a51d0b84e6e; region=eu-central",
+            "theme=dark; session-hint=9f2c7a51d0b84e6e; region=eu-central; consent=2026-01-07T09%3A12%3A44Z%7Cnecessary%7Cstatistics; \
+             last-visited=%2Fworkspaces%2Fws-alice%2Fbrowse%2Fcollections%2Fsentinel-2-l2a; layout=wide; tour=done; \
+             _pk_id.4.1fff=7f1c2a9d5be64c0e.1767690000.; _pk_ses.4.1fff=1; locale=en-GB; zoom=11",
         ),
         (
             "referer",

@@ -24,7 +24,10 @@ fn documents_that_are_refused() {
             format!("<?xml version='1.0' encoding='UTF-8' standalone='yes'?>{good}"),
             "/a:execute",
         ),
-        (String::new(), "/*…"),
+        (
+            String::new(),
+            "denied a POST, and the proxy did not pass its body on",
+        ),
         (" ".to_owned(), "400 the document is not complete"),
         ("<!-- -->".to_owned(), "400 the document is not complete"),
         (
