@@ -24,7 +24,7 @@ fn documents_that_are_refused() {
             format!("<?xml version='1.0' encoding='UTF-8' standalone='yes'?>{good}"),
             "/a:execute",
         ),
-        (String::new(), "/*…"),
+        (String::new(), "denied a POST, and the proxy…"),
         (" ".to_owned(), "400 the document is not complete"),
         ("<!-- -->".to_owned(), "400 the document is not complete"),
         (
