@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,7 +52,7 @@ impl PostgresServer {
             running: None,
         };
         if this.is_root() {
-            chown(&this.dir, Some(NOBODY), Some(NOBODY)).expect("a folder of nobody's");
+            this.give_to_nobody();
         }
         let mut made = this.command("initdb");
         made.args([
@@ -174,6 +174,20 @@ impl PostgresServer {
     /// The socket it listens on.
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join(".s.PGSQL.5432")
+    }
+
+    /// The wheel may lie where only root may look, below a home folder for one, so nobody gets a copy of the programs.
+    fn give_to_nobody(&mut self) {
+        let installed = self.programs.ancestors().nth(3).expect("the folder of packages");
+        let mut copy = Command::new("cp");
+        copy.args(["-R", "pgserver", "pgserver.libs"])
+            .arg(&self.dir)
+            .current_dir(installed);
+        assert!(copy.status().expect("cp starts").success());
+        let mut own = Command::new("chown");
+        own.args(["-R", &format!("{NOBODY}:{NOBODY}")]).arg(&self.dir);
+        assert!(own.status().expect("chown starts").success());
+        self.programs = self.dir.join("pgserver/pginstall/bin");
     }
 
     fn is_root(&self) -> bool {
