@@ -16,6 +16,22 @@ const MINIMAL: &str = include_str!("values/minimal.yaml");
 const EVERYTHING: &str = include_str!("values/everything.yaml");
 const HIGH_AVAILABILITY: &str = include_str!("values/high-availability.yaml");
 const DEFAULT: &str = "{}";
+const TLS: &str = "
+config:
+  listen:
+    envoy_grpc_options: { tls: { certificate: /run/secrets/tls/tls.crt, key: /run/secrets/tls/tls.key } }
+    http:
+      - address: 0.0.0.0:9193
+        doors: [{ contract: nginx, path: /nginx }]
+        tls: { certificate: /run/secrets/tls/tls.crt, key: /run/secrets/tls/tls.key }
+  admin_options:
+    tls: { certificate: /run/secrets/tls/tls.crt, key: /run/secrets/tls/tls.key }
+    policies: [admin.cedar]
+  authority: { listen: 0.0.0.0:9195, policies: [house.cedar] }
+policies: { admin.cedar: '', house.cedar: '', workspaces.cedar: '' }
+secrets: [{ name: tls }]
+serviceMonitor: { enabled: true, tlsConfig: { serverName: portcullis } }
+";
 
 /// What Helm says to some values.
 pub(super) struct Rendered {
@@ -260,7 +276,7 @@ fn values_become_what_they_say() {
             3,
             "ServiceMonitor gate",
             "/spec/endpoints/0".to_owned(),
-            json!({ "port": "admin", "path": "/metrics", "interval": "15s" }),
+            json!({ "port": "admin", "path": "/metrics", "interval": "15s", "scheme": "http" }),
         ),
         (
             3,
@@ -360,6 +376,56 @@ fn every_pod_is_confined_and_has_time_to_end() {
             "{memory}"
         );
     }
+}
+
+#[test]
+fn tls_is_known_to_probes_services_and_monitors() {
+    let Some(all) = good(&[TLS]) else { return };
+    let (deployment, service) = ("Deployment portcullis", "Service portcullis");
+    for (name, pointer, expected) in [
+        (
+            deployment,
+            "/spec/template/spec/containers/0/startupProbe/httpGet/scheme",
+            json!("HTTPS"),
+        ),
+        (
+            deployment,
+            "/spec/template/spec/containers/0/livenessProbe/httpGet/scheme",
+            json!("HTTPS"),
+        ),
+        (
+            deployment,
+            "/spec/template/spec/containers/0/readinessProbe/httpGet/scheme",
+            json!("HTTPS"),
+        ),
+        (service, "/spec/ports/0/appProtocol", json!("https")),
+        (service, "/spec/ports/1/appProtocol", json!("https")),
+        (service, "/spec/ports/2/appProtocol", json!("http")),
+        (service, "/spec/ports/2/name", json!("authority")),
+        (service, "/spec/ports/2/port", json!(9195)),
+        (
+            "ServiceMonitor portcullis",
+            "/spec/endpoints/0/scheme",
+            json!("https"),
+        ),
+        (
+            "ServiceMonitor portcullis",
+            "/spec/endpoints/0/tlsConfig/serverName",
+            json!("portcullis"),
+        ),
+    ] {
+        assert_eq!(all[0].get(name, pointer), &expected, "{name} {pointer}");
+    }
+    let config = all[0]
+        .get("ConfigMap portcullis", "/data/portcullis.yaml")
+        .as_str()
+        .expect("a text");
+    let config: Value = serde_saphyr::from_str(config).expect("YAML");
+    assert_eq!(
+        config["policies"]["files"],
+        json!(["workspaces.cedar"]),
+        "policies about the house are not about requests"
+    );
 }
 
 #[test]

@@ -86,6 +86,8 @@ pub(super) fn image(
             "WorkingDir": "/etc/portcullis",
             "ExposedPorts": { "9191/tcp": {}, "9192/tcp": {} },
             "StopSignal": "SIGTERM",
+            // Docker's own, and not of OCI: Kubernetes does not look at it, and has probes.
+            "Healthcheck": { "Test": ["CMD", "/usr/bin/portcullis", "healthcheck"], "Interval": 10_000_000_000_u64, "Timeout": 5_000_000_000_u64 },
             "Labels": about,
         },
         "rootfs": { "type": "layers", "diff_ids": diff_ids },

@@ -291,6 +291,13 @@ fn questions(running: &mut Running, binary: &Path, settings: &Path, issuer: &Iss
     running.until("it is alive", |_| (get(admin, "/livez")?.0 == 200).then_some(()))?;
     // Ready is who has the keys of the issuer, and finds it by a name.
     running.until("it is ready", |_| (get(admin, "/readyz")?.0 == 200).then_some(()))?;
+    let healthy = Command::new(binary)
+        .args(["healthcheck", "--address", &admin.to_string()])
+        .stdout(Stdio::null())
+        .status();
+    if !healthy.is_ok_and(|status| status.success()) {
+        return Err("`healthcheck` says that it is not ready".to_owned());
+    }
     for (path, code) in [("/public/hello", 0), ("/workspaces/ws-alice", 3)] {
         let status = Command::new(binary)
             .args(["check", "--server", &grpc.to_string(), "GET"])

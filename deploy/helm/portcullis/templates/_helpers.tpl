@@ -51,20 +51,31 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "portcullis.port" (dict "setting" "admin" "address" .Values.config.admin) }}
 {{- end }}
 
-{{/* Where proxies ask, as YAML: a list of {name, port, grpc}. */}}
+{{/* HTTP or HTTPS: how probes and monitors reach the admin port. */}}
+{{- define "portcullis.adminScheme" -}}
+{{- $tls := (.Values.config.admin_options).tls | default dict }}
+{{- if $tls.client_ca }}
+{{- fail "config.admin_options.tls.client_ca: the kubelet's probes have no certificate; leave it away" }}
+{{- end }}
+{{- ternary "HTTPS" "HTTP" (not (empty $tls)) }}
+{{- end }}
+
+{{/* Where proxies ask, as YAML: a list of {name, port, protocol}. */}}
 {{- define "portcullis.doors" -}}
 - name: grpc
   port: {{ include "portcullis.port" (dict "setting" "listen.envoy_grpc" "address" .Values.config.listen.envoy_grpc) }}
-  grpc: true
+  protocol: {{ ternary "https" "kubernetes.io/h2c" (not (empty (.Values.config.listen.envoy_grpc_options).tls)) }}
 {{- range $index, $listener := .Values.config.listen.http }}
 - name: {{ ternary "http" (printf "http-%d" $index) (eq $index 0) }}
   port: {{ include "portcullis.port" (dict "setting" (printf "listen.http[%d].address" $index) "address" $listener.address) }}
-  grpc: false
+  protocol: {{ ternary "https" "http" (not (empty $listener.tls)) }}
 {{- end }}
-{{- with (.Values.config.authority).listen }}
+{{- with .Values.config.authority }}
+{{- if .listen }}
 - name: authority
-  port: {{ include "portcullis.port" (dict "setting" "authority.listen" "address" .) }}
-  grpc: false
+  port: {{ include "portcullis.port" (dict "setting" "authority.listen" "address" .listen) }}
+  protocol: {{ ternary "https" "http" (not (empty .tls)) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -73,10 +84,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $config := deepCopy .Values.config }}
 {{- $named := $config.policies | default dict }}
 {{- $kinds := dict "schema" "\\.cedarschema$" "files" "\\.cedar$" "links" "\\.links\\.(yaml|yml|json)$" "entities" "\\.entities\\.(yaml|yml|json)$" }}
+{{- /* Policies about Portcullis itself, and those that are only tried, are named in their own sections. */}}
+{{- $elsewhere := concat (list) (($config.authority).policies | default list) (($config.admin_options).policies | default list) }}
+{{- $elsewhere = concat $elsewhere (($config.shadow).files | default list) (($config.shadow).schema | default list) (($config.shadow).links | default list) (($config.shadow).entities | default list) }}
 {{- range $kind, $pattern := $kinds }}
 {{- $files := list }}
 {{- range $file, $text := $.Values.policies }}
-{{- if regexMatch $pattern $file }}{{ $files = append $files $file }}{{ end }}
+{{- if and (regexMatch $pattern $file) (not (has $file $elsewhere)) }}{{ $files = append $files $file }}{{ end }}
 {{- end }}
 {{- if not (hasKey $named $kind) }}{{ $_ := set $named $kind $files }}{{ end }}
 {{- end }}
