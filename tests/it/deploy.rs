@@ -5,6 +5,7 @@
 
 mod folders;
 mod helm;
+mod page;
 mod plain;
 
 use std::collections::BTreeMap;

@@ -36,7 +36,7 @@ serviceMonitor: { enabled: true, tlsConfig: { serverName: portcullis } }
 /// What Helm says to some values.
 pub(super) struct Rendered {
     lint: Vec<String>,
-    refused: Option<String>,
+    pub(super) refused: Option<String>,
     notes: String,
     pub(super) resources: BTreeMap<String, Value>,
 }
