@@ -20,6 +20,10 @@ pub(super) fn base(licence: &[u8]) -> Result<Layer, String> {
     Layer::of(
         "certificate authorities, a user without rights, and how to find hosts",
         &[
+            // Where an engine puts what every container has.
+            ("dev", Entry::Folder(0o755)),
+            ("proc", Entry::Folder(0o555)),
+            ("sys", Entry::Folder(0o555)),
             ("etc", Entry::Folder(0o755)),
             ("etc/group", Entry::File(0o644, GROUP)),
             ("etc/hosts", Entry::File(0o644, HOSTS)),

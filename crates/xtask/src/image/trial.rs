@@ -18,13 +18,21 @@ use crate::workspace::Workspace;
 
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Makes the first argument the root, with the second as /etc/portcullis, both read-only, then becomes the user (third) and
-/// the program (the rest).
+/// Makes the first argument the root, with the second as /etc/portcullis and the devices that every container has, all of
+/// it read-only; then becomes the user (third) and the program (the rest).
 const CONFINED: &str = r#"
 set -eu
 mount --bind "$1" "$1"
 mount --bind "$2" "$1/etc/portcullis"
 mount -o remount,bind,ro "$1/etc/portcullis"
+mount --bind /proc "$1/proc"
+mount -o remount,bind,ro "$1/proc"
+mount -t tmpfs -o mode=755 tmpfs "$1/dev"
+for device in null zero full random urandom; do
+    : > "$1/dev/$device"
+    mount --bind "/dev/$device" "$1/dev/$device"
+done
+mount -o remount,ro "$1/dev"
 mount -o remount,bind,ro "$1"
 root=$1 user=$3
 shift 3
@@ -349,18 +357,18 @@ fn confined(process: u32) -> Result<(), String> {
             return Err(format!("it runs with `{line}` instead of {expected}"));
         }
     }
-    // What is below its root, and nothing else.
+    // All that is mounted below its root.
     let mounts = read("mountinfo")?;
-    let writable = |line: &&str| {
-        !line
-            .split(' ')
-            .nth(5)
-            .is_some_and(|options| options.starts_with("ro"))
-    };
-    match mounts.lines().find(writable) {
-        None if mounts.lines().count() == 2 => Ok(()),
+    let field = |line: &str, number: usize| line.split(' ').nth(number).unwrap_or_default().to_owned();
+    let device = |line: &&str| field(line, 4).starts_with("/dev/");
+    let writable = mounts
+        .lines()
+        .filter(|line| !device(line))
+        .find(|line| !field(line, 5).starts_with("ro"));
+    match writable {
+        None if mounts.lines().any(|line| field(line, 4) == "/") => Ok(()),
         _ => Err(format!(
-            "of what it sees, something can be written to, or is not what was mounted:\n{mounts}"
+            "it can write somewhere, or is not where it was put:\n{mounts}"
         )),
     }
 }
