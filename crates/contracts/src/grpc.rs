@@ -84,7 +84,11 @@ impl<D: Decide> AuthorizationService<D> {
         let most = self.listener.max_message_bytes;
         let room = &self.listener.room;
         let body = request.into_body();
-        let answer = match Message::read(body, most.saturating_add(5), self.read_timeout, room).await {
+        // Whoever begins a message and does not finish it gets an answer while it still waits for one.
+        let patience = timeout.map_or(self.read_timeout, |timeout| {
+            self.read_timeout.min(timeout - timeout / 5)
+        });
+        let answer = match Message::read(body, most.saturating_add(5), patience, room).await {
             // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
             Ok(frame) if frame.bytes().is_empty() => return plain(StatusCode::BAD_REQUEST),
             Ok(frame) => match unframe(frame.bytes()) {

@@ -11,6 +11,7 @@ use contracts::http::HttpDoors;
 use decide::problem::Problem;
 use decide::{Pipeline, Recorder, Rules};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::Admin;
 use crate::authority;
@@ -18,6 +19,7 @@ use crate::config::{Config, Loaded};
 use crate::listen::{Language, Listener, Stop};
 use crate::recent::Recent;
 use crate::reload::{Origin, Reload, Trigger, warn_of_audit};
+use crate::tls::Tls;
 
 /// A running server.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct House {
     admin: Admin,
     authority: Option<authority::Running>,
     reload: Option<Reload>,
+    /// Tells of certificates that expire.
+    _dates: AbortOnDropHandle<()>,
     stop: watch::Sender<Stop>,
     grace: Duration,
     drain: Duration,
@@ -95,7 +99,8 @@ impl House {
         let recent = Recent::new(&config.explain);
         let pipeline = Arc::new(
             Pipeline::start(rules, recent.before(recorder), &tokio::runtime::Handle::current())
-                .map_err(StartError::Issuers)?,
+                .map_err(StartError::Issuers)?
+                .with_most_waiting(config.limits.max_waiting),
         );
         let (stop, stopped) = watch::channel(Stop::No);
         let failed = |address, setting| {
@@ -105,17 +110,18 @@ impl House {
                 source,
             }
         };
+        let tls = Tls::new(&config.tls);
         let reload = origin.map(|origin| {
-            Reload::start(origin, config, Arc::downgrade(&pipeline), stopped.clone())
-                .map_err(StartError::Thread)
+            let replaced = (Arc::downgrade(&pipeline), tls.clone());
+            Reload::start(origin, config, replaced, stopped.clone()).map_err(StartError::Thread)
         });
         let reload = reload.transpose()?;
         let authority = match &config.authority {
-            Some(section) => Some(authority::Running::start(section, &pipeline).await?),
+            Some(section) => Some(authority::Running::start(section, tls.of("authority"), &pipeline).await?),
             None => None,
         };
         let admin = Admin::start(
-            config.admin,
+            (config.admin, tls.clone()),
             Arc::clone(&pipeline),
             (reload.clone(), recent),
             authority.as_ref().map(|running| running.authority().clone()),
@@ -137,7 +143,7 @@ impl House {
         let service = AuthorizationService::new(Arc::clone(&pipeline), told(grpc.options()));
         let address = config.listen.envoy_grpc;
         let listener = Listener::start(
-            address,
+            (address, tls.of("listen.envoy_grpc")),
             Language::Grpc(service),
             grpc.allowed_peers(),
             threads,
@@ -147,12 +153,12 @@ impl House {
         .await
         .map_err(failed(address, "listen.envoy_grpc"))?;
         let mut http = Vec::with_capacity(config.listen.http.len());
-        for settings in &config.listen.http {
+        for (index, settings) in config.listen.http.iter().enumerate() {
             let doors = HttpDoors::new(Arc::clone(&pipeline), settings.doors(), told(settings.options()));
             let (address, language) = (settings.address, Language::Http(doors));
             http.push(
                 Listener::start(
-                    address,
+                    (address, tls.of(&format!("listen.http[{index}]"))),
                     language,
                     settings.allowed_peers(),
                     threads,
@@ -169,6 +175,7 @@ impl House {
             admin,
             authority,
             reload,
+            _dates: AbortOnDropHandle::new(tokio::spawn(tls.watch_dates())),
             stop,
             grace: Duration::from_secs(config.grace_seconds),
             drain: Duration::from_secs(config.drain_seconds),

@@ -16,3 +16,4 @@ pub mod policy_tests;
 pub mod recent;
 pub mod reload;
 mod stack;
+mod tls;

@@ -5,6 +5,7 @@
 //! A work-stealing runtime costs half as much again per request; proxies open one connection per worker, so handing
 //! out whole connections keeps the threads evenly busy.
 
+mod begun;
 mod frames;
 mod patient;
 mod speak;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
 use crate::stack;
+use crate::tls::Handshakes;
 
 /// How many connections of peers that may not ask are open at a time: they have no places among the others.
 const STRANGERS: usize = 16;
@@ -45,9 +47,9 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address` and answers `peers` in that language on `threads` threads until `stop` says so.
+    /// Listens on `address`, with TLS or without, and answers `peers` in that language on `threads` threads until `stop` says so.
     pub(crate) async fn start<D: Decide>(
-        address: SocketAddr,
+        (address, tls): (SocketAddr, Option<Handshakes>),
         language: Language<D>,
         peers: AllowedPeers,
         threads: usize,
@@ -64,10 +66,11 @@ impl Listener {
                 .enable_all()
                 .build()?;
             let (language, stop, max_streams) = (language.clone(), stop.clone(), limits.max_streams);
+            let tls = tls.clone();
             let handle = std::thread::Builder::new()
                 .name(format!("answers-{index}"))
                 .stack_size(stack::ANSWERING)
-                .spawn(move || runtime.block_on(serve(arriving, language, max_streams, stop)))?;
+                .spawn(move || runtime.block_on(serve(arriving, (language, tls), max_streams, stop)))?;
             workers.push(arrivals);
             handles.push(handle);
         }
@@ -171,7 +174,7 @@ async fn accept(
 
 async fn serve<D: Decide>(
     mut arriving: mpsc::Receiver<Arrival>,
-    language: Language<D>,
+    (language, tls): (Language<D>, Option<Handshakes>),
     max_streams: u32,
     mut stop: watch::Receiver<Stop>,
 ) {
@@ -185,12 +188,12 @@ async fn serve<D: Decide>(
             Some(arrival) = arriving.recv() => arrival,
             patience = told(&mut stop) => break patience,
         };
-        let (language, mut stop) = (language.clone(), stop.clone());
+        let (language, tls, mut stop) = (language.clone(), tls.clone(), stop.clone());
         connections.spawn(async move {
             let told = async move {
                 told(&mut stop).await;
             };
-            if let Err(error) = language.speak(stream, stranger, max_streams, told).await {
+            if let Err(error) = language.speak(stream, tls, stranger, max_streams, told).await {
                 tracing::debug!(error, "a connection ended");
             }
             drop(place);

@@ -75,10 +75,17 @@ pub(super) fn sources(
     from: (&Path, &Reader),
     problems: &mut Vec<Problem>,
 ) -> Result<Sources, Invalid> {
-    let authority = match named.authority {
+    let mut authority = match named.authority {
         Some(paths) => read("/authority/policies", &[".cedar"], paths, from, problems),
         None => otherwise.authority.clone(),
     };
+    authority.extend(read(
+        "/admin_options/policies",
+        &[".cedar"],
+        named.admin,
+        from,
+        problems,
+    ));
     let mut files = |key, endings, paths: &[PathBuf]| {
         let key = format!("{at}/{key}");
         read(&key, endings, paths, from, problems)
@@ -113,6 +120,8 @@ pub(super) struct Named<'n> {
     pub(super) entities: Option<&'n [PathBuf]>,
     /// Policies about the house itself.
     pub(super) authority: Option<&'n [PathBuf]>,
+    /// More of these, named by the admin listener.
+    pub(super) admin: &'n [PathBuf],
     pub(super) magpie: Option<&'n [PathBuf]>,
 }
 
