@@ -120,6 +120,7 @@ impl Pipeline {
         fetching: &Handle,
     ) -> Result<Self, Vec<Problem>> {
         let live = Live::new(rules.into(), fetching)?;
+        recorder.ruled_by(&live.rules);
         Ok(Self {
             shadows: Shadows::about(&live),
             live: ArcSwap::from_pointee(live),
@@ -162,6 +163,7 @@ impl Pipeline {
         // Whether they have come or not is seen by whoever needs them.
         let _ = tokio::time::timeout(PATIENCE, next.first_key_fetches()).await;
         self.shadows.begin(&next);
+        self.recorder.ruled_by(&next.rules);
         Ok(Replaced(self.live.swap(next)))
     }
 
@@ -213,8 +215,9 @@ impl Pipeline {
             given: Some(given),
         };
         let live = self.live.load_full();
-        self.walk(&live, check, &asking, Instant::now())
-            .unwrap_or_else(|_| self.waited_twice(&live))
+        let started = Instant::now();
+        self.walk(&live, check, &asking, started)
+            .unwrap_or_else(|_| self.waited_twice(&live, check, check.contract, started))
     }
 
     /// Walks once; `Err` when something must be waited for first.
@@ -276,7 +279,26 @@ impl Pipeline {
         });
     }
 
-    fn waited_twice(&self, live: &Live) -> Decision {
+    fn waited_twice(
+        &self,
+        live: &Live,
+        check: &Check<'_>,
+        contract: model::Contract,
+        started: Instant,
+    ) -> Decision {
+        let decision = Self::after_waiting_twice(live);
+        self.record(
+            live,
+            Some(check),
+            &Story::default(),
+            &decision,
+            contract,
+            started,
+        );
+        decision
+    }
+
+    fn after_waiting_twice(live: &Live) -> Decision {
         let denial = deny(
             403,
             Reason::Internal,
@@ -412,7 +434,7 @@ impl Decide for Pipeline {
         let live = self.live.load_full();
         match (in_time, self.walk(&live, check, &asking, started)) {
             (_, Ok(decision)) => decision,
-            (_, Err(_)) => self.waited_twice(&live),
+            (_, Err(_)) => self.waited_twice(&live, check, check.contract, started),
         }
     }
 

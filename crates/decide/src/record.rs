@@ -8,6 +8,7 @@ use model::{Check, Contract, Decision, Principal, Verdict};
 
 use crate::explain::Visible;
 use crate::policy::PolicyError;
+use crate::rules::Rules;
 
 /// Everything worth keeping of one decision, borrowed. No token is in it.
 #[derive(Debug)]
@@ -64,4 +65,12 @@ pub(crate) fn why(decision: &Decision) -> String {
 pub trait Recorder: Send + Sync + 'static {
     /// Takes a record, or drops it.
     fn offer(&self, record: &Record<'_, '_>);
+
+    /// Is told of the rules before the first decision is made by them.
+    fn ruled_by(&self, _rules: &Rules) {}
+
+    /// How many records were dropped so far.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }

@@ -195,6 +195,13 @@ impl Rules {
         &self.policies
     }
 
+    /// The names of all policies, also of those about the house itself. They are the very ones that decisions have.
+    pub fn policy_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        let house = self.house.iter();
+        let house = house.flat_map(|house| house.policies.shared_names());
+        self.policies.shared_names().chain(house)
+    }
+
     /// The schema of the policies about the house itself; `None` without an authority.
     pub fn house_schema_text(&self) -> Option<&str> {
         self.house.as_ref().map(|house| house.policies.schema_text())

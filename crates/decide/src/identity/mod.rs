@@ -35,6 +35,7 @@ mod keys;
 mod mapping;
 mod network_token;
 mod oidc;
+mod outcomes;
 mod refusal;
 mod rehearsal;
 mod roles;
@@ -59,6 +60,7 @@ use self::credentials::Presented;
 use self::fetching::Fetching;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
+use self::outcomes::{Outcome as Ended, Outcomes};
 pub(crate) use self::verifier::Waited;
 use self::verifier::{Answer, Question, Verifier};
 use crate::house::House;
@@ -67,10 +69,13 @@ use crate::problem::{Problem, Severity};
 pub use self::algorithm::Algorithm;
 pub use self::awaited::Awaited;
 pub use self::backstage::BackstageSettings;
+pub use self::cache::KeptTokens;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub(crate) use self::inspect::Examined;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::introspection::IntrospectionSettings;
+pub use self::keys::Fetches;
+pub use self::outcomes::{NOBODY, Verifications};
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
 pub use self::rehearsal::Rehearsal;
 pub(crate) use self::settings::short_name;
@@ -96,6 +101,8 @@ pub struct Identity<D> {
     house: Arc<House>,
     /// Tells what was derived by this identity from what one before it derived.
     generation: u64,
+    /// How verifying ended.
+    outcomes: Outcomes,
     /// Of the settings that the verifiers were made with.
     fingerprint: Option<Digest>,
 }
@@ -138,6 +145,8 @@ pub struct IssuerStatus {
     pub keys: usize,
     /// Why the last fetch failed; `None` if it did not.
     pub last_failure: Option<String>,
+    /// How fetching went; `None` for keys out of the configuration.
+    pub fetches: Option<Fetches>,
 }
 
 impl<D: Send + Sync + 'static> Identity<D> {
@@ -192,6 +201,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
                 derive: Box::new(derive),
                 weigh: self.weigh,
                 house: Arc::clone(&self.house),
+                outcomes: self.outcomes.clone(),
                 generation: self.generation + 1,
                 fingerprint,
             });
@@ -199,6 +209,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         let fetching = Fetching::after(&self.verifiers, fetching);
         let verifiers = Verifier::all(settings, &fetching, &self.house);
         Ok(Self {
+            outcomes: Outcomes::after(&self.outcomes, &verifiers),
             fingerprint,
             house: Arc::clone(&self.house),
             weigh: self.weigh,
@@ -223,6 +234,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             }
         }
         Self {
+            outcomes: Outcomes::anew(&verifiers),
             verifiers: verifiers.into(),
             places,
             verified: TokenCache::new(cache_bytes),
@@ -284,6 +296,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
         self.keys().map(|(name, keys)| status(name, keys)).collect()
     }
 
+    /// How verifying ended, by whoever vouches for credentials. What was verified lately is not verified again.
+    pub fn verifications(&self) -> Vec<Verifications> {
+        self.outcomes.told()
+    }
+
+    /// What is kept of tokens.
+    pub fn kept_tokens(&self) -> [KeptTokens; 2] {
+        self.verified.sizes()
+    }
+
     fn keys(&self) -> impl Iterator<Item = (String, &IssuerKeys)> {
         self.verifiers.iter().filter_map(Verifier::keys)
     }
@@ -292,7 +314,10 @@ impl<D: Send + Sync + 'static> Identity<D> {
         let presented = match credentials::find(headers, query, &self.places) {
             Ok(Some(presented)) => presented,
             Ok(None) => return Look::Final(Identified::Anonymous),
-            Err(reason) => return Look::refused(reason, None),
+            Err(reason) => {
+                self.outcomes.count(None, Ended::Refused);
+                return Look::refused(reason, None);
+            }
         };
         self.judge(&presented, now, waited)
     }
@@ -346,7 +371,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             now,
             waited,
         };
-        let mut last: Option<Refused> = None;
+        let mut last: Option<(usize, Refused)> = None;
         for (index, verifier) in self.verifiers.iter().enumerate() {
             match verifier.answer(&question) {
                 Answer::NotMine => {}
@@ -354,15 +379,22 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     let issuer = verifier.name().map(str::to_owned);
                     // Missing keys are our fault, and say more than what is wrong for somebody else.
                     last = last
-                        .filter(Refused::is_for_want_of_keys)
-                        .or(Some(Refused { reason, issuer }));
+                        .filter(|(_, refused)| refused.is_for_want_of_keys())
+                        .or(Some((index, Refused { reason, issuer })));
                 }
-                Answer::Refused(reason) => return Look::refused(reason, verifier.name()),
+                Answer::Refused(reason) => {
+                    self.outcomes.count(Some(index), Ended::of(&reason));
+                    return Look::refused(reason, verifier.name());
+                }
                 Answer::NotYet(reason, wanted) => {
+                    if waited == Waited::Yes || wanted.is_none() {
+                        self.outcomes.count(Some(index), Ended::Unavailable);
+                    }
                     let issuer = verifier.name().map(str::to_owned);
                     return Look::NotYet(Refused { reason, issuer }, wanted);
                 }
                 Answer::Verified(proven) => {
+                    self.outcomes.count(Some(index), Ended::Verified);
                     let proof = Proof {
                         proven: Arc::new(*proven),
                         verifier: index,
@@ -374,8 +406,14 @@ impl<D: Send + Sync + 'static> Identity<D> {
             }
         }
         match last {
-            Some(refused) => Look::Final(Identified::Refused(refused)),
-            None => Look::refused(self.nobodys(question.jws), None),
+            Some((index, refused)) => {
+                self.outcomes.count(Some(index), Ended::of(&refused.reason));
+                Look::Final(Identified::Refused(refused))
+            }
+            None => {
+                self.outcomes.count(None, Ended::Refused);
+                Look::refused(self.nobodys(question.jws), None)
+            }
         }
     }
 
@@ -483,6 +521,7 @@ fn status(name: String, keys: &IssuerKeys) -> IssuerStatus {
         age: keys.age(),
         keys: current.map_or(0, |current| current.keys.len()),
         last_failure: keys.last_failure().map(|failure| failure.to_string()),
+        fetches: keys.fetches(),
     }
 }
 

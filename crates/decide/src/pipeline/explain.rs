@@ -41,7 +41,7 @@ impl Pipeline {
         };
         self.explain_once(&live, check, &asking, started)
             .unwrap_or_else(|_| {
-                let decision = self.waited_twice(&live);
+                let decision = Self::after_waiting_twice(&live);
                 let explanation = start(&decision);
                 (decision, explanation)
             })
