@@ -19,6 +19,7 @@ use crate::rerouting;
 use crate::routes::{self, Action, RouteTable};
 use crate::settings::{CorsPreflight, Expose, Mode, OnReserved, Settings, TcpRouteSettings};
 use crate::shadow::Candidate;
+use crate::steps::Every;
 use crate::upstream_paths::UpstreamPaths;
 
 /// How often secrets are hashed for the version. The version is shown to everybody who operates the server, so whoever wants
@@ -49,6 +50,7 @@ pub struct Rules {
     pub(crate) method_override: OnReserved,
     pub(crate) url_override: OnReserved,
     pub(crate) header_aliases: OnReserved,
+    pub(crate) measure_steps_every: Every,
     pub(crate) version: Version,
     /// The policies about the house itself, if it has an authority.
     pub(crate) house: Option<HouseRules>,
@@ -169,6 +171,7 @@ impl Rules {
                     mode: settings.mode,
                     url_override: settings.url_override,
                     header_aliases: settings.header_aliases,
+                    measure_steps_every: settings.measure_steps_every,
                     version: version(settings, sources),
                     house,
                     candidate: None,

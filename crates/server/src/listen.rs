@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::connections::Connections;
+pub(crate) use self::connections::{Connections, Load};
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
 use crate::stack;

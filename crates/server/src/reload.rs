@@ -165,7 +165,7 @@ impl Reload {
             unchanged: self.state.unchanged.load(Ordering::Relaxed),
             refused,
             is_good: last.refused.is_none(),
-            good: last.good,
+            good: last.good.unwrap_or(SystemTime::UNIX_EPOCH),
         }
     }
 
@@ -218,7 +218,20 @@ pub(crate) struct Figures {
     /// False if the last one was refused.
     pub(crate) is_good: bool,
     /// When everything was last found good.
-    pub(crate) good: Option<SystemTime>,
+    pub(crate) good: SystemTime,
+}
+
+impl Figures {
+    /// Of a server that was started then and never reloads.
+    pub(crate) fn never(started: SystemTime) -> Self {
+        Self {
+            changed: 0,
+            unchanged: 0,
+            refused: 0,
+            is_good: true,
+            good: started,
+        }
+    }
 }
 
 /// How the reloads are.

@@ -113,11 +113,36 @@ pub enum Identified<D> {
     /// Nobody: no credential was presented.
     Anonymous,
     /// The bearer of a verified token.
-    Verified(Arc<Verified<D>>),
+    Verified(Arc<Verified<D>>, CacheUse),
     /// A credential was presented and is not believed.
     Refused(Refused),
     /// Not known yet: a key must be fetched first, or somebody be asked. Wait, then use [`Identity::identify_at_hand`].
     NotYet(Awaited),
+}
+
+/// What was known of a token that is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheUse {
+    /// Everything: it was presented lately.
+    Hit,
+    /// That it is good: what is derived from it was derived anew.
+    Verified,
+    /// Nothing: it was verified.
+    Miss,
+}
+
+impl CacheUse {
+    /// Every case.
+    pub const ALL: [Self; 3] = [Self::Hit, Self::Verified, Self::Miss];
+
+    /// Its name, in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Verified => "verified",
+            Self::Miss => "miss",
+        }
+    }
 }
 
 /// A verified token: the proof, and what was derived from it.
@@ -327,18 +352,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
         if let Some(verified) = self.verified.get(token)
             && self.still_holds(&verified.proof, presented.place, now)
         {
-            return Look::Final(Identified::Verified(
-                match verified.generation == self.generation {
-                    true => verified,
-                    // It was verified with the same settings, and what was derived from it was derived by other rules.
-                    false => self.keep(token, verified.proof.clone()),
-                },
-            ));
+            return Look::Final(match verified.generation == self.generation {
+                true => Identified::Verified(verified, CacheUse::Hit),
+                // It was verified with the same settings, and what was derived from it was derived by other rules.
+                false => Identified::Verified(self.keep(token, verified.proof.clone()), CacheUse::Verified),
+            });
         }
         let digest = Digest::of(token);
         match self.verified.proof(&digest) {
             Some(proof) if self.still_holds(&proof, presented.place, now) => {
-                Look::Final(Identified::Verified(self.keep(token, proof)))
+                Look::Final(Identified::Verified(self.keep(token, proof), CacheUse::Verified))
             }
             _ => self.verify(presented, digest, now, waited),
         }
@@ -401,7 +424,8 @@ impl<D: Send + Sync + 'static> Identity<D> {
                         at: Instant::now(),
                     };
                     self.verified.prove(digest, &proof, presented.token.len());
-                    return Look::Final(Identified::Verified(self.keep(&presented.token, proof)));
+                    let verified = self.keep(&presented.token, proof);
+                    return Look::Final(Identified::Verified(verified, CacheUse::Miss));
                 }
             }
         }

@@ -123,6 +123,12 @@ impl Counted {
         self.0.next.dropped()
     }
 
+    /// How many threads can count at a time without new memory.
+    #[cfg(test)]
+    pub(super) fn threads(&self) -> usize {
+        self.tallies().len()
+    }
+
     fn tallies(&self) -> MutexGuard<'_, Vec<Arc<Tally>>> {
         self.0.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,9 +140,10 @@ impl Counted {
     /// What this thread counts with from now on.
     fn enter(&self, version: &Version) -> Mine {
         let mut tallies = self.tallies();
-        let mut free = tallies.iter_mut().filter(|tally| Arc::get_mut(tally).is_some());
-        let tally = free.next().map(|tally| Arc::clone(tally));
-        let tally = tally.unwrap_or_else(|| {
+        let free = tallies
+            .iter_mut()
+            .find_map(|tally| Arc::get_mut(tally).is_some().then(|| Arc::clone(tally)));
+        let tally = free.unwrap_or_else(|| {
             let new = Arc::<Tally>::default();
             tallies.push(Arc::clone(&new));
             new

@@ -17,7 +17,7 @@ use super::page::Page;
 use crate::config::Config;
 use crate::listen::{Connections, Load};
 use crate::recent::Recent;
-use crate::reload::Reload;
+use crate::reload::{Figures, Reload};
 
 /// What is looked at.
 pub(super) struct State {
@@ -178,9 +178,8 @@ impl State {
     }
 
     fn reloads(&self, page: &mut Page<'_>) -> Result<(), Error> {
-        let Some(figures) = self.reload.as_ref().map(Reload::figures) else {
-            return Ok(());
-        };
+        let never = || Figures::never(self.counted.loaded());
+        let figures = self.reload.as_ref().map_or_else(never, Reload::figures);
         let outcomes = [
             ("changed", figures.changed),
             ("unchanged", figures.unchanged),
@@ -196,17 +195,16 @@ impl State {
             "1 if the configuration was good when it was last read, 0 if a change of it is refused",
             u64::from(figures.is_good),
         )?;
-        page.gauges(
+        page.gauge(
             "reload_last_success_timestamp_seconds",
             "When the configuration was last read and found good, in Unix seconds",
-            figures.good.map(|at| ([], seconds(at))),
+            seconds(figures.good),
         )
     }
 
     fn shadow(&self, page: &mut Page<'_>) -> Result<(), Error> {
-        let Some(report) = self.pipeline.shadow_report() else {
-            return Ok(());
-        };
+        // Without a candidate nothing is compared: all zero.
+        let report = self.pipeline.shadow_report().unwrap_or_default();
         page.counter(
             "shadow_decisions",
             "Decisions that the candidate policies were asked about, since they or the rules changed",
@@ -255,41 +253,33 @@ impl State {
             .map(|connections| (&*connections.listener, connections.load()))
             .collect();
         let of = |value: fn(&Load) -> u64| {
-            let of = move |(listener, load): &(&'_ str, Load)| (*listener, value(load));
-            loads.iter().map(of).collect::<Vec<_>>()
+            let series = loads.iter();
+            series.map(move |(listener, load)| ([("listener", *listener)], value(load)))
         };
-        let mut gauge = |name: &str, help: &str, value: fn(&Load) -> u64| {
-            let series = of(value);
-            page.gauges(
-                name,
-                help,
-                series.iter().map(|(listener, value)| ([("listener", *listener)], *value)),
-            )
-        };
-        gauge("listener_connections", "Connections of proxies that are open", |load| {
-            load.open as u64
-        })?;
-        gauge(
+        page.gauges(
+            "listener_connections",
+            "Connections of proxies that are open",
+            of(|load| load.open as u64),
+        )?;
+        page.gauges(
             "listener_max_connections",
             "Connections of proxies that may be open (limits.max_connections)",
-            |load| load.most as u64,
+            of(|load| load.most as u64),
         )?;
-        gauge(
+        page.gauges(
             "listener_message_bytes",
             "Bytes of messages that are being read or answered",
-            |load| load.bytes as u64,
+            of(|load| load.bytes as u64),
         )?;
-        gauge(
+        page.gauges(
             "listener_max_message_bytes",
             "How many there may be at a time (limits.max_bytes_in_flight)",
-            |load| load.most_bytes as u64,
+            of(|load| load.most_bytes as u64),
         )?;
         page.counters(
             "listener_accepted_connections",
             "Connections that were taken",
-            loads
-                .iter()
-                .map(|(listener, load)| ([("listener", *listener)], load.accepted)),
+            of(|load| load.accepted),
         )?;
         page.counters(
             "listener_refused_connections",
