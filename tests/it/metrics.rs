@@ -36,7 +36,9 @@ impl Scrape {
         for line in lines.lines() {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, help) = rest.split_once(' ').expect("a help");
-                let new = scrape.families.insert(name.to_owned(), (String::new(), help.to_owned()));
+                let new = scrape
+                    .families
+                    .insert(name.to_owned(), (String::new(), help.to_owned()));
                 assert!(new.is_none(), "two families are called {name}");
             } else if let Some(rest) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = rest.split_once(' ').expect("a type");
@@ -44,7 +46,9 @@ impl Scrape {
             } else {
                 let (series, value) = line.rsplit_once(' ').expect("a value");
                 let (name, labels) = match series.split_once('{') {
-                    Some((name, labels)) => (name, pairs(labels.strip_suffix('}').expect("the end of labels"))),
+                    Some((name, labels)) => {
+                        (name, pairs(labels.strip_suffix('}').expect("the end of labels")))
+                    }
                     None => (series, Labels::new()),
                 };
                 assert!(scrape.family(name).is_some(), "{name} is of no family");

@@ -294,14 +294,7 @@ impl Pipeline {
         started: Instant,
     ) -> Decision {
         let decision = Self::after_waiting_twice(live);
-        self.record(
-            live,
-            Some(check),
-            &Story::default(),
-            &decision,
-            contract,
-            started,
-        );
+        self.record(live, Some(check), &Story::default(), &decision, contract, started);
         decision
     }
 

@@ -235,7 +235,8 @@ impl Admin {
         };
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, &readiness).await;
-        let router = router(&readiness, recent, metrics).route_service("/grpc.health.v1.Health/{method}", health);
+        let router =
+            router(&readiness, recent, metrics).route_service("/grpc.health.v1.Health/{method}", health);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
         Ok(Self {

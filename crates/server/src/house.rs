@@ -95,8 +95,12 @@ impl House {
         let recent = Recent::new(&config.explain);
         let counted = Counted::new(recent.before(recorder));
         let pipeline = Arc::new(
-            Pipeline::start(rules, Box::new(counted.clone()), &tokio::runtime::Handle::current())
-                .map_err(StartError::Issuers)?,
+            Pipeline::start(
+                rules,
+                Box::new(counted.clone()),
+                &tokio::runtime::Handle::current(),
+            )
+            .map_err(StartError::Issuers)?,
         );
         let (stop, stopped) = watch::channel(Stop::No);
         let failed = |address, setting| {
@@ -162,7 +166,11 @@ impl House {
         .map_err(failed(address, "listen.envoy_grpc"))?;
         let mut http = Vec::with_capacity(config.listen.http.len());
         for (settings, connections) in config.listen.http.iter().zip(at_http) {
-            let doors = HttpDoors::new(Arc::clone(&pipeline), settings.doors(), told(settings.options(), &connections));
+            let doors = HttpDoors::new(
+                Arc::clone(&pipeline),
+                settings.doors(),
+                told(settings.options(), &connections),
+            );
             let (address, language) = (settings.address, Language::Http(doors));
             http.push(
                 Listener::start(

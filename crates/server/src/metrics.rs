@@ -64,6 +64,12 @@ impl Metrics {
         Self(Arc::new(Mutex::new(registry)))
     }
 
+    /// About nothing.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(Arc::default())
+    }
+
     /// Everything as OpenMetrics text. One after the other, so that scraping never keeps more than one thread busy.
     fn text(&self) -> Result<String, std::fmt::Error> {
         let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);

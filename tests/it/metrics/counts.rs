@@ -1,8 +1,12 @@
 //! Requests of known kinds, and the numbers that must come of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use authority::Revoked;
+use authority::{Authority, NewRevocation, StoreSettings};
+use bytes::Bytes;
+use model::{Before, Revoked};
+use portcullis::demo::http;
 use portcullis::demo::issuer::Answer as KeyService;
 use portcullis::demo::people;
 
@@ -78,11 +82,35 @@ async fn every_check_is_counted_once_by_what_came_of_it() {
         ("GET", "/public/a", None, "allow", "permitted"),
         ("GET", "/workspaces/ws-alice", Some(&alice), "allow", "permitted"),
         ("GET", "/workspaces/ws-alice", Some(&alice), "allow", "permitted"),
-        ("DELETE", "/workspaces/ws-alice", Some(&alice), "deny", "no_permit"),
-        ("GET", "/workspaces/workspace-api", Some(&alice), "deny", "forbidden"),
+        (
+            "DELETE",
+            "/workspaces/ws-alice",
+            Some(&alice),
+            "deny",
+            "no_permit",
+        ),
+        (
+            "GET",
+            "/workspaces/workspace-api",
+            Some(&alice),
+            "deny",
+            "forbidden",
+        ),
         ("GET", "/workspaces/ws-alice", None, "deny", "credential_missing"),
-        ("GET", "/workspaces/ws-alice", Some(&forged), "deny", "credential_refused"),
-        ("GET", "/workspaces/ws-alice", Some(&forged), "deny", "credential_refused"),
+        (
+            "GET",
+            "/workspaces/ws-alice",
+            Some(&forged),
+            "deny",
+            "credential_refused",
+        ),
+        (
+            "GET",
+            "/workspaces/ws-alice",
+            Some(&forged),
+            "deny",
+            "credential_refused",
+        ),
         ("GET", "/nowhere", None, "deny", "no_route"),
         ("PUT", "/public/a", None, "deny", "no_method"),
         ("GET", "/public/../a", None, "deny", "ambiguous_path"),
@@ -90,9 +118,16 @@ async fn every_check_is_counted_once_by_what_came_of_it() {
         ("GET", "/open", None, "allow", "permitted"),
         ("GET", "/public/overflow", None, "deny", "policy_error"),
     ] {
-        let headers: Vec<_> = credential.map(|value| ("authorization", value.as_str())).into_iter().collect();
+        let headers: Vec<_> = credential
+            .map(|value| ("authorization", value.as_str()))
+            .into_iter()
+            .collect();
         let answer = house.ask(method, target, &headers).await;
-        assert_eq!((answer.allowed, &*answer.reason), (verdict == "allow", reason), "{method} {target}");
+        assert_eq!(
+            (answer.allowed, &*answer.reason),
+            (verdict == "allow", reason),
+            "{method} {target}"
+        );
         expected.push(("envoy_grpc", verdict, reason));
     }
     let forwarded = |host: &'static str| -> Vec<(&str, &[u8])> {
@@ -122,20 +157,118 @@ async fn every_check_is_counted_once_by_what_came_of_it() {
     let itself: Vec<(&str, &[u8])> = vec![("host", good.as_bytes())];
     let none = Vec::new;
     for (listener, method, target, headers, body, kind) in [
-        (0, "GET", "/check/public/a", itself.clone(), none(), ("envoy_http", "allow", "permitted")),
-        (1, "GET", "/public/a", itself.clone(), none(), ("envoy_http", "allow", "permitted")),
-        (0, "GET", "/apisix", forwarded(good), none(), ("apisix", "allow", "permitted")),
-        (0, "GET", "/nginx", original, none(), ("nginx", "allow", "permitted")),
-        (0, "GET", "/traefik", forwarded(good), none(), ("traefik", "allow", "permitted")),
-        (0, "GET", "/caddy", forwarded(good), none(), ("caddy", "allow", "permitted")),
-        (0, "GET", "/haproxy", forwarded(good), none(), ("haproxy", "allow", "permitted")),
-        (0, "POST", "/v1/data/apisix/allow", vec![("host", b"p")], apisix, ("apisix_opa", "allow", "permitted")),
-        (0, "POST", "/v1/data/kong/allow", vec![("host", b"p")], kong, ("kong_opa", "allow", "permitted")),
-        (0, "GET", "/caddy", forwarded("a..b"), none(), ("caddy", "deny", "invalid_host")),
-        (0, "GET", "/traefik", itself.clone(), none(), ("traefik", "deny", "malformed")),
-        (0, "POST", "/v1/data/kong/allow", vec![("host", b"p")], document("no JSON"), ("kong_opa", "deny", "malformed")),
-        (0, "GET", "/no/door", itself, none(), ("envoy_http", "deny", "malformed")),
-        (2, "GET", "/", forwarded(good), none(), ("caddy", "deny", "strange_peer")),
+        (
+            0,
+            "GET",
+            "/check/public/a",
+            itself.clone(),
+            none(),
+            ("envoy_http", "allow", "permitted"),
+        ),
+        (
+            1,
+            "GET",
+            "/public/a",
+            itself.clone(),
+            none(),
+            ("envoy_http", "allow", "permitted"),
+        ),
+        (
+            0,
+            "GET",
+            "/apisix",
+            forwarded(good),
+            none(),
+            ("apisix", "allow", "permitted"),
+        ),
+        (
+            0,
+            "GET",
+            "/nginx",
+            original,
+            none(),
+            ("nginx", "allow", "permitted"),
+        ),
+        (
+            0,
+            "GET",
+            "/traefik",
+            forwarded(good),
+            none(),
+            ("traefik", "allow", "permitted"),
+        ),
+        (
+            0,
+            "GET",
+            "/caddy",
+            forwarded(good),
+            none(),
+            ("caddy", "allow", "permitted"),
+        ),
+        (
+            0,
+            "GET",
+            "/haproxy",
+            forwarded(good),
+            none(),
+            ("haproxy", "allow", "permitted"),
+        ),
+        (
+            0,
+            "POST",
+            "/v1/data/apisix/allow",
+            vec![("host", b"p")],
+            apisix,
+            ("apisix_opa", "allow", "permitted"),
+        ),
+        (
+            0,
+            "POST",
+            "/v1/data/kong/allow",
+            vec![("host", b"p")],
+            kong,
+            ("kong_opa", "allow", "permitted"),
+        ),
+        (
+            0,
+            "GET",
+            "/caddy",
+            forwarded("a..b"),
+            none(),
+            ("caddy", "deny", "invalid_host"),
+        ),
+        (
+            0,
+            "GET",
+            "/traefik",
+            itself.clone(),
+            none(),
+            ("traefik", "deny", "malformed"),
+        ),
+        (
+            0,
+            "POST",
+            "/v1/data/kong/allow",
+            vec![("host", b"p")],
+            document("no JSON"),
+            ("kong_opa", "deny", "malformed"),
+        ),
+        (
+            0,
+            "GET",
+            "/no/door",
+            itself,
+            none(),
+            ("envoy_http", "deny", "malformed"),
+        ),
+        (
+            2,
+            "GET",
+            "/",
+            forwarded(good),
+            none(),
+            ("caddy", "deny", "strange_peer"),
+        ),
     ] {
         let bytes = request(method, target.as_bytes(), &headers, &body);
         let reply = exchange(house.all_http()[listener], &bytes).await;
@@ -157,7 +290,10 @@ async fn every_check_is_counted_once_by_what_came_of_it() {
     ] {
         let labels = [("policy", policy)];
         let count = |name: &str| scrape.sum(name, &labels) as u64;
-        let found = (count("portcullis_policy_matches_total"), count("portcullis_policy_errors_total"));
+        let found = (
+            count("portcullis_policy_matches_total"),
+            count("portcullis_policy_errors_total"),
+        );
         assert_eq!(found, (matches, errors), "{policy}");
     }
     for (issuer, outcome, count) in [
@@ -167,21 +303,39 @@ async fn every_check_is_counted_once_by_what_came_of_it() {
         ("(none)", "refused", 0),
     ] {
         let labels = [("issuer", issuer), ("outcome", outcome)];
-        assert_eq!(scrape.sum("portcullis_token_verifications_total", &labels) as u64, count, "{labels:?}");
+        assert_eq!(
+            scrape.sum("portcullis_token_verifications_total", &labels) as u64,
+            count,
+            "{labels:?}"
+        );
     }
     for (result, count) in [("miss", 1), ("hit", 4), ("verified", 0)] {
         let found = scrape.sum("portcullis_token_cache_lookups_total", &[("result", result)]);
         assert_eq!(found as u64, count, "{result}");
     }
     for cache in ["lately", "verified"] {
-        assert_eq!(scrape.sum("portcullis_token_cache_entries", &[("cache", cache)]), 1.0, "{cache}");
+        assert_eq!(
+            scrape.sum("portcullis_token_cache_entries", &[("cache", cache)]),
+            1.0,
+            "{cache}"
+        );
     }
     // Every check got as far as the first step that could refuse it, and was measured up to there.
-    let walked = expected.iter().filter(|(_, _, reason)| !["malformed", "strange_peer", "ambiguous_path", "invalid_host"].contains(reason));
-    let gates = scrape.sum("portcullis_decision_step_duration_seconds_count", &[("step", "gate")]);
+    let walked = expected.iter().filter(|(_, _, reason)| {
+        !["malformed", "strange_peer", "ambiguous_path", "invalid_host"].contains(reason)
+    });
+    let gates = scrape.sum(
+        "portcullis_decision_step_duration_seconds_count",
+        &[("step", "gate")],
+    );
     assert_eq!(gates as usize, walked.count());
     let (fetched, failed) = ("succeeded", "failed");
-    let fetches = |outcome| scrape.sum("portcullis_jwks_fetches_total", &[("issuer", "main"), ("outcome", outcome)]);
+    let fetches = |outcome| {
+        scrape.sum(
+            "portcullis_jwks_fetches_total",
+            &[("issuer", "main"), ("outcome", outcome)],
+        )
+    };
     assert_eq!((fetches(fetched), fetches(failed)), (1.0, 0.0));
     assert_eq!(scrape.sum("portcullis_jwks_keys", &[("issuer", "main")]), 5.0);
 }
@@ -192,24 +346,89 @@ async fn nothing_a_client_sends_makes_a_series() {
     house.ask("GET", "/public/a", &[]).await;
     let series = |scrape: &Scrape| {
         let names = scrape.series.iter();
-        names.map(|(name, labels, _)| (name.clone(), labels.clone())).collect::<Vec<_>>()
+        names
+            .map(|(name, labels, _)| (name.clone(), labels.clone()))
+            .collect::<Vec<_>>()
     };
     let before = series(&Scrape::of(house.admin()).await);
     for n in 0..50 {
         let token = format!("Bearer {n}.{n}.{n}");
         let name = format!("x-{n}");
-        house.ask("GET", &format!("/workspaces/{n}"), &[("authorization", &token)]).await;
-        house.ask(&format!("METHOD{n}"), &format!("/{n}?{n}={n}"), &[(&name, "portcullis")]).await;
+        house
+            .ask("GET", &format!("/workspaces/{n}"), &[("authorization", &token)])
+            .await;
+        house
+            .ask(
+                &format!("METHOD{n}"),
+                &format!("/{n}?{n}={n}"),
+                &[(&name, "portcullis")],
+            )
+            .await;
         let host = format!("host-{n}.test");
-        let asked = request("GET", format!("/check/{n}").as_bytes(), &[("host", host.as_bytes())], b"");
+        let asked = request(
+            "GET",
+            format!("/check/{n}").as_bytes(),
+            &[("host", host.as_bytes())],
+            b"",
+        );
         exchange(house.http(), &asked).await;
     }
     assert_eq!(series(&Scrape::of(house.admin()).await), before);
 }
 
 #[tokio::test]
+async fn what_is_asked_of_the_house_is_counted_and_so_is_what_is_revoked() {
+    let house = TestHouse::with_authority("").await;
+    let token = format!("Bearer {}", people::alice(&house.issuer).token);
+    let headers = [("authorization", token.as_str())];
+    assert!(house.ask("GET", "/workspaces/ws-alice", &headers).await.allowed);
+    let settings = StoreSettings {
+        store: format!("sqlite:{}", house.store().display()).into(),
+        ..StoreSettings::default()
+    };
+    let replica = Authority::start(&settings, Arc::new(|_| {}))
+        .await
+        .expect("the store");
+    let revocation = NewRevocation {
+        issuer: "main".to_owned(),
+        what: Revoked::Subject(people::ALICE.to_owned()),
+        before: Before::Ever,
+        reason: None,
+        expires_at: None,
+    };
+    replica.revoke("test", revocation).await.expect("a revocation");
+    let mut expected: Vec<Kind> = vec![("envoy_grpc", "allow", "permitted")];
+    crate::house::until("the revocation counts", async || {
+        let answer = house.ask("GET", "/workspaces/ws-alice", &headers).await;
+        expected.push(match answer.allowed {
+            true => ("envoy_grpc", "allow", "permitted"),
+            false => ("envoy_grpc", "deny", "revoked"),
+        });
+        !answer.allowed
+    })
+    .await;
+    let nobody = http::send(house.admin(), "GET", "/admin/v1/revocations", &[], Bytes::new()).await;
+    assert_eq!(nobody.expect("an answer").status(), 401);
+    expected.push(("house", "deny", "credential_missing"));
+    let scrape = Scrape::of(house.admin()).await;
+    check(&scrape, &expected);
+    for (name, value) in [
+        ("portcullis_store_connected", 1.0),
+        ("portcullis_store_good", 1.0),
+        ("portcullis_store_revision", 1.0),
+    ] {
+        assert_eq!(scrape.sum(name, &[]), value, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn tokens_without_keys_are_unavailable_and_not_refused() {
-    let quick = |text: String| text.replace("trust_roles: true", "trust_roles: true\n    min_refresh_interval_seconds: 60");
+    let quick = |text: String| {
+        text.replace(
+            "trust_roles: true",
+            "trust_roles: true\n    min_refresh_interval_seconds: 60",
+        )
+    };
     let house = TestHouse::without_keys(KeyService::Unavailable, quick).await;
     crate::house::until("the first fetch has failed", async || {
         house.readyz().await.1.contains("last fetch failed")
@@ -217,7 +436,9 @@ async fn tokens_without_keys_are_unavailable_and_not_refused() {
     .await;
     let token = format!("Bearer {}", people::alice(&house.issuer).token);
     for _ in 0..3 {
-        house.ask("GET", "/workspaces/ws-alice", &[("authorization", &token)]).await;
+        house
+            .ask("GET", "/workspaces/ws-alice", &[("authorization", &token)])
+            .await;
     }
     let scrape = Scrape::of(house.admin()).await;
     check(&scrape, &[("envoy_grpc", "deny", "keys_unavailable"); 3]);
@@ -226,5 +447,9 @@ async fn tokens_without_keys_are_unavailable_and_not_refused() {
     let failed = [("issuer", "main"), ("outcome", "failed")];
     assert_eq!(scrape.sum("portcullis_jwks_fetches_total", &failed), 1.0);
     assert_eq!(scrape.sum("portcullis_jwks_keys", &[("issuer", "main")]), 0.0);
-    assert_eq!(scrape.with("portcullis_jwks_age_seconds", &[]).count(), 0, "there is no age yet");
+    assert_eq!(
+        scrape.with("portcullis_jwks_age_seconds", &[]).count(),
+        0,
+        "there is no age yet"
+    );
 }

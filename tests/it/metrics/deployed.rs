@@ -27,12 +27,19 @@ fn wrong(text: &str, scrape: &Scrape) -> Vec<String> {
         wrong.push("it asks for nothing".to_owned());
     }
     for (name, matchers) in &expression.selectors {
-        let mut series = scrape.with(name, &[]).map(|(labels, _)| labels).collect::<Vec<_>>();
+        let mut series = scrape
+            .with(name, &[])
+            .map(|(labels, _)| labels)
+            .collect::<Vec<_>>();
         if series.is_empty() {
             wrong.push(format!("there is no {name}"));
             continue;
         }
-        let known: BTreeSet<&str> = series.iter().flat_map(|labels| labels.keys()).map(String::as_str).collect();
+        let known: BTreeSet<&str> = series
+            .iter()
+            .flat_map(|labels| labels.keys())
+            .map(String::as_str)
+            .collect();
         for (label, operator, value) in matchers {
             if OF_TARGETS.contains(&label.as_str()) {
                 continue;
@@ -40,9 +47,16 @@ fn wrong(text: &str, scrape: &Scrape) -> Vec<String> {
             if !known.contains(label.as_str()) {
                 wrong.push(format!("{name} has no label {label}"));
             }
-            let values: Vec<&str> = if operator.ends_with('~') { value.split('|').collect() } else { vec![value] };
+            let values: Vec<&str> = if operator.ends_with('~') {
+                value.split('|').collect()
+            } else {
+                vec![value]
+            };
             for value in values {
-                if !series.iter().any(|labels| labels.get(label).is_some_and(|found| found == value)) {
+                if !series
+                    .iter()
+                    .any(|labels| labels.get(label).is_some_and(|found| found == value))
+                {
                     wrong.push(format!("{name} is never with {label}=\"{value}\""));
                 }
             }
@@ -51,7 +65,9 @@ fn wrong(text: &str, scrape: &Scrape) -> Vec<String> {
             }
         }
         labels.extend(known);
-        let kind = scrape.family(name).map(|family| scrape.families[family].0.as_str());
+        let kind = scrape
+            .family(name)
+            .map(|family| scrape.families[family].0.as_str());
         let over_time = text.contains("rate(") || text.contains("increase(");
         if kind == Some("gauge") && text.contains(&format!("rate({name}")) {
             wrong.push(format!("{name} is a gauge, and has no rate"));
@@ -60,7 +76,10 @@ fn wrong(text: &str, scrape: &Scrape) -> Vec<String> {
             wrong.push(format!("{name} is a counter, and says nothing by itself"));
         }
     }
-    let strangers = expression.by.iter().filter(|label| !labels.contains(label.as_str()));
+    let strangers = expression
+        .by
+        .iter()
+        .filter(|label| !labels.contains(label.as_str()));
     wrong.extend(strangers.map(|label| format!("nothing in it has the label {label}")));
     wrong
 }
@@ -85,7 +104,9 @@ fn panels(dashboard: &Value) -> Vec<(String, Vec<String>)> {
 fn alerts() -> Vec<Value> {
     let file: Value = serde_saphyr::from_str(ALERTS).expect("YAML");
     let groups = file["groups"].as_array().expect("groups").clone();
-    let rules = groups.iter().flat_map(|group| group["rules"].as_array().expect("rules"));
+    let rules = groups
+        .iter()
+        .flat_map(|group| group["rules"].as_array().expect("rules"));
     rules.cloned().collect()
 }
 
@@ -138,17 +159,27 @@ async fn dashboard_and_alerts_speak_of_what_there_is() {
         let expression = alert["expr"].as_str().expect("an expression");
         assert_eq!(wrong(expression, &scrape), [""; 0], "{name}: {expression}");
         let severity = alert["labels"]["severity"].as_str();
-        assert!(matches!(severity, Some("critical" | "warning" | "info")), "{name}: {severity:?}");
+        assert!(
+            matches!(severity, Some("critical" | "warning" | "info")),
+            "{name}: {severity:?}"
+        );
         for (annotation, least) in [("summary", 20), ("description", 80)] {
             let text = alert["annotations"][annotation].as_str().unwrap_or_default();
             assert!(text.len() >= least, "{name} has no {annotation}: {text:?}");
             let used = text.split("$labels.").skip(1);
-            let used = used.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default());
+            let used = used.map(|rest| {
+                rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next()
+                    .unwrap_or_default()
+            });
             for label in used {
                 let read = Expression::read(expression);
                 let of_series = read.selectors.iter().filter_map(|(name, _)| scrape.family(name));
                 let mut of_series = of_series.flat_map(|family| scrape.labels(family));
-                assert!(OF_TARGETS.contains(&label) || of_series.any(|known| known == label), "{name}: no label {label}");
+                assert!(
+                    OF_TARGETS.contains(&label) || of_series.any(|known| known == label),
+                    "{name}: no label {label}"
+                );
             }
         }
     }
@@ -170,6 +201,11 @@ fn what_is_wrong_is_found() {
         ("sum by (w) (rate(a_total[5m]))", 1),
         ("rate(g[5m])", 1),
     ] {
-        assert_eq!(wrong(expression, &scrape).len(), faults, "{expression}: {:?}", wrong(expression, &scrape));
+        assert_eq!(
+            wrong(expression, &scrape).len(),
+            faults,
+            "{expression}: {:?}",
+            wrong(expression, &scrape)
+        );
     }
 }

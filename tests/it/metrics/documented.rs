@@ -16,11 +16,24 @@ async fn the_table_is_what_a_server_writes() {
     let mut table = String::new();
     for (name, (kind, help)) in &scrape.families {
         let total = if kind == "counter" { "_total" } else { "" };
-        let labels: Vec<String> = scrape.labels(name).iter().map(|label| format!("`{label}`")).collect();
+        let labels: Vec<String> = scrape
+            .labels(name)
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
         let labels = labels.join(" ");
         let _ = writeln!(table, "| `{name}{total}` | {kind} | {labels} | {help} |");
-        assert!(name.starts_with("portcullis_") || name.starts_with("process_"), "{name}");
-        assert!(scrape.series.iter().any(|(series, ..)| scrape.family(series) == Some(name)), "{name}");
+        assert!(
+            name.starts_with("portcullis_") || name.starts_with("process_"),
+            "{name}"
+        );
+        assert!(
+            scrape
+                .series
+                .iter()
+                .any(|(series, ..)| scrape.family(series) == Some(name)),
+            "{name}"
+        );
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
     let page = std::fs::read_to_string(&path).expect("docs/metrics.md");
@@ -55,6 +68,10 @@ async fn both_formats_are_served_to_whoever_asks_for_them() {
         let (found, text) = text(house.admin(), accept).await;
         assert_eq!(found, kind, "{accept}");
         assert!(text.lines().any(|found| found == line), "{accept}: {text}");
-        assert_eq!(text.ends_with("# EOF\n"), kind.starts_with("application"), "{accept}");
+        assert_eq!(
+            text.ends_with("# EOF\n"),
+            kind.starts_with("application"),
+            "{accept}"
+        );
     }
 }

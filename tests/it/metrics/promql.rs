@@ -20,7 +20,17 @@ enum Token {
 
 /// Words that are no metrics. Functions are known by the parenthesis behind them.
 const WORDS: [&str; 11] = [
-    "and", "or", "unless", "bool", "offset", "on", "ignoring", "group_left", "group_right", "by", "without",
+    "and",
+    "or",
+    "unless",
+    "bool",
+    "offset",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "by",
+    "without",
 ];
 
 impl Expression {
@@ -83,12 +93,18 @@ fn tokens(text: &str) -> Vec<Token> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
         let length = match c {
             '"' => {
-                let end = rest[1..].find('"').unwrap_or_else(|| panic!("no end of a text: {text}"));
+                let end = rest[1..]
+                    .find('"')
+                    .unwrap_or_else(|| panic!("no end of a text: {text}"));
                 tokens.push(Token::Text(rest[1..=end].to_owned()));
                 end + 2
             }
             // How long, and how finely.
-            '[' => rest.find(']').unwrap_or_else(|| panic!("no end of a range: {text}")) + 1,
+            '[' => {
+                rest.find(']')
+                    .unwrap_or_else(|| panic!("no end of a range: {text}"))
+                    + 1
+            }
             c if is_name(c) => {
                 let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
                 tokens.push(Token::Name(rest[..end].to_owned()));

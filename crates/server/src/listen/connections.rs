@@ -76,7 +76,9 @@ impl Connections {
             (None, Some(peer)) => {
                 tracing::debug!(%peer, "a connection was closed at once: its peer may not ask");
             }
-            (None, None) => tracing::warn!("a connection was closed at once: limits.max_connections are open"),
+            (None, None) => {
+                tracing::warn!("a connection was closed at once: limits.max_connections are open")
+            }
         }
         place
     }

@@ -114,11 +114,7 @@ mod tests {
             times.add(Duration::from_nanos(nanoseconds));
             let histogram = Histogram::from_iter([&times]);
             let found = histogram.buckets().iter().position(|(_, count)| *count == 1);
-            assert_eq!(
-                (found, histogram.count()),
-                (Some(bucket), 1),
-                "{nanoseconds} ns"
-            );
+            assert_eq!((found, histogram.count()), (Some(bucket), 1), "{nanoseconds} ns");
             assert!((histogram.seconds() - nanoseconds as f64 / 1e9).abs() < 1e-9);
         }
         assert!(BOUNDS.is_sorted());

@@ -2,7 +2,9 @@
 
 use std::fmt::Error;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, LabelSetEncoder, MetricEncoder,
+    NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 
@@ -46,7 +48,12 @@ impl Page<'_> {
     }
 
     /// A gauge without labels.
-    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> Result<(), Error> {
+    pub(super) fn gauge(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: impl EncodeGaugeValue,
+    ) -> Result<(), Error> {
         self.gauges(name, help, [([], value)])
     }
 
@@ -68,10 +75,7 @@ impl Page<'_> {
         help: &str,
         kind: MetricType,
         series: impl IntoIterator<Item = (Labels<'l, N>, V)>,
-        mut encode: impl FnMut(
-            &mut MetricEncoder<'_>,
-            V,
-        ) -> Result<(), Error>,
+        mut encode: impl FnMut(&mut MetricEncoder<'_>, V) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut series = series.into_iter().peekable();
         if series.peek().is_none() {
@@ -93,10 +97,7 @@ impl Page<'_> {
 struct Set<'l>(&'l [(&'static str, &'l str)]);
 
 impl EncodeLabelSet for Set<'_> {
-    fn encode(
-        &self,
-        encoder: &mut LabelSetEncoder<'_>,
-    ) -> Result<(), Error> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), Error> {
         self.0.encode(encoder)
     }
 }

@@ -69,7 +69,12 @@ impl Counts {
     /// Counts what policies had to do with a decision.
     pub(super) fn add(&self, record: &Record<'_, '_>) {
         let audited = record.decision.audited().map(|audited| &*audited.policies);
-        for name in record.decision.policies().iter().chain(audited.unwrap_or_default()) {
+        for name in record
+            .decision
+            .policies()
+            .iter()
+            .chain(audited.unwrap_or_default())
+        {
             if let Some((matches, _)) = self.policies.get(self.table.place(name)) {
                 matches.add(1);
             }

@@ -60,7 +60,9 @@ impl Reading {
         };
         let kilobytes = |name| line(status, name)?.checked_mul(1024);
         Self {
-            cpu_seconds: field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS),
+            cpu_seconds: field(14)
+                .zip(field(15))
+                .map(|(user, system)| (user + system) / TICKS),
             started: field(22)
                 .zip(line(system, "btime "))
                 .map(|(ticks, booted)| booted as f64 + ticks / TICKS),
@@ -89,7 +91,11 @@ impl Reading {
             "Memory that is in RAM",
             some(self.resident),
         )?;
-        page.gauges("process_virtual_memory_bytes", "Memory by addresses", some(self.virtual_))?;
+        page.gauges(
+            "process_virtual_memory_bytes",
+            "Memory by addresses",
+            some(self.virtual_),
+        )?;
         page.gauges("process_threads", "Threads", some(self.threads))?;
         page.gauges("process_open_fds", "Open file descriptors", some(self.open_fds))?;
         page.gauges(
@@ -108,7 +114,8 @@ mod tests {
     fn proc_is_read() {
         let stat = "12 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 9 0 700 123 45 18446744073709551615";
         let status = "Name:\ta\nVmSize:\t  2000 kB\nVmRSS:\t    1000 kB\nThreads:\t9\n";
-        let limits = "Limit Soft Hard\nMax open files            1024                 524288               files\n";
+        let limits =
+            "Limit Soft Hard\nMax open files            1024                 524288               files\n";
         let reading = Reading::of(stat, status, limits, "cpu 1 2\nbtime 1000000\n");
         let expected = Reading {
             cpu_seconds: Some(2.0),

@@ -36,7 +36,11 @@ pub(super) fn contracts(config: &Config) -> Vec<Contract> {
     let http = config.listen.http.iter().flat_map(|listener| &listener.doors);
     let http = http.map(|door| Contract::from(door.contract));
     let house = config.authority.iter().map(|_| Contract::House);
-    let mut contracts: Vec<Contract> = [Contract::EnvoyGrpc].into_iter().chain(http).chain(house).collect();
+    let mut contracts: Vec<Contract> = [Contract::EnvoyGrpc]
+        .into_iter()
+        .chain(http)
+        .chain(house)
+        .collect();
     contracts.sort_by_key(|contract| *contract as usize);
     contracts.dedup();
     contracts
@@ -81,7 +85,11 @@ impl State {
                 }
             }
         }
-        page.counters("decisions", "Decisions: one for each check that was answered", series)?;
+        page.counters(
+            "decisions",
+            "Decisions: one for each check that was answered",
+            series,
+        )?;
         let durations = self.counted.durations().into_iter();
         page.histograms(
             "decision_duration_seconds",
@@ -98,7 +106,9 @@ impl State {
 
     fn policies(&self, page: &mut Page<'_>) -> Result<(), Error> {
         let policies = self.counted.policies();
-        let named = policies.iter().map(|(name, totals)| ([("policy", &**name)], totals));
+        let named = policies
+            .iter()
+            .map(|(name, totals)| ([("policy", &**name)], totals));
         page.counters(
             "policy_matches",
             "How often a policy determined an answer: permits of an allow, forbids of a denial",

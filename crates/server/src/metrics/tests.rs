@@ -77,35 +77,42 @@ fn threads_count_together_and_leave_their_counts_behind() {
     let together = Barrier::new(8);
     for _ in 0..3 {
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| {
-                scope.spawn(|| {
-                    together.wait();
-                    for _ in 0..1000 {
-                        let decision = denied(Reason::NoPermit);
-                        let errors = [PolicyError {
-                            policy: "a".into(),
-                            place: None,
-                            message: String::new(),
-                        }];
-                        counted.offer(&Record {
-                            token_cache: Some(CacheUse::Miss),
-                            errors: &errors,
-                            took: Duration::from_micros(15),
-                            ..Record::of(&decision, Contract::EnvoyGrpc)
-                        });
-                    }
-                    together.wait();
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        together.wait();
+                        for _ in 0..1000 {
+                            let decision = denied(Reason::NoPermit);
+                            let errors = [PolicyError {
+                                policy: "a".into(),
+                                place: None,
+                                message: String::new(),
+                            }];
+                            counted.offer(&Record {
+                                token_cache: Some(CacheUse::Miss),
+                                errors: &errors,
+                                took: Duration::from_micros(15),
+                                ..Record::of(&decision, Contract::EnvoyGrpc)
+                            });
+                        }
+                        together.wait();
+                    })
                 })
-            }).collect();
+                .collect();
             // Only who is joined has given back what it counted with.
-            threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
+            threads
+                .into_iter()
+                .for_each(|thread| thread.join().expect("a thread"));
         });
     }
     assert_eq!(
         counted.decisions(Contract::EnvoyGrpc)[Reason::NoPermit as usize],
         24_000
     );
-    assert_eq!(counted.cache_uses(), [("hit", 0), ("verified", 0), ("miss", 24_000)]);
+    assert_eq!(
+        counted.cache_uses(),
+        [("hit", 0), ("verified", 0), ("miss", 24_000)]
+    );
     let [_, (_, denied)] = counted.durations();
     assert_eq!((denied.count(), denied.buckets()[1].1), (24_000, 24_000));
     let policies = counted.policies();
@@ -120,10 +127,7 @@ fn threads_count_together_and_leave_their_counts_behind() {
 
 #[test]
 fn two_servers_in_one_process_do_not_mix() {
-    let (one, other) = (
-        Counted::new(Box::new(Nowhere)),
-        Counted::new(Box::new(Nowhere)),
-    );
+    let (one, other) = (Counted::new(Box::new(Nowhere)), Counted::new(Box::new(Nowhere)));
     for _ in 0..100 {
         one.offer(&Record::of(&denied(Reason::NoRoute), Contract::Direct));
         other.offer(&Record::of(&denied(Reason::NoRoute), Contract::House));
@@ -139,7 +143,6 @@ fn two_servers_in_one_process_do_not_mix() {
 #[test]
 fn the_plain_format_names_families_of_counters_as_their_series() {
     let openmetrics = "# HELP a Things\n# TYPE a counter\na_total{b=\"# EOF\"} 1\n# HELP c Other\n# TYPE c gauge\nc 2\n# EOF\n";
-    let expected =
-        "# HELP a_total Things\n# TYPE a_total counter\na_total{b=\"# EOF\"} 1\n# HELP c Other\n# TYPE c gauge\nc 2\n";
+    let expected = "# HELP a_total Things\n# TYPE a_total counter\na_total{b=\"# EOF\"} 1\n# HELP c Other\n# TYPE c gauge\nc 2\n";
     assert_eq!(plain(openmetrics), expected);
 }

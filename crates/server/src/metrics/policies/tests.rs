@@ -56,24 +56,15 @@ fn counts_outlive_threads_and_rules() {
     let mut by_policy = ByPolicy::default();
     let old = Set::of(&["a", "b"]);
     old.begin(&mut by_policy);
-    let (one, other) = (
-        by_policy.enter(&old.version),
-        by_policy.enter(&old.version),
-    );
+    let (one, other) = (by_policy.enter(&old.version), by_policy.enter(&old.version));
     assert!(one.are_of(&old.version));
     for (name, counts) in [("a", &one), ("b", &one), ("b", &other), (PUBLIC, &other)] {
         old.decided_by(name, counts);
     }
-    assert_eq!(
-        matches(&by_policy),
-        named(&[("a", 1), ("b", 2), (PUBLIC, 1)])
-    );
+    assert_eq!(matches(&by_policy), named(&[("a", 1), ("b", 2), (PUBLIC, 1)]));
     // A thread ends.
     drop(other);
-    assert_eq!(
-        matches(&by_policy),
-        named(&[("a", 1), ("b", 2), (PUBLIC, 1)])
-    );
+    assert_eq!(matches(&by_policy), named(&[("a", 1), ("b", 2), (PUBLIC, 1)]));
     let new = Set::of(&["b", "c"]);
     new.begin(&mut by_policy);
     assert!(!one.are_of(&new.version), "another version of the same name");
@@ -85,11 +76,12 @@ fn counts_outlive_threads_and_rules() {
     drop(one);
     let third = by_policy.enter(&new.version);
     new.decided_by("c", &third);
+    assert_eq!(matches(&by_policy), named(&[("b", 4), ("c", 2), (PUBLIC, 1)]));
     assert_eq!(
-        matches(&by_policy),
-        named(&[("b", 4), ("c", 2), (PUBLIC, 1)])
+        by_policy.counts.len(),
+        2,
+        "nothing is kept for threads that are gone"
     );
-    assert_eq!(by_policy.counts.len(), 2, "nothing is kept for threads that are gone");
 }
 
 #[test]
@@ -102,10 +94,7 @@ fn what_is_no_policy_in_force_is_no_name() {
     for name in ["p0", "p999", "p1000", "p1009", "never-heard-of"] {
         set.decided_by(name, &counts);
     }
-    assert_eq!(
-        matches(&by_policy),
-        named(&[("p0", 1), ("p999", 1), (OTHERS, 3)])
-    );
+    assert_eq!(matches(&by_policy), named(&[("p0", 1), ("p999", 1), (OTHERS, 3)]));
     assert_eq!(by_policy.totals().len(), NAMED + 2);
     drop(counts);
     // Many changes leave nothing behind.
@@ -128,6 +117,9 @@ fn a_name_in_two_sets_of_policies_is_one_series() {
     for name in &set.names {
         set.decided_by(name, &counts);
     }
-    assert_eq!(counts.table.place(&set.names[1]), counts.table.place(&set.names[0]));
+    assert_eq!(
+        counts.table.place(&set.names[1]),
+        counts.table.place(&set.names[0])
+    );
     assert_eq!(matches(&by_policy), named(&[("same", 2), ("else", 1)]));
 }
