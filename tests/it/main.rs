@@ -20,4 +20,6 @@ mod proxy;
 mod reload;
 mod second_opinion;
 mod served;
+mod tls;
 mod traefik;
+mod under_load;
