@@ -71,13 +71,18 @@ async fn probes_are_for_everybody_and_the_rest_for_this_host_and_whom_policies_p
         tls: Tls::default(),
         stop,
     };
-    let router = router(&readiness, Recent::new(&ExplainSettings::default()));
+    let router = router(
+        &readiness,
+        Recent::new(&ExplainSettings::default()),
+        Metrics::none(),
+    );
     let (ops, ci) = (Some("token-of-operators"), Some("token-of-builders"));
     let wrong = Some("token-of-nobody");
     // From here, from elsewhere without encryption, and with it: by operators, by builders, with a bad token, without one.
     for (method, path, statuses) in [
         ("GET", "/livez", [200; 6]),
         ("GET", "/readyz", [200; 6]),
+        ("GET", "/metrics", [200; 6]),
         // There is no such decision, no candidate, no file.
         ("GET", "/decisions/7", [404, 403, 404, 403, 401, 401]),
         ("GET", "/decisions/8", [404, 403, 403, 403, 401, 401]),
