@@ -22,6 +22,7 @@ use decide::{HouseAction, Pipeline};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -266,9 +267,11 @@ impl Admin {
             router(&readiness, recent, metrics).route_service("/grpc.health.v1.Health/{method}", health);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
+        // It answers to the very end: probes ask while others drain.
+        let serve = accept(listener, tls.of("admin"), router, tasks, CancellationToken::new());
         Ok(Self {
             address,
-            task: AbortOnDropHandle::new(tokio::spawn(accept(listener, tls.of("admin"), router, tasks))),
+            task: AbortOnDropHandle::new(tokio::spawn(serve)),
         })
     }
 
