@@ -172,7 +172,7 @@ fn identify(bencher: Bencher<'_, '_>, cache_bytes: u64) {
     headers.push("authorization", bearer.as_bytes());
     bencher.bench_local(|| {
         let identified = identity.identify(&headers, None, SystemTime::now());
-        assert!(matches!(identified, Identified::Verified(_)));
+        assert!(matches!(identified, Identified::Verified(_, _)));
     });
 }
 

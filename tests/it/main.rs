@@ -15,6 +15,7 @@ mod envoy;
 mod haproxy;
 mod house;
 mod idp;
+mod metrics;
 mod nginx;
 mod packs;
 mod proxy;

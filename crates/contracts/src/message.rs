@@ -20,6 +20,11 @@ impl Room {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
+    /// How many bytes are free.
+    pub fn free(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
     fn take(&self, bytes: usize) -> bool {
         let less = |free: usize| free.checked_sub(bytes);
         self.0
@@ -101,7 +106,7 @@ impl Message {
         if let Some(read) = reading.as_mut().now_or_never() {
             return read;
         }
-        tokio::time::timeout(patience, reading)
+        Box::pin(tokio::time::timeout(patience, reading))
             .await
             .unwrap_or(Err(Unread::TooSlow))
     }
@@ -187,10 +192,6 @@ mod tests {
         .await
     }
 
-    fn free(room: &Room) -> usize {
-        room.0.load(Ordering::Relaxed)
-    }
-
     #[tokio::test]
     async fn messages_share_their_room_and_give_it_back() {
         let room = Room::new(10);
@@ -210,9 +211,9 @@ mod tests {
                 "{parts:?}"
             );
             let taken = whole.map_or(0, str::len);
-            assert_eq!(free(&room), 10 - taken, "while it is held");
+            assert_eq!(room.free(), 10 - taken, "while it is held");
             drop(read);
-            assert_eq!(free(&room), 10, "afterwards");
+            assert_eq!(room.free(), 10, "afterwards");
         }
         let held = read(&["0123456"], 10, &room).await.unwrap();
         assert_eq!(read(&["789a"], 10, &room).await.unwrap_err(), Unread::NoRoom);
@@ -228,6 +229,6 @@ mod tests {
         let body = StreamBody::new(futures_util::StreamExt::chain(begun, stream::pending()));
         let read = Message::read(body, 10, PATIENCE, &room).await;
         assert_eq!(read.unwrap_err(), Unread::TooSlow);
-        assert_eq!(free(&room), 10);
+        assert_eq!(room.free(), 10);
     }
 }

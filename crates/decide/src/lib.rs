@@ -33,6 +33,7 @@ mod rules;
 mod settings;
 pub mod shadow;
 mod status;
+mod steps;
 mod upstream_paths;
 
 pub use certificate::ClientCertificateSettings;
@@ -47,4 +48,5 @@ pub use settings::{
     CorsPreflight, Expose, IdentityValue, MetadataPath, OnReserved, Settings, TcpRouteSettings,
     default_actions,
 };
+pub use steps::{Every, Step, Steps};
 pub use upstream_paths::UpstreamPathSettings;

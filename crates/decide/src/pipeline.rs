@@ -44,6 +44,7 @@ use crate::problem::Problem;
 use crate::record::{Record, Recorder};
 use crate::rules::Rules;
 use crate::shadow::ShadowReport;
+use crate::steps::Step;
 
 /// How long a check may wait for keys when the proxy does not say how long it waits itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -129,6 +130,7 @@ impl Pipeline {
         fetching: &Handle,
     ) -> Result<Self, Vec<Problem>> {
         let live = Live::new(rules.into(), fetching)?;
+        recorder.ruled_by(&live.rules);
         Ok(Self {
             shadows: Shadows::about(&live),
             live: ArcSwap::from_pointee(live),
@@ -190,6 +192,7 @@ impl Pipeline {
         // Whether they have come or not is seen by whoever needs them.
         let _ = tokio::time::timeout(PATIENCE, next.first_key_fetches()).await;
         self.shadows.begin(&next);
+        self.recorder.ruled_by(&next.rules);
         Ok(Replaced(self.live.swap(next)))
     }
 
@@ -241,8 +244,9 @@ impl Pipeline {
             given: Some(given),
         };
         let live = self.live.load_full();
-        self.walk(&live, check, &asking, Instant::now())
-            .unwrap_or_else(|_| self.waited_twice(&live))
+        let started = Instant::now();
+        self.walk(&live, check, &asking, started)
+            .unwrap_or_else(|_| self.waited_twice(&live, check, check.contract, started))
     }
 
     /// Walks once; `Err` when something must be waited for first.
@@ -253,7 +257,11 @@ impl Pipeline {
         asking: &Asking<'_>,
         started: Instant,
     ) -> Result<Decision, Awaited> {
-        self.tell(live, check, asking, started, &mut Story::default())
+        let mut story = Story {
+            notes: Notes::sampled(live.rules.measure_steps_every, asking, started),
+            ..Story::default()
+        };
+        self.tell(live, check, asking, started, &mut story)
     }
 
     /// Walks once, and leaves in `story` what it found out.
@@ -266,7 +274,7 @@ impl Pipeline {
         story: &mut Story<'r>,
     ) -> Result<Decision, Awaited> {
         let verdict = live.judge(check, asking, story);
-        story.notes.at(notes::OVER);
+        story.notes.over();
         let decision = decided(live, check, verdict)?;
         self.record(live, Some(check), story, &decision, check.contract, started);
         self.shadows.offer(live, check, asking.now, story, &decision);
@@ -292,6 +300,7 @@ impl Pipeline {
             check,
             principal: story.who.as_ref().and_then(Who::principal).or(nobody.as_ref()),
             key_id: story.who.as_ref().and_then(Who::key_id),
+            token_cache: story.who.as_ref().and_then(Who::token_cache),
             route: story.route,
             action: story.action,
             resource: story.resource.as_ref(),
@@ -301,6 +310,7 @@ impl Pipeline {
             client_ip: story.client_ip,
             errors: &story.errors,
             took: started.elapsed(),
+            steps: story.notes.steps(),
         });
     }
 
@@ -318,7 +328,19 @@ impl Pipeline {
         decision
     }
 
-    fn waited_twice(&self, live: &Live) -> Decision {
+    fn waited_twice(
+        &self,
+        live: &Live,
+        check: &Check<'_>,
+        contract: model::Contract,
+        started: Instant,
+    ) -> Decision {
+        let decision = Self::after_waiting_twice(live);
+        self.record(live, Some(check), &Story::default(), &decision, contract, started);
+        decision
+    }
+
+    fn after_waiting_twice(live: &Live) -> Decision {
         let denial = deny(
             403,
             Reason::Internal,
@@ -336,12 +358,12 @@ impl Live {
         let known = asking.given.and_then(|given| given.client_ip());
         let hops = check.listener.trusted_hops.unwrap_or(self.rules.trusted_hops);
         story.client_ip = known.or_else(|| client_ip(check, hops));
-        story.notes.at("gate");
+        story.notes.at(Step::Gate);
         self.gate(check)?;
-        story.notes.at("identity");
+        story.notes.at(Step::Identity);
         let who = story.who.insert(self.identify(check, asking)?);
         let persona = who.persona(&self.rules)?;
-        story.notes.at("route");
+        story.notes.at(Step::Route);
         let path = self.comparable(check);
         let what = self.route(check, &path, who.kind(), &mut story.route)?;
         story.action = Some(&what.action.name);
@@ -365,16 +387,15 @@ impl Live {
             client_certificates: self.rules.client_certificates.as_ref(),
         };
         let policies = &self.rules.policies;
-        story.notes.at("policies");
+        story.notes.at(Step::Policies);
         let judged = policies.judge(&persona.entity, what.action, &what.resource, &circumstances);
         story.errors = judged.errors;
-        story.notes.at(notes::EXPLAINING);
         story.notes.write(|notes| {
             notes.questions = policies.explain(&persona.entity, what.action, &what.resource, &circumstances);
             notes.action_groups = policies.groups_of(what.action);
             notes.magpie = self.explain_magpie(who, magpie.as_ref());
         });
-        story.notes.at("answer");
+        story.notes.at(Step::Answer);
         let missing = self.missing(
             &judged.judgement,
             persona,
@@ -457,7 +478,7 @@ impl Decide for Pipeline {
         let live = self.live.load_full();
         match (in_time, self.walk(&live, check, &asking, started)) {
             (_, Ok(decision)) => decision,
-            (_, Err(_)) => self.waited_twice(&live),
+            (_, Err(_)) => self.waited_twice(&live, check, check.contract, started),
         }
     }
 

@@ -21,6 +21,7 @@ pub use load::{SourceFile, Sources};
 pub use outline::{Outline, outline};
 pub use schema::{ActionTable, GENERATED};
 pub use self_check::{Backend, EngineSettings, SelfCheckStatus};
+pub use uids::append_uid;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -351,6 +352,11 @@ impl Policies {
         self.known.iter().map(|known| &*known.name)
     }
 
+    /// The same names as decisions have them.
+    pub(crate) fn shared_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.known.iter().map(|known| &known.name)
+    }
+
     /// The names of all policies that forbid, in no order.
     pub fn forbids(&self) -> impl Iterator<Item = &str> {
         let forbids = self.known.iter().filter(|known| known.effect == Effect::Forbid);
@@ -420,7 +426,7 @@ impl Policies {
 }
 
 /// The built-in permit of public routes.
-const PUBLIC: &str = "portcullis.public";
+pub const PUBLIC: &str = "portcullis.public";
 
 /// A judgement about a public route: what no policy forbids is permitted.
 fn opened(judgement: Judgement) -> Judgement {

@@ -7,7 +7,10 @@ use cedar_policy::EntityUid;
 use model::{Check, Contract, Decision, Principal, Verdict};
 
 use crate::explain::Visible;
+use crate::identity::CacheUse;
 use crate::policy::PolicyError;
+use crate::rules::Rules;
+use crate::steps::Steps;
 
 /// Everything worth keeping of one decision, borrowed. No token is in it.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Record<'a, 'c> {
     pub principal: Option<&'a Principal>,
     /// The id of the key that verified the credential.
     pub key_id: Option<&'a str>,
+    /// What was known of the token already; `None` where no token was verified.
+    pub token_cache: Option<CacheUse>,
     /// The route that matched.
     pub route: Option<&'a str>,
     /// The action, by name.
@@ -40,9 +45,33 @@ pub struct Record<'a, 'c> {
     pub errors: &'a [PolicyError],
     /// From the check's arrival in the pipeline to the decision.
     pub took: Duration,
+    /// How that time went into steps; only of some checks.
+    pub steps: Option<Steps>,
 }
 
-impl Record<'_, '_> {
+impl<'a> Record<'a, '_> {
+    /// The record of a decision about which nothing else is known.
+    pub fn of(decision: &'a Decision, contract: Contract) -> Self {
+        Self {
+            decision,
+            contract,
+            check: None,
+            principal: None,
+            key_id: None,
+            token_cache: None,
+            route: None,
+            action: None,
+            resource: None,
+            issued_at: None,
+            visible: Visible::nothing(),
+            other_end: None,
+            client_ip: None,
+            errors: &[],
+            took: Duration::ZERO,
+            steps: None,
+        }
+    }
+
     /// Why, in a line for operators: the full reason of a denial, or the policies that permitted.
     pub fn why(&self) -> String {
         why(self.decision)
@@ -64,4 +93,12 @@ pub(crate) fn why(decision: &Decision) -> String {
 pub trait Recorder: Send + Sync + 'static {
     /// Takes a record, or drops it.
     fn offer(&self, record: &Record<'_, '_>);
+
+    /// Is told of the rules before the first decision is made by them.
+    fn ruled_by(&self, _rules: &Rules) {}
+
+    /// How many records were dropped so far.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }

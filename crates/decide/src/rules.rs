@@ -19,6 +19,7 @@ use crate::rerouting;
 use crate::routes::{self, Action, RouteTable};
 use crate::settings::{CorsPreflight, Expose, Mode, OnReserved, Settings, TcpRouteSettings};
 use crate::shadow::Candidate;
+use crate::steps::Every;
 use crate::upstream_paths::UpstreamPaths;
 
 /// How often secrets are hashed for the version. The version is shown to everybody who operates the server, so whoever wants
@@ -49,6 +50,7 @@ pub struct Rules {
     pub(crate) method_override: OnReserved,
     pub(crate) url_override: OnReserved,
     pub(crate) header_aliases: OnReserved,
+    pub(crate) measure_steps_every: Every,
     pub(crate) version: Version,
     /// The policies about the house itself, if it has an authority or there are any.
     pub(crate) house: Option<HouseRules>,
@@ -170,6 +172,7 @@ impl Rules {
                     mode: settings.mode,
                     url_override: settings.url_override,
                     header_aliases: settings.header_aliases,
+                    measure_steps_every: settings.measure_steps_every,
                     version: version(settings, sources),
                     house,
                     candidate: None,
@@ -194,6 +197,13 @@ impl Rules {
     /// The loaded policies.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// The names of all policies, also of those about the house itself. They are the very ones that decisions have.
+    pub fn policy_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        let house = self.house.iter();
+        let house = house.flat_map(|house| house.policies.shared_names());
+        self.policies.shared_names().chain(house)
     }
 
     /// The schema of the policies about the house itself; `None` without an authority.

@@ -13,6 +13,7 @@ use crate::identity::IdentitySettings;
 use crate::magpie::MagpieSettings;
 use crate::policy::EngineSettings;
 use crate::routes::{EntitySettings, RouteSettings};
+use crate::steps::Every;
 use crate::upstream_paths::UpstreamPathSettings;
 
 /// The settings of the judgement.
@@ -78,6 +79,10 @@ pub struct Settings {
     /// How denials look to the caller, where no route and no policy says it. Default: one plain line
     #[serde(default)]
     pub denials: DenialSettings,
+    /// In one of how many checks of a thread the steps are measured one by one, for metrics, decision records and traces; 0
+    /// for none. Each look at the clock costs a little. Default: 16
+    #[serde(default)]
+    pub measure_steps_every: Every,
     /// How policies are evaluated: `policies.engine` and `policies.self_check_every`.
     #[serde(skip)]
     pub engine: EngineSettings,

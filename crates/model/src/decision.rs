@@ -337,7 +337,22 @@ pub enum Contract {
 
 impl Contract {
     /// How many contracts there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Every contract, by its number.
+    pub const ALL: [Self; 11] = [
+        Self::EnvoyGrpc,
+        Self::EnvoyHttp,
+        Self::Apisix,
+        Self::Nginx,
+        Self::Traefik,
+        Self::Caddy,
+        Self::Haproxy,
+        Self::Direct,
+        Self::ApisixOpa,
+        Self::KongOpa,
+        Self::House,
+    ];
 
     /// True if the proxy itself says whom it is connected to, beside the `X-Forwarded-For` of its client: that address is
     /// then the last entry of the list.

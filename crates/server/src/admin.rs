@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `grpc.health.v1`, `/decisions/<id>`, `/shadow`, `/reload` and the admin API, for
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `grpc.health.v1`, `/decisions/<id>`, `/shadow`, `/reload` and the admin API, for
 //! probes and operators, never for proxies' clients.
 
 mod permitted;
@@ -31,6 +31,7 @@ use crate::authority::admin_api::{self, AdminApi};
 use crate::authority::asking::Asker;
 use crate::http_server::accept;
 use crate::listen::Stop;
+use crate::metrics::{self, Metrics};
 use crate::recent::Recent;
 use crate::reload::{Reload, Told, Trigger};
 use crate::tls::{Certificate, Tls};
@@ -246,7 +247,7 @@ impl Admin {
     pub(crate) async fn start(
         (address, tls): (SocketAddr, Tls),
         pipeline: Arc<Pipeline>,
-        (reload, recent): (Option<Reload>, Recent),
+        (reload, recent, metrics): (Option<Reload>, Recent, Metrics),
         authority: Option<Authority>,
         stop: watch::Receiver<Stop>,
     ) -> io::Result<Self> {
@@ -261,7 +262,8 @@ impl Admin {
         };
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, &readiness).await;
-        let router = router(&readiness, recent).route_service("/grpc.health.v1.Health/{method}", health);
+        let router =
+            router(&readiness, recent, metrics).route_service("/grpc.health.v1.Health/{method}", health);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
         Ok(Self {
@@ -281,8 +283,9 @@ impl Admin {
     }
 }
 
-/// All but `grpc.health.v1`: probes for everybody, the rest for this very host and for those who are [`permitted`].
-fn router(readiness: &Readiness, recent: Recent) -> Router {
+/// All but `grpc.health.v1`: probes and metrics for everybody, the rest for this very host and for those who are
+/// [`permitted`].
+fn router(readiness: &Readiness, recent: Recent, metrics: Metrics) -> Router {
     let asker = Asker::new(Arc::clone(&readiness.pipeline));
     let asked = |action, kind| {
         let asker = asker.clone();
@@ -305,6 +308,7 @@ fn router(readiness: &Readiness, recent: Recent) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(readiness.clone())
+        .route("/metrics", get(metrics::answer).with_state(metrics))
         .merge(private)
 }
 

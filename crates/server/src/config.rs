@@ -3,6 +3,7 @@
 mod authority;
 mod checked;
 mod files;
+mod json;
 mod listen;
 mod paths;
 mod reads;

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::Room;
 use contracts::grpc::AuthorizationService;
 use contracts::http::HttpDoors;
 use decide::problem::Problem;
@@ -16,7 +15,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::admin::Admin;
 use crate::authority;
 use crate::config::{Config, Loaded};
-use crate::listen::{Language, Listener, Stop};
+use crate::listen::{Connections, Language, Listener, Stop};
+use crate::metrics::{Counted, Metrics};
 use crate::recent::Recent;
 use crate::reload::{Origin, Reload, Trigger, warn_of_audit};
 use crate::tls::Tls;
@@ -97,10 +97,15 @@ impl House {
     ) -> Result<Self, StartError> {
         warn_of_audit(&rules);
         let recent = Recent::new(&config.explain);
+        let counted = Counted::new(recent.before(recorder));
         let pipeline = Arc::new(
-            Pipeline::start(rules, recent.before(recorder), &tokio::runtime::Handle::current())
-                .map_err(StartError::Issuers)?
-                .with_most_waiting(config.limits.max_waiting),
+            Pipeline::start(
+                rules,
+                Box::new(counted.clone()),
+                &tokio::runtime::Handle::current(),
+            )
+            .map_err(StartError::Issuers)?
+            .with_most_waiting(config.limits.max_waiting),
         );
         let (stop, stopped) = watch::channel(Stop::No);
         let failed = |address, setting| {
@@ -120,10 +125,24 @@ impl House {
             Some(section) => Some(authority::Running::start(section, tls.of("authority"), &pipeline).await?),
             None => None,
         };
+        let limits = &config.limits;
+        let connections = |name| Connections::new(name, limits);
+        let at_grpc = connections("envoy_grpc".to_owned());
+        let at_http = (0..config.listen.http.len()).map(|index| connections(format!("http-{index}")));
+        let at_http: Vec<Arc<Connections>> = at_http.collect();
+        let listeners = [&at_grpc].into_iter().chain(&at_http).cloned();
+        let metrics = Metrics::new(
+            counted,
+            Arc::clone(&pipeline),
+            config,
+            (reload.clone(), recent.clone()),
+            authority.as_ref().map(|running| running.authority().clone()),
+            listeners.collect(),
+        );
         let admin = Admin::start(
             (config.admin, tls.clone()),
             Arc::clone(&pipeline),
-            (reload.clone(), recent),
+            (reload.clone(), recent, metrics),
             authority.as_ref().map(|running| running.authority().clone()),
             stopped.clone(),
         )
@@ -133,28 +152,31 @@ impl House {
             .threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         let threads = threads.max(1);
-        let limits = &config.limits;
-        let told = |options| contracts::Listener {
+        let told = |options, connections: &Connections| contracts::Listener {
             max_message_bytes: limits.max_message_bytes,
-            room: Room::new(limits.max_bytes_in_flight),
+            room: connections.room.clone(),
             options,
         };
         let grpc = &config.listen.envoy_grpc_options;
-        let service = AuthorizationService::new(Arc::clone(&pipeline), told(grpc.options()));
+        let service = AuthorizationService::new(Arc::clone(&pipeline), told(grpc.options(), &at_grpc));
         let address = config.listen.envoy_grpc;
         let listener = Listener::start(
             (address, tls.of("listen.envoy_grpc")),
             Language::Grpc(service),
             grpc.allowed_peers(),
             threads,
-            &config.limits,
+            (limits, at_grpc),
             &stopped,
         )
         .await
         .map_err(failed(address, "listen.envoy_grpc"))?;
         let mut http = Vec::with_capacity(config.listen.http.len());
-        for (index, settings) in config.listen.http.iter().enumerate() {
-            let doors = HttpDoors::new(Arc::clone(&pipeline), settings.doors(), told(settings.options()));
+        for ((index, settings), connections) in config.listen.http.iter().enumerate().zip(at_http) {
+            let doors = HttpDoors::new(
+                Arc::clone(&pipeline),
+                settings.doors(),
+                told(settings.options(), &connections),
+            );
             let (address, language) = (settings.address, Language::Http(doors));
             http.push(
                 Listener::start(
@@ -162,7 +184,7 @@ impl House {
                     language,
                     settings.allowed_peers(),
                     threads,
-                    limits,
+                    (limits, connections),
                     &stopped,
                 )
                 .await

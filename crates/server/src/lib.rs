@@ -12,6 +12,7 @@ pub mod demo;
 pub mod house;
 mod http_server;
 mod listen;
+mod metrics;
 pub mod policy_tests;
 pub mod recent;
 pub mod reload;

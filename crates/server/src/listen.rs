@@ -6,6 +6,7 @@
 //! out whole connections keeps the threads evenly busy.
 
 mod begun;
+mod connections;
 mod frames;
 mod patient;
 mod speak;
@@ -18,23 +19,21 @@ use std::time::Duration;
 
 use model::Decide;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::connections::{Connections, Load};
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
 use crate::stack;
 use crate::tls::Handshakes;
-
-/// How many connections of peers that may not ask are open at a time: they have no places among the others.
-const STRANGERS: usize = 16;
 
 /// A connection.
 struct Arrival {
     stream: TcpStream,
     /// Its peer, if that may not ask.
     stranger: Option<IpAddr>,
-    /// Its place among those that may be open, or among [`STRANGERS`].
+    /// Its place among the [`Connections`].
     place: OwnedSemaphorePermit,
 }
 
@@ -53,7 +52,7 @@ impl Listener {
         language: Language<D>,
         peers: AllowedPeers,
         threads: usize,
-        limits: &Limits,
+        (limits, connections): (&Limits, Arc<Connections>),
         stop: &watch::Receiver<Stop>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
@@ -74,10 +73,9 @@ impl Listener {
             workers.push(arrivals);
             handles.push(handle);
         }
-        let places = Arc::new(Semaphore::new(limits.max_connections));
         Ok(Self {
             address,
-            acceptor: tokio::spawn(accept(listener, peers, workers, places, stop.clone())),
+            acceptor: tokio::spawn(accept(listener, peers, workers, connections, stop.clone())),
             threads: handles,
         })
     }
@@ -129,10 +127,9 @@ async fn accept(
     listener: TcpListener,
     peers: AllowedPeers,
     workers: Vec<mpsc::Sender<Arrival>>,
-    places: Arc<Semaphore>,
+    connections: Arc<Connections>,
     mut stop: watch::Receiver<Stop>,
 ) {
-    let strangers = Arc::new(Semaphore::new(STRANGERS));
     let mut next = 0_usize;
     loop {
         let accepted = tokio::select! {
@@ -152,12 +149,7 @@ async fn accept(
             }
         };
         let stranger = (!peers.let_in(peer)).then_some(peer);
-        let among = if stranger.is_some() { &strangers } else { &places };
-        let Ok(place) = Arc::clone(among).try_acquire_owned() else {
-            match stranger {
-                Some(peer) => tracing::debug!(%peer, "a connection was closed at once: its peer may not ask"),
-                None => tracing::warn!("a connection was closed at once: limits.max_connections are open"),
-            }
+        let Some(place) = connections.place(stranger) else {
             continue;
         };
         next = next.wrapping_add(1);

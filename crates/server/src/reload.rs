@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use decide::{Pipeline, Rules};
 use serde::Serialize;
@@ -80,6 +80,7 @@ enum Signal {
 #[derive(Debug, Default)]
 struct State {
     reloads: AtomicU64,
+    unchanged: AtomicU64,
     refused: AtomicU64,
     last: Mutex<Last>,
 }
@@ -88,6 +89,8 @@ struct State {
 struct Last {
     /// When other rules came into force.
     changed: Option<Instant>,
+    /// When everything was last found good, at the start or by a reload.
+    good: Option<SystemTime>,
     /// When the last change was refused, and for how many problems; `None` if it was not.
     refused: Option<(Instant, usize)>,
     /// For how many problems the candidate policies are left out; 0 if they are not.
@@ -109,6 +112,7 @@ impl Reload {
     ) -> std::io::Result<Self> {
         let (signals, told) = channel();
         let state = Arc::<State>::default();
+        state.last().good = Some(SystemTime::now());
         let this = Self {
             signals: signals.clone(),
             state: Arc::clone(&state),
@@ -153,6 +157,19 @@ impl Reload {
         (read(&self.state.reloads), read(&self.state.refused))
     }
 
+    /// What metrics say of reloads.
+    pub(crate) fn figures(&self) -> Figures {
+        let (changed, refused) = self.counts();
+        let last = self.state.last();
+        Figures {
+            changed,
+            unchanged: self.state.unchanged.load(Ordering::Relaxed),
+            refused,
+            is_good: last.refused.is_none(),
+            good: last.good.unwrap_or(SystemTime::UNIX_EPOCH),
+        }
+    }
+
     /// The last reload in a line, and whether it was refused.
     pub(crate) fn told(&self, rules: &Rules) -> (Told, String) {
         let last = self.state.last();
@@ -186,6 +203,34 @@ impl Reload {
         match notices.as_str() {
             "" => (Told::Well, line),
             _ => (Told::Noticed, line + &notices),
+        }
+    }
+}
+
+/// Reloads in numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    /// Changes that came into force.
+    pub(crate) changed: u64,
+    /// Reloads that found nothing changed that decides.
+    pub(crate) unchanged: u64,
+    /// Changes that were refused.
+    pub(crate) refused: u64,
+    /// False if the last one was refused.
+    pub(crate) is_good: bool,
+    /// When everything was last found good.
+    pub(crate) good: SystemTime,
+}
+
+impl Figures {
+    /// Of a server that was started then and never reloads.
+    pub(crate) fn never(started: SystemTime) -> Self {
+        Self {
+            changed: 0,
+            unchanged: 0,
+            refused: 0,
+            is_good: true,
+            good: started,
         }
     }
 }

@@ -89,6 +89,19 @@ pub(super) struct Proof {
     pub(super) at: Instant,
 }
 
+/// What a cache of tokens holds, about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptTokens {
+    /// `lately`: with all that was derived from them; `verified`: only what was proven.
+    pub cache: &'static str,
+    /// How many tokens.
+    pub entries: u64,
+    /// How much memory they take.
+    pub bytes: u64,
+    /// How much they may take.
+    pub max_bytes: u64,
+}
+
 /// A token presented lately.
 struct Token(Box<str>);
 
@@ -147,6 +160,25 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.lately
             .insert(Token(token.into()), Lately(Arc::clone(verified), bytes));
+    }
+
+    /// What is kept: of tokens presented lately, and of all that were verified.
+    pub(super) fn sizes(&self) -> [KeptTokens; 2] {
+        self.proofs.run_pending_tasks();
+        [
+            KeptTokens {
+                cache: "lately",
+                entries: self.lately.len() as u64,
+                bytes: self.lately.weight(),
+                max_bytes: self.lately.capacity(),
+            },
+            KeptTokens {
+                cache: "verified",
+                entries: self.proofs.entry_count(),
+                bytes: self.proofs.weighted_size(),
+                max_bytes: self.proofs.policy().max_capacity().unwrap_or_default(),
+            },
+        ]
     }
 
     /// How many tokens there are.

@@ -217,7 +217,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             Err(reason) => Look::refused(reason, None),
         };
         let (refusal, principal) = match look {
-            Look::Final(Identified::Verified(verified)) => (None, Some(verified.principal().clone())),
+            Look::Final(Identified::Verified(verified, _)) => (None, Some(verified.principal().clone())),
             Look::Final(Identified::Refused(refused)) | Look::NotYet(refused, _) => (Some(refused), None),
             // One token was presented, and it was waited: neither of them can be the answer.
             Look::Final(Identified::Anonymous | Identified::NotYet(_)) => {
@@ -257,7 +257,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             }
         };
         let (refusal, principal) = match self.judge(&presented, now, Waited::Yes) {
-            Look::Final(Identified::Verified(verified)) => (None, Some(verified.principal().clone())),
+            Look::Final(Identified::Verified(verified, _)) => (None, Some(verified.principal().clone())),
             Look::Final(Identified::Refused(refused)) | Look::NotYet(refused, _) => (Some(refused), None),
             Look::Final(Identified::Anonymous | Identified::NotYet(_)) => (None, None),
         };

@@ -6,6 +6,7 @@
 //! attempts leave the last good keys in force until they are older than `max_stale`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -67,6 +68,20 @@ struct Shared {
     current: ArcSwapOption<Current>,
     attempts: watch::Sender<Attempts>,
     last_failure: ArcSwapOption<FetchFailure>,
+    /// Attempts that brought keys, and those that did not.
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Fetches of the keys of one issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetches {
+    /// Attempts that brought keys.
+    pub succeeded: u64,
+    /// Attempts that did not.
+    pub failed: u64,
+    /// Age at which keys that could not be renewed become unusable.
+    pub max_stale: Duration,
 }
 
 /// A key set in force.
@@ -214,6 +229,15 @@ impl IssuerKeys {
         self.shared.last_failure.load_full()
     }
 
+    /// How fetching went; `None` for keys that never change.
+    pub(super) fn fetches(&self) -> Option<Fetches> {
+        self.task.as_ref().map(|_| Fetches {
+            succeeded: self.shared.succeeded.load(Ordering::Relaxed),
+            failed: self.shared.failed.load(Ordering::Relaxed),
+            max_stale: self.pace.max_stale,
+        })
+    }
+
     fn waiting(&self, after: u64) -> KeysWanted {
         KeysWanted {
             attempts: self.shared.attempts.subscribe(),
@@ -245,6 +269,8 @@ impl Shared {
             current: ArcSwapOption::empty(),
             attempts: watch::Sender::new(Attempts { finished: 0, phase }),
             last_failure: ArcSwapOption::empty(),
+            succeeded: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         };
         (Arc::new(shared), watch::Sender::new(0))
     }
@@ -311,6 +337,11 @@ impl Task {
             let begun = Instant::now();
             let outcome = self.attempt(&mut client).await;
             let failed = outcome.is_err();
+            let count = match failed {
+                true => &self.shared.failed,
+                false => &self.shared.succeeded,
+            };
+            count.fetch_add(1, Ordering::Relaxed);
             self.shared.take(&self.name, begun, outcome);
             self.shared.attempts.send_modify(|attempts| {
                 attempts.finished += 1;

@@ -35,6 +35,7 @@ mod keys;
 mod mapping;
 mod network_token;
 mod oidc;
+mod outcomes;
 mod refusal;
 mod rehearsal;
 mod roles;
@@ -59,6 +60,7 @@ use self::credentials::Presented;
 use self::fetching::Fetching;
 use self::jws::Jws;
 use self::keys::IssuerKeys;
+use self::outcomes::{Outcome as Ended, Outcomes};
 pub(crate) use self::verifier::Waited;
 use self::verifier::{Answer, Question, Verifier};
 use crate::house::House;
@@ -67,10 +69,13 @@ use crate::problem::{Problem, Severity};
 pub use self::algorithm::Algorithm;
 pub use self::awaited::Awaited;
 pub use self::backstage::BackstageSettings;
+pub use self::cache::KeptTokens;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub(crate) use self::inspect::Examined;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
 pub use self::introspection::IntrospectionSettings;
+pub use self::keys::Fetches;
+pub use self::outcomes::{NOBODY, Verifications};
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
 pub use self::rehearsal::Rehearsal;
 pub(crate) use self::settings::short_name;
@@ -96,6 +101,8 @@ pub struct Identity<D> {
     house: Arc<House>,
     /// Tells what was derived by this identity from what one before it derived.
     generation: u64,
+    /// How verifying ended.
+    outcomes: Outcomes,
     /// Of the settings that the verifiers were made with.
     fingerprint: Option<Digest>,
 }
@@ -106,11 +113,36 @@ pub enum Identified<D> {
     /// Nobody: no credential was presented.
     Anonymous,
     /// The bearer of a verified token.
-    Verified(Arc<Verified<D>>),
+    Verified(Arc<Verified<D>>, CacheUse),
     /// A credential was presented and is not believed.
     Refused(Refused),
     /// Not known yet: a key must be fetched first, or somebody be asked. Wait, then use [`Identity::identify_at_hand`].
     NotYet(Awaited),
+}
+
+/// What was known of a token that is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheUse {
+    /// Everything: it was presented lately.
+    Hit,
+    /// That it is good: what is derived from it was derived anew.
+    Verified,
+    /// Nothing: it was verified.
+    Miss,
+}
+
+impl CacheUse {
+    /// Every case.
+    pub const ALL: [Self; 3] = [Self::Hit, Self::Verified, Self::Miss];
+
+    /// Its name, in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Verified => "verified",
+            Self::Miss => "miss",
+        }
+    }
 }
 
 /// A verified token: the proof, and what was derived from it.
@@ -138,6 +170,8 @@ pub struct IssuerStatus {
     pub keys: usize,
     /// Why the last fetch failed; `None` if it did not.
     pub last_failure: Option<String>,
+    /// How fetching went; `None` for keys out of the configuration.
+    pub fetches: Option<Fetches>,
 }
 
 impl<D: Send + Sync + 'static> Identity<D> {
@@ -192,6 +226,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
                 derive: Box::new(derive),
                 weigh: self.weigh,
                 house: Arc::clone(&self.house),
+                outcomes: self.outcomes.clone(),
                 generation: self.generation + 1,
                 fingerprint,
             });
@@ -199,6 +234,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         let fetching = Fetching::after(&self.verifiers, fetching);
         let verifiers = Verifier::all(settings, &fetching, &self.house);
         Ok(Self {
+            outcomes: Outcomes::after(&self.outcomes, &verifiers),
             fingerprint,
             house: Arc::clone(&self.house),
             weigh: self.weigh,
@@ -223,6 +259,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             }
         }
         Self {
+            outcomes: Outcomes::anew(&verifiers),
             verifiers: verifiers.into(),
             places,
             verified: TokenCache::new(cache_bytes),
@@ -284,6 +321,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
         self.keys().map(|(name, keys)| status(name, keys)).collect()
     }
 
+    /// How verifying ended, by whoever vouches for credentials. What was verified lately is not verified again.
+    pub fn verifications(&self) -> Vec<Verifications> {
+        self.outcomes.told()
+    }
+
+    /// What is kept of tokens.
+    pub fn kept_tokens(&self) -> [KeptTokens; 2] {
+        self.verified.sizes()
+    }
+
     fn keys(&self) -> impl Iterator<Item = (String, &IssuerKeys)> {
         self.verifiers.iter().filter_map(Verifier::keys)
     }
@@ -292,7 +339,10 @@ impl<D: Send + Sync + 'static> Identity<D> {
         let presented = match credentials::find(headers, query, &self.places) {
             Ok(Some(presented)) => presented,
             Ok(None) => return Look::Final(Identified::Anonymous),
-            Err(reason) => return Look::refused(reason, None),
+            Err(reason) => {
+                self.outcomes.count(None, Ended::Refused);
+                return Look::refused(reason, None);
+            }
         };
         self.judge(&presented, now, waited)
     }
@@ -302,18 +352,16 @@ impl<D: Send + Sync + 'static> Identity<D> {
         if let Some(verified) = self.verified.get(token)
             && self.still_holds(&verified.proof, presented.place, now)
         {
-            return Look::Final(Identified::Verified(
-                match verified.generation == self.generation {
-                    true => verified,
-                    // It was verified with the same settings, and what was derived from it was derived by other rules.
-                    false => self.keep(token, verified.proof.clone()),
-                },
-            ));
+            return Look::Final(match verified.generation == self.generation {
+                true => Identified::Verified(verified, CacheUse::Hit),
+                // It was verified with the same settings, and what was derived from it was derived by other rules.
+                false => Identified::Verified(self.keep(token, verified.proof.clone()), CacheUse::Verified),
+            });
         }
         let digest = Digest::of(token);
         match self.verified.proof(&digest) {
             Some(proof) if self.still_holds(&proof, presented.place, now) => {
-                Look::Final(Identified::Verified(self.keep(token, proof)))
+                Look::Final(Identified::Verified(self.keep(token, proof), CacheUse::Verified))
             }
             _ => self.verify(presented, digest, now, waited),
         }
@@ -346,7 +394,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             now,
             waited,
         };
-        let mut last: Option<Refused> = None;
+        let mut last: Option<(usize, Refused)> = None;
         for (index, verifier) in self.verifiers.iter().enumerate() {
             match verifier.answer(&question) {
                 Answer::NotMine => {}
@@ -354,28 +402,42 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     let issuer = verifier.name().map(str::to_owned);
                     // Missing keys are our fault, and say more than what is wrong for somebody else.
                     last = last
-                        .filter(Refused::is_for_want_of_keys)
-                        .or(Some(Refused { reason, issuer }));
+                        .filter(|(_, refused)| refused.is_for_want_of_keys())
+                        .or(Some((index, Refused { reason, issuer })));
                 }
-                Answer::Refused(reason) => return Look::refused(reason, verifier.name()),
+                Answer::Refused(reason) => {
+                    self.outcomes.count(Some(index), Ended::of(&reason));
+                    return Look::refused(reason, verifier.name());
+                }
                 Answer::NotYet(reason, wanted) => {
+                    if waited == Waited::Yes || wanted.is_none() {
+                        self.outcomes.count(Some(index), Ended::Unavailable);
+                    }
                     let issuer = verifier.name().map(str::to_owned);
                     return Look::NotYet(Refused { reason, issuer }, wanted);
                 }
                 Answer::Verified(proven) => {
+                    self.outcomes.count(Some(index), Ended::Verified);
                     let proof = Proof {
                         proven: Arc::new(*proven),
                         verifier: index,
                         at: Instant::now(),
                     };
                     self.verified.prove(digest, &proof, presented.token.len());
-                    return Look::Final(Identified::Verified(self.keep(&presented.token, proof)));
+                    let verified = self.keep(&presented.token, proof);
+                    return Look::Final(Identified::Verified(verified, CacheUse::Miss));
                 }
             }
         }
         match last {
-            Some(refused) => Look::Final(Identified::Refused(refused)),
-            None => Look::refused(self.nobodys(question.jws), None),
+            Some((index, refused)) => {
+                self.outcomes.count(Some(index), Ended::of(&refused.reason));
+                Look::Final(Identified::Refused(refused))
+            }
+            None => {
+                self.outcomes.count(None, Ended::Refused);
+                Look::refused(self.nobodys(question.jws), None)
+            }
         }
     }
 
@@ -483,6 +545,7 @@ fn status(name: String, keys: &IssuerKeys) -> IssuerStatus {
         age: keys.age(),
         keys: current.map_or(0, |current| current.keys.len()),
         last_failure: keys.last_failure().map(|failure| failure.to_string()),
+        fetches: keys.fetches(),
     }
 }
 

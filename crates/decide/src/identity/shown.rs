@@ -74,7 +74,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
             place: None,
         };
         match self.judge(&presented, now, waited) {
-            Look::Final(Identified::Verified(verified)) => {
+            Look::Final(Identified::Verified(verified, _)) => {
                 // What somebody else was asked about has claims that nobody signed.
                 let issuer = self.verifiers.get(verified.proof.verifier);
                 if shown_as == ShownAs::Subject && !matches!(issuer, Some(Verifier::Issuer(_))) {

@@ -68,6 +68,8 @@ pub struct StaticToken {
 pub(super) struct StaticTokens {
     /// Where they may be.
     pub(super) places: Vec<Place>,
+    /// The short name of whoever gave them.
+    pub(super) name: String,
     digests: Vec<Digest>,
 }
 
@@ -92,6 +94,7 @@ impl StaticTokens {
         let (digests, proofs) = known.unzip();
         let tokens = Self {
             places: settings.credentials.clone(),
+            name: settings.name.clone(),
             digests,
         };
         (tokens, proofs)

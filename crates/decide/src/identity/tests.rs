@@ -101,7 +101,7 @@ fn ask_with(identity: &Ours, headers: &[(&str, &str)], query: Option<&str>) -> I
 fn expect(id: &str, answer: &Identified<String>, expected: &str) {
     match answer {
         Identified::Anonymous => assert_eq!("anonymous", expected, "{id}"),
-        Identified::Verified(verified) => {
+        Identified::Verified(verified, _) => {
             let who = verified.principal();
             assert_eq!(format!("{:?} {}", who.kind, who.id), expected, "{id}");
         }
@@ -144,7 +144,7 @@ fn user() -> Expect {
 fn check(rows: impl IntoIterator<Item = (&'static str, String, Expect)>) {
     for (id, token, expect) in rows {
         match (ask(&OURS_ONCE, &token, now()), expect) {
-            (Identified::Verified(v), Expect::Accept(who)) => {
+            (Identified::Verified(v, _), Expect::Accept(who)) => {
                 assert_eq!(v.principal().id, who, "{id}");
                 assert_eq!(v.derived(), who, "{id}");
             }
@@ -286,7 +286,7 @@ fn transport() {
         }
         let got = match OURS_ONCE.identify(&list, None, now()) {
             Identified::Anonymous => "anonymous".to_owned(),
-            Identified::Verified(v) => v.principal().id.clone(),
+            Identified::Verified(v, _) => v.principal().id.clone(),
             Identified::Refused(_) => "refused".to_owned(),
             Identified::NotYet(_) => "needs keys".to_owned(),
         };
@@ -345,11 +345,11 @@ fn a_verified_token_is_answered_from_the_cache_until_it_expires() {
     let ours = ours();
     let minted = good().claim("exp", NOW - 22).mint();
     let first = match ask(&ours, &minted, now()) {
-        Identified::Verified(v) => v,
+        Identified::Verified(v, _) => v,
         other => panic!("sq-exp-1: {other:?}"),
     };
     match ask(&ours, &minted, at(NOW + 7)) {
-        Identified::Verified(again) => assert!(Arc::ptr_eq(&first, &again), "verified twice"),
+        Identified::Verified(again, _) => assert!(Arc::ptr_eq(&first, &again), "verified twice"),
         other => panic!("sq-exp-1, again: {other:?}"),
     }
     for late in [8, 10, 3600] {
@@ -396,7 +396,7 @@ fn a_change_of_keys_ends_cached_verdicts() {
     let mut jwks = jwks_a();
     let ours = with_jwks(&jwks);
     let minted = good().mint();
-    assert!(matches!(ask(&ours, &minted, now()), Identified::Verified(_)));
+    assert!(matches!(ask(&ours, &minted, now()), Identified::Verified(_, _)));
     let replace = |jwks: &[Value]| {
         let (_, keys) = ours.keys().next().unwrap();
         keys.replace(KeySet::parse(&document(jwks)).unwrap().0)
@@ -407,7 +407,7 @@ fn a_change_of_keys_ends_cached_verdicts() {
     jwks.push(news.clone());
     replace(&jwks);
     assert!(
-        matches!(ask(&ours, &minted, now()), Identified::Verified(_)),
+        matches!(ask(&ours, &minted, now()), Identified::Verified(_, _)),
         "jwks-rotate-overlap"
     );
 
@@ -435,7 +435,7 @@ fn without_keys_nothing_is_verified() {
     let _guard = runtime().enter();
     let stale = with_jwks(&jwks_a());
     let minted = good().mint();
-    assert!(matches!(ask(&stale, &minted, now()), Identified::Verified(_)));
+    assert!(matches!(ask(&stale, &minted, now()), Identified::Verified(_, _)));
     stale.keys().next().unwrap().1.forget();
     let answer = ask(&stale, &minted, now());
     assert!(
@@ -444,7 +444,7 @@ fn without_keys_nothing_is_verified() {
     );
     // The other issuer is not touched.
     let other = token(&KEYS.b_ec).claim("iss", ISSUER_B).mint();
-    assert!(matches!(ask(&stale, &other, now()), Identified::Verified(_)));
+    assert!(matches!(ask(&stale, &other, now()), Identified::Verified(_, _)));
     assert_eq!(
         stale
             .status()

@@ -267,6 +267,14 @@ impl Verifier {
         }
     }
 
+    /// The short name for metrics.
+    pub(super) fn label(&self) -> &str {
+        match self {
+            Self::Static(tokens, _) => &tokens.name,
+            _ => self.name().unwrap_or_default(),
+        }
+    }
+
     /// The keys that it fetches, if it does, and how reports name them.
     pub(super) fn keys(&self) -> Option<(String, &IssuerKeys)> {
         let keys = self.shared_keys()?;

@@ -41,7 +41,7 @@ impl Pipeline {
         };
         self.explain_once(&live, check, &asking, started)
             .unwrap_or_else(|_| {
-                let decision = self.waited_twice(&live);
+                let decision = Self::after_waiting_twice(&live);
                 let explanation = start(&decision);
                 (decision, explanation)
             })
@@ -71,8 +71,8 @@ impl Pipeline {
             ..Story::default()
         };
         let verdict = live.judge(&check, &asking, &mut story);
-        story.notes.at(super::notes::OVER);
-        let decision = decided(&live, &check, verdict).unwrap_or_else(|_| self.waited_twice(&live));
+        story.notes.over();
+        let decision = decided(&live, &check, verdict).unwrap_or_else(|_| Self::after_waiting_twice(&live));
         let mut explanation = live.explanation(&check, &asking, &mut story, &decision);
         explanation.decision_id = kept.id.to_string();
         let mut recorded = recorded;
@@ -135,16 +135,16 @@ impl Live {
         let Some(notes) = story.notes.take() else {
             return explanation;
         };
-        let steps = notes.steps();
-        let stopped_at_gate = steps.len() == 1;
+        let stopped_at_gate = notes.steps.taken().count() == 1;
         let gate = match decision.verdict() {
             Verdict::Deny(denial) if stopped_at_gate => denial.log.clone(),
             _ => "passed".to_owned(),
         };
-        explanation.steps = steps
-            .into_iter()
+        explanation.steps = notes
+            .steps
+            .taken()
             .map(|(step, took)| Step {
-                step: step.to_owned(),
+                step: step.as_str().to_owned(),
                 microseconds: (took.as_nanos() as f64 / 100.0).round() / 10.0,
             })
             .collect();

@@ -53,7 +53,7 @@ impl Pipeline {
         let _ = tokio::time::timeout(PATIENCE, wanted.wait()).await;
         let live = self.live.load_full();
         ask(&live, Waited::Yes).unwrap_or_else(|_| HouseAnswer {
-            decision: self.waited_twice(&live),
+            decision: self.waited_twice(&live, check, Contract::House, started),
             principal: None,
         })
     }

@@ -8,7 +8,7 @@ use model::{Principal, Version};
 use tokio::runtime::Handle;
 
 use super::shadow::Shadow;
-use crate::identity::{DEFAULT_CACHE_BYTES, Identity, IssuerStatus};
+use crate::identity::{DEFAULT_CACHE_BYTES, Identity, IssuerStatus, KeptTokens, Verifications};
 use crate::problem::Problem;
 use crate::rules::{Persona, Rules};
 
@@ -67,6 +67,16 @@ impl Live {
     /// How the keys of each issuer are.
     pub fn issuers(&self) -> Vec<IssuerStatus> {
         self.identity.status()
+    }
+
+    /// How verifying credentials ended, by whoever vouches for them.
+    pub fn verifications(&self) -> Vec<Verifications> {
+        self.identity.verifications()
+    }
+
+    /// What is kept of tokens.
+    pub fn kept_tokens(&self) -> [KeptTokens; 2] {
+        self.identity.kept_tokens()
     }
 
     /// Waits until the keys of every issuer were fetched once, or could not be.

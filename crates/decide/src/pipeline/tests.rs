@@ -22,6 +22,7 @@ mod explain;
 mod house;
 mod login;
 mod magpie;
+mod measured;
 mod replace;
 mod shadow;
 mod tokens;

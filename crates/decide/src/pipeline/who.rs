@@ -9,7 +9,7 @@ use super::answer::{Stop, deny, internal, refused, revoked};
 use super::live::Live;
 use super::what::What;
 use super::{Asking, Given, Waited};
-use crate::identity::{Identified, Verified};
+use crate::identity::{CacheUse, Identified, Verified};
 use crate::policy::Judgement;
 use crate::rules::{Persona, Rules};
 
@@ -20,7 +20,7 @@ pub(super) type Bearer = Arc<Verified<Result<Persona, String>>>;
 #[derive(Clone)]
 pub(super) enum Who {
     Anonymous,
-    Bearer(Bearer),
+    Bearer(Bearer, CacheUse),
     /// Somebody without a token at hand: the peer of a connection.
     Known(Arc<Known>),
 }
@@ -56,9 +56,9 @@ impl Live {
         };
         match identified {
             Identified::Anonymous => self.certificate(headers, check.contract, check.peer),
-            Identified::Verified(verified) => {
+            Identified::Verified(verified, known) => {
                 self.still_counts(verified.principal(), verified.token_id(), verified.issued_at())?;
-                Ok(Who::Bearer(verified))
+                Ok(Who::Bearer(verified, known))
             }
             Identified::NotYet(wanted) => Err(Stop::Wait(wanted)),
             Identified::Refused(refused) => {
@@ -192,7 +192,7 @@ impl Who {
     pub(super) fn principal(&self) -> Option<&Principal> {
         match self {
             Self::Anonymous => None,
-            Self::Bearer(verified) => Some(verified.principal()),
+            Self::Bearer(verified, _) => Some(verified.principal()),
             Self::Known(known) => Some(&known.principal),
         }
     }
@@ -201,7 +201,7 @@ impl Who {
         match self {
             Self::Anonymous => Ok(&rules.anonymous),
             Self::Known(known) => Ok(&known.persona),
-            Self::Bearer(verified) => verified
+            Self::Bearer(verified, _) => verified
                 .derived()
                 .as_ref()
                 .map_err(|message| internal(message.clone())),
@@ -210,7 +210,14 @@ impl Who {
 
     pub(super) fn key_id(&self) -> Option<&str> {
         match self {
-            Self::Bearer(verified) => verified.key_id(),
+            Self::Bearer(verified, _) => verified.key_id(),
+            Self::Anonymous | Self::Known(_) => None,
+        }
+    }
+
+    pub(super) fn token_cache(&self) -> Option<CacheUse> {
+        match self {
+            Self::Bearer(_, known) => Some(*known),
             Self::Anonymous | Self::Known(_) => None,
         }
     }
@@ -224,7 +231,7 @@ impl Who {
     pub(super) fn issued_at(&self) -> Option<f64> {
         match self {
             Self::Anonymous => None,
-            Self::Bearer(verified) => verified.issued_at(),
+            Self::Bearer(verified, _) => verified.issued_at(),
             Self::Known(known) => known.issued_at,
         }
     }

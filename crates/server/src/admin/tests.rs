@@ -63,10 +63,15 @@ async fn probes_are_for_everybody_and_what_was_asked_only_for_this_host() {
         tls: Tls::default(),
         stop,
     };
-    let router = router(&readiness, Recent::new(&ExplainSettings::default()));
+    let router = router(
+        &readiness,
+        Recent::new(&ExplainSettings::default()),
+        Metrics::none(),
+    );
     for (method, path, here, elsewhere) in [
         ("GET", "/livez", 200, 200),
         ("GET", "/readyz", 200, 200),
+        ("GET", "/metrics", 200, 200),
         // There is no such decision, no candidate, no file.
         ("GET", "/decisions/7", 404, 403),
         ("GET", "/shadow", 404, 403),

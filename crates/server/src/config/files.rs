@@ -7,7 +7,7 @@ use decide::problem::Problem;
 
 use super::reads::Reader;
 use super::report::Invalid;
-use super::yaml;
+use super::{json, yaml};
 
 /// How links files of a folder end.
 const LINKS: &[&str] = &[".links.yaml", ".links.yml", ".links.json"];
@@ -130,6 +130,14 @@ pub(super) struct Named<'n> {
 /// # Errors
 /// The first syntax error, at its place.
 fn parse(files: Vec<SourceFile>) -> Result<Vec<DataFile>, Invalid> {
-    let files = files.into_iter().map(|file| yaml::data(file.name, file.text));
-    files.collect()
+    let data = |SourceFile { name, text }: SourceFile| {
+        let is_json = Path::new(&name)
+            .extension()
+            .is_some_and(|ending| ending == "json");
+        match is_json.then(|| json::data(&text)).flatten() {
+            Some(data) => Ok(DataFile { name, text, data }),
+            None => yaml::data(name, text),
+        }
+    };
+    files.into_iter().map(data).collect()
 }

@@ -1,11 +1,8 @@
 use std::io;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use model::{Contract, Decision, Denial, Reason, Version};
-
-use decide::explain::Visible;
 
 use super::*;
 
@@ -38,22 +35,7 @@ fn offer(log: &dyn Recorder) {
         headers: Arc::default(),
     };
     let decision = Decision::deny(denial, Vec::new(), Version("v".into()));
-    log.offer(&Record {
-        decision: &decision,
-        contract: Contract::Direct,
-        check: None,
-        principal: None,
-        key_id: None,
-        route: None,
-        action: None,
-        resource: None,
-        issued_at: None,
-        visible: Visible::nothing(),
-        other_end: None,
-        client_ip: None,
-        errors: &[],
-        took: Duration::ZERO,
-    });
+    log.offer(&Record::of(&decision, Contract::Direct));
 }
 
 /// How many bytes a record takes in its queue, with its length.

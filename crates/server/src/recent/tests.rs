@@ -1,6 +1,3 @@
-use std::time::Duration;
-
-use decide::explain::Visible;
 use model::{Contract, Decision, Denial, Reason, Version};
 
 use super::*;
@@ -16,22 +13,7 @@ fn offer(recent: &Recent, log: &str) -> String {
         headers: Arc::default(),
     };
     let decision = Decision::deny(denial, Vec::new(), Version("v".into()));
-    recent.offer(&Record {
-        decision: &decision,
-        contract: Contract::Direct,
-        check: None,
-        principal: None,
-        key_id: None,
-        route: None,
-        action: None,
-        resource: None,
-        issued_at: None,
-        other_end: None,
-        visible: Visible::nothing(),
-        client_ip: None,
-        errors: &[],
-        took: Duration::ZERO,
-    });
+    recent.offer(&Record::of(&decision, Contract::Direct));
     decision.id().to_string()
 }
 

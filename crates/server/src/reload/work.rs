@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use decide::{Live, Pipeline, Replaced};
 use notify::EventKind;
@@ -237,6 +237,7 @@ impl Work {
                 old = Some(replaced);
             }
             Loading::Same(restart, candidate) => {
+                self.state.unchanged.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(%trigger, version, "nothing that decides has changed");
                 (outcome.restart, outcome.candidate) = (restart, candidate);
             }
@@ -256,6 +257,7 @@ impl Work {
         if outcome.problems.is_empty() {
             let mut last = self.state.last();
             (last.refused, last.unfit) = (None, outcome.candidate.len());
+            last.good = Some(SystemTime::now());
         }
         for name in &outcome.restart {
             tracing::warn!("`{name}` changed: takes effect at the next start");

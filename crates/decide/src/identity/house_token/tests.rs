@@ -101,7 +101,7 @@ fn said(identity: &Identity<String>, token: &str, time: std::time::SystemTime) -
     let mut headers = Headers::default();
     headers.push("authorization", bearer.as_bytes());
     match identity.identify(&headers, None, time) {
-        Identified::Verified(verified) => Ok(verified.principal().clone()),
+        Identified::Verified(verified, _) => Ok(verified.principal().clone()),
         Identified::Refused(refused) => Err(refused.to_string()),
         other => panic!("{other:?}"),
     }

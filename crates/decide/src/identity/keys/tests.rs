@@ -119,7 +119,7 @@ async fn ask_and_wait(identity: &Identity<()>, token: &Token) -> Result<(), Toke
         answer => answer,
     };
     match answer {
-        Identified::Verified(_) => Ok(()),
+        Identified::Verified(_, _) => Ok(()),
         Identified::Refused(refused) => Err(refused.reason),
         Identified::Anonymous | Identified::NotYet(_) => panic!("{answer:?}"),
     }
@@ -218,7 +218,7 @@ fn a_stampede_costs_one_fetch() {
         // While all of them wait, honest callers do not.
         assert!(matches!(
             ask(&identity, &mint(&origin, &KEYS.a_rsa)),
-            Identified::Verified(_)
+            Identified::Verified(_, _)
         ));
         origin.open_gate();
         for wait in waiting {
@@ -254,7 +254,7 @@ fn while_cooling_down_unknown_keys_are_refused_at_once() {
         honest.wait().await;
         assert!(matches!(
             ask(&identity, &mint(&origin, &KEYS.a_rsa)),
-            Identified::Verified(_)
+            Identified::Verified(_, _)
         ));
         for n in 0..100 {
             let answer = ask(&identity, &forged(n));

@@ -63,7 +63,7 @@ fn ask(identity: &Identity<()>, authorization: Option<&str>, query: Option<&str>
     }
     match identity.identify(&headers, query, UNIX_EPOCH + Duration::from_secs(at)) {
         Identified::Anonymous => "nobody".to_owned(),
-        Identified::Verified(verified) => {
+        Identified::Verified(verified, _) => {
             let who = verified.principal();
             assert_eq!(verified.token_id(), Some(DIGEST));
             assert_eq!(verified.issued_at(), Some(NOW as f64 - 10.0));

@@ -7,7 +7,7 @@ fn check(settings: &Value, rows: impl IntoIterator<Item = (&'static str, Token, 
     let ours = with_keys(&under(settings.clone()), &jwks_a());
     for (id, token, expected) in rows {
         match ask(&ours, &token.mint(), now()) {
-            Identified::Verified(verified) => {
+            Identified::Verified(verified, _) => {
                 let actors = &verified.principal().actors;
                 let ids: Vec<&str> = actors.iter().map(|actor| actor.id.as_str()).collect();
                 assert_eq!(ids.join(" "), expected, "{id}");
@@ -258,7 +258,7 @@ fn groups_within_groups() {
     for (id, settings, token, expected) in rows {
         let ours = with_keys(&under(settings), &jwks_a());
         let got = match ask(&ours, &token.mint(), now()) {
-            Identified::Verified(verified) => Ok(verified.principal().groups.join(" ")),
+            Identified::Verified(verified, _) => Ok(verified.principal().groups.join(" ")),
             Identified::Refused(refused) => Err(refused.to_string()),
             other => panic!("{id}: {other:?}"),
         };

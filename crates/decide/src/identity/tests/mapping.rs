@@ -10,7 +10,7 @@ fn check(settings: &Value, rows: impl IntoIterator<Item = (&'static str, Value, 
         settings["claims"] = claims;
         let ours = with_keys(&under(settings), &jwks_a());
         match ask(&ours, &token.mint(), now()) {
-            Identified::Verified(verified) => {
+            Identified::Verified(verified, _) => {
                 let who = describe(verified.principal());
                 let words: Vec<&str> = who.split(' ').collect();
                 let missing = expected.split(' ').find(|word| !words.contains(word));

@@ -53,7 +53,7 @@ fn ask_at(identity: &Identity<()>, token: &str, now: SystemTime) -> Result<Strin
         answer => answer,
     };
     match answer {
-        Identified::Verified(verified) => {
+        Identified::Verified(verified, _) => {
             let principal = verified.principal();
             assert_eq!(principal.kind, PrincipalKind::Robot);
             Ok(format!("{} {}", principal.id, shown(&principal.roles)))
@@ -223,7 +223,7 @@ fn an_actor_must_be_allowed_too() {
     let mut headers = Headers::default();
     headers.push("authorization", value.as_bytes());
     match identity.identify(&headers, None, now()) {
-        Identified::Verified(verified) => assert_eq!(verified.principal().actors[0].id, "backstage/agent"),
+        Identified::Verified(verified, _) => assert_eq!(verified.principal().actors[0].id, "backstage/agent"),
         other => panic!("{other:?}"),
     }
 }

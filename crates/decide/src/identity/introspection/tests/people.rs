@@ -30,7 +30,7 @@ async fn identified(identity: &Identity<()>, now: SystemTime) -> Result<Arc<Veri
         answer => answer,
     };
     match answer {
-        Identified::Verified(verified) => Ok(verified),
+        Identified::Verified(verified, _) => Ok(verified),
         Identified::Refused(refused) => Err(refused.reason),
         other => panic!("{other:?}"),
     }

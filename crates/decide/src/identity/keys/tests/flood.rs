@@ -40,7 +40,7 @@ fn bearer(identity: &Identity<()>, token: &str) -> Identified<()> {
 
 fn verified(identity: &Identity<()>, token: &str) -> Arc<Verified<()>> {
     match bearer(identity, token) {
-        Identified::Verified(verified) => verified,
+        Identified::Verified(verified, _) => verified,
         other => panic!("{other:?}"),
     }
 }
@@ -153,7 +153,7 @@ fn a_thousand_who_wait_for_a_key_cost_one_fetch() {
                 let (identity, next) = (Arc::clone(&identity), next.clone());
                 tokio::spawn(async move {
                     wanted.wait().await;
-                    matches!(bearer(&identity, &next), Identified::Verified(_))
+                    matches!(bearer(&identity, &next), Identified::Verified(_, _))
                 })
             })
             .collect();

@@ -10,7 +10,7 @@ fn derived(identity: &Identity<&'static str>, token: &str) -> Result<&'static st
     let mut headers = Headers::default();
     headers.push("authorization", value.as_bytes());
     match identity.identify_at_hand(&headers, None, now()) {
-        Identified::Verified(verified) => Ok(verified.derived()),
+        Identified::Verified(verified, _) => Ok(verified.derived()),
         Identified::Refused(refused) => Err(refused.reason),
         other => panic!("{other:?}"),
     }

@@ -35,7 +35,7 @@ fn cookie(identity: &Identity<()>, sent: &[(&str, &str)]) -> Result<String, R> {
         answer => answer,
     };
     match answer {
-        Identified::Verified(verified) => {
+        Identified::Verified(verified, _) => {
             let principal = verified.principal();
             let person = principal.kind == PrincipalKind::User;
             assert!(!person || (principal.roles.is_empty() && principal.groups.is_empty()));

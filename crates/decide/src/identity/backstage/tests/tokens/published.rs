@@ -283,7 +283,7 @@ fn missing_keys_are_waited_for_once() {
     runtime().block_on(wanted.wait());
     assert!(matches!(
         identity.identify_at_hand(&headers, None, now()),
-        Identified::Verified(_)
+        Identified::Verified(_, _)
     ));
 
     let both = |second: Value| {
@@ -400,7 +400,7 @@ fn an_entry_that_is_slow_does_not_keep_the_tokens_of_others() {
         let first = identity.identify(&headers, None, now());
         assert!(matches!(first, Identified::NotYet(_)), "{first:?}");
         match (identity.identify_at_hand(&headers, None, now()), kept) {
-            (Identified::Verified(verified), false) => {
+            (Identified::Verified(verified, _), false) => {
                 assert_eq!(verified.principal().id, "backstage/external:up:user-1");
             }
             (Identified::Refused(refused), true) => assert!(refused.is_for_want_of_keys()),
