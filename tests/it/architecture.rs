@@ -191,11 +191,20 @@ fn crates_depend_in_one_direction() {
     for (room, ..) in ROOMS {
         assert!(all.contains_key(*room), "there is no crate {room}");
     }
-    let xtask = &all["xtask"];
-    assert!(
-        xtask.any.is_empty(),
-        "xtask is built before everything: {:?}",
-        xtask.any
+    // Built before everything, so small crates only, and none that knows ours: for writing an image, and JSON.
+    let packing = [
+        "base64",
+        "flate2",
+        "serde_json",
+        "sha2",
+        "tar",
+        "webpki-root-certs",
+    ];
+    let xtask = all["xtask"].any.iter().map(String::as_str);
+    assert_eq!(
+        xtask.collect::<Vec<_>>(),
+        packing,
+        "xtask is built before everything"
     );
 }
 

@@ -9,6 +9,7 @@ mod authority;
 mod caddy;
 mod conformance;
 mod credentials;
+mod deploy;
 mod doors;
 mod envoy;
 mod haproxy;

@@ -22,12 +22,40 @@ pub async fn answer(
     timeout: Option<Duration>,
     listener: ListenerOptions,
 ) -> Vec<u8> {
+    match answer_now(decide, message, timeout, listener) {
+        Some(answer) => answer,
+        None => answer_later(decide, message, timeout, listener).await,
+    }
+}
+
+/// The same without waiting; `None` if something has to be waited for.
+pub(crate) fn answer_now(
+    decide: &impl Decide,
+    message: &[u8],
+    timeout: Option<Duration>,
+    listener: ListenerOptions,
+) -> Option<Vec<u8>> {
     let decision = match CheckRequest::read(message) {
         Ok(request) => match request.check(timeout, listener) {
-            Ok(check) => match decide.decide_now(&check) {
-                Some(decision) => decision,
-                None => decide.decide(&check).await,
-            },
+            Ok(check) => decide.decide_now(&check)?,
+            Err(malformed) => decide.refuse(&malformed),
+        },
+        Err(malformed) => decide.refuse(&malformed),
+    };
+    Some(reply::encode(&decision))
+}
+
+/// The same after waiting. The message is read anew: what was read of it is much larger than all else that a waiting call
+/// has to keep, and most calls never wait.
+pub(crate) async fn answer_later(
+    decide: &impl Decide,
+    message: &[u8],
+    timeout: Option<Duration>,
+    listener: ListenerOptions,
+) -> Vec<u8> {
+    let decision = match CheckRequest::read(message) {
+        Ok(request) => match request.check(timeout, listener) {
+            Ok(check) => decide.decide(&check).await,
             Err(malformed) => decide.refuse(&malformed),
         },
         Err(malformed) => decide.refuse(&malformed),

@@ -84,20 +84,19 @@ impl<D: Decide> AuthorizationService<D> {
         let most = self.listener.max_message_bytes;
         let room = &self.listener.room;
         let body = request.into_body();
-        let answer = match Message::read(body, most.saturating_add(5), self.read_timeout, room).await {
+        // Whoever begins a message and does not finish it gets an answer while it still waits for one.
+        let patience = timeout.map_or(self.read_timeout, |timeout| {
+            self.read_timeout.min(timeout - timeout / 5)
+        });
+        let answer = match Message::read(body, most.saturating_add(5), patience, room).await {
             // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
             Ok(frame) if frame.bytes().is_empty() => return plain(StatusCode::BAD_REQUEST),
             Ok(frame) => match unframe(frame.bytes()) {
-                // A panic is our bug, and still only a denial.
-                Ok(message) => {
-                    let options = self.listener.options;
-                    AssertUnwindSafe(envoy::answer(&*self.decide, message, timeout, options))
-                        .catch_unwind()
-                        .await
-                        .unwrap_or_else(|_| {
-                            self.refuse(Reason::Internal, "a panic while deciding; please report it")
-                        })
-                }
+                Ok(message) => match self.answer_now(message, timeout) {
+                    Some(answer) => answer,
+                    // On the heap, because few wait: a call is moved several times, and a small one is moved quickly.
+                    None => Box::pin(self.answer_later(message, timeout)).await,
+                },
                 Err(detail) => self.refuse(Reason::Malformed, detail),
             },
             Err(unread) => {
@@ -107,6 +106,24 @@ impl<D: Decide> AuthorizationService<D> {
             }
         };
         grpc(answer)
+    }
+
+    fn answer_now(&self, message: &[u8], timeout: Option<Duration>) -> Option<Vec<u8>> {
+        let answer = || envoy::answer_now(&*self.decide, message, timeout, self.listener.options);
+        catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| Some(self.panicked()))
+    }
+
+    async fn answer_later(&self, message: &[u8], timeout: Option<Duration>) -> Vec<u8> {
+        let answer = envoy::answer_later(&*self.decide, message, timeout, self.listener.options);
+        AssertUnwindSafe(answer)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| self.panicked())
+    }
+
+    /// A panic is our bug, and still only a denial.
+    fn panicked(&self) -> Vec<u8> {
+        self.refuse(Reason::Internal, "a panic while deciding; please report it")
     }
 
     /// Denies without reading the message: no more of it is awaited than shows that there is one, and nothing is kept.

@@ -136,36 +136,36 @@ impl<D: Decide> HttpDoors<D> {
             listener: self.listener.options,
         };
         // A panic is our bug, and still only a denial.
-        AssertUnwindSafe(self.decide(&asked))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| {
-                self.refuse(&Malformed {
-                    contract,
-                    reason: Reason::Internal,
-                    detail: "a panic while deciding; please report it".to_owned(),
-                })
+        let now = catch_unwind(AssertUnwindSafe(|| self.decide_now(&asked)));
+        let answered = match now {
+            Ok(Some(response)) => Ok(response),
+            // On the heap, because few wait: a call is moved several times, and a small one is moved quickly.
+            Ok(None) => Box::pin(AssertUnwindSafe(self.decide_later(&asked)).catch_unwind()).await,
+            Err(panic) => Err(panic),
+        };
+        answered.unwrap_or_else(|_| {
+            self.refuse(&Malformed {
+                contract,
+                reason: Reason::Internal,
+                detail: "a panic while deciding; please report it".to_owned(),
             })
+        })
     }
 
-    async fn decide(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
-        let document;
-        let check = if is_document(asked.contract) {
-            match asked.document() {
-                Ok(read) => {
-                    document = read;
-                    document.check(asked)
-                }
-                Err(malformed) => Err(malformed),
-            }
-        } else {
-            asked.check()
+    /// Decides without waiting; `None` if something has to be waited for.
+    fn decide_now(&self, asked: &Asked<'_>) -> Option<Response<Full<Bytes>>> {
+        let document = asked.read();
+        let decision = match asked.check_of(&document) {
+            Ok(check) => self.decide.decide_now(&check)?,
+            Err(malformed) => self.decide.refuse(&malformed),
         };
-        let decision = match check {
-            Ok(check) => match self.decide.decide_now(&check) {
-                Some(decision) => decision,
-                None => self.decide.decide(&check).await,
-            },
+        Some(reply::encode(&decision, asked.contract))
+    }
+
+    async fn decide_later(&self, asked: &Asked<'_>) -> Response<Full<Bytes>> {
+        let document = asked.read();
+        let decision = match asked.check_of(&document) {
+            Ok(check) => self.decide.decide(&check).await,
             Err(malformed) => self.decide.refuse(&malformed),
         };
         reply::encode(&decision, asked.contract)
@@ -237,6 +237,22 @@ impl<D: Decide> HttpDoors<D> {
 }
 
 impl<'a> Asked<'a> {
+    /// The question as a document, if it is one.
+    fn read(&self) -> Option<Result<opa::Document<'a>, Malformed>> {
+        is_document(self.contract).then(|| self.document())
+    }
+
+    fn check_of<'c>(
+        &'c self,
+        document: &'c Option<Result<opa::Document<'a>, Malformed>>,
+    ) -> Result<Check<'c>, Malformed> {
+        match document {
+            Some(Ok(document)) => document.check(self),
+            Some(Err(malformed)) => Err(malformed.clone()),
+            None => self.check(),
+        }
+    }
+
     fn check(&self) -> Result<Check<'_>, Malformed> {
         if self.parts.headers.len() > MAX_HEADERS {
             return Err(self.malformed(format!("more than {MAX_HEADERS} headers")));

@@ -76,28 +76,23 @@ fn is_method(text: &str) -> bool {
 
 /// True for a token (RFC 9110 section 5.6.2), as methods and names of headers are.
 fn is_token(text: &[u8]) -> bool {
-    let in_token = |b: &u8| {
-        let punctuation = matches!(
-            b,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        );
-        b.is_ascii_alphanumeric() || punctuation
-    };
-    !text.is_empty() && text.iter().all(in_token)
+    !text.is_empty()
+        && text.iter().fold(true, |all, byte| {
+            all & IN_TOKEN.get(usize::from(*byte)).is_some_and(|is| *is)
+        })
 }
+
+/// Letters, digits and some punctuation.
+#[allow(clippy::indexing_slicing, reason = "it would not compile")]
+static IN_TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &[u8] = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    while let [byte, more @ ..] = rest {
+        table[*byte as usize] = true;
+        rest = more;
+    }
+    table
+};
 
 /// True for what the value of a header can be (RFC 9110 section 5.5): no control characters but the tab.
 fn is_field_value(value: &[u8]) -> bool {

@@ -106,7 +106,7 @@ impl Message {
         if let Some(read) = reading.as_mut().now_or_never() {
             return read;
         }
-        tokio::time::timeout(patience, reading)
+        Box::pin(tokio::time::timeout(patience, reading))
             .await
             .unwrap_or(Err(Unread::TooSlow))
     }

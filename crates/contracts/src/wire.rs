@@ -78,6 +78,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+#[inline]
 fn field(bytes: &[u8]) -> Result<(Field<'_>, &[u8]), WireError> {
     let (key, rest) = varint(bytes)?;
     let number = u32::try_from(key).map_err(|_| WireError::Key(key))? >> 3;
@@ -102,7 +103,16 @@ fn field(bytes: &[u8]) -> Result<(Field<'_>, &[u8]), WireError> {
     Ok(((number, value), rest))
 }
 
+#[inline]
 fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), WireError> {
+    match bytes {
+        [byte @ ..0x80, rest @ ..] => Ok((u64::from(*byte), rest)),
+        [low, high @ ..0x80, rest @ ..] => Ok((u64::from(low & 0x7F) | u64::from(*high) << 7, rest)),
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &[u8]) -> Result<(u64, &[u8]), WireError> {
     let mut value = 0_u64;
     for (index, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7F) << (7 * index);
@@ -121,12 +131,18 @@ fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), WireError> {
     })
 }
 
-/// Calls `read` with every field of `message`.
+/// Calls `read` with every field of `message`, in wire order, until the first error.
+#[inline]
 pub(crate) fn each<'a>(
-    message: &'a [u8],
+    mut message: &'a [u8],
     mut read: impl FnMut(Field<'a>) -> Result<(), WireError>,
 ) -> Result<(), WireError> {
-    Fields::of(message).try_for_each(|field| read(field?))
+    while !message.is_empty() {
+        let (field, rest) = field(message)?;
+        read(field)?;
+        message = rest;
+    }
+    Ok(())
 }
 
 /// The entry of a map, `{key = 1, value = 2}`; either may be missing and is then empty.

@@ -19,7 +19,8 @@ use crate::settings::Settings;
 /// The entity types of what is asked of the house.
 pub(crate) const TYPES: &str = "
 namespace Portcullis {
-  // What the store keeps: kind is node, remote_user, network_token, token, revocation or key. Lists have no name.
+  // What the store keeps: kind is node, remote_user, network_token, token, revocation or key. Lists have no name. And what the admin
+  // listener tells and does for other hosts: kind is decision (its name is the id), shadow or rules.
   // owner is whose it is, as policies write ids: main/alice; owner_issuer and owner_subject are its parts, main and alice.
   entity Item = { kind: String, name?: String, node?: String, owner?: String,
     owner_issuer?: String, owner_subject?: String };
@@ -53,6 +54,12 @@ pub enum HouseAction {
     KeysRead,
     /// Keys are rotated.
     KeysWrite,
+    /// The explanation of a recent decision.
+    DecisionsRead,
+    /// What candidate policies would answer otherwise.
+    ShadowRead,
+    /// The files of the configuration are read again.
+    RulesWrite,
     /// A user's token is exchanged for a delegated one (RFC 8693).
     TokenExchange,
     /// Somebody links their own account with one at another node, or gets a token there.
@@ -105,7 +112,7 @@ pub(crate) struct HouseRules {
 
 impl HouseAction {
     /// Every action.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::NodesRead,
         Self::NodesWrite,
         Self::RemoteUsersRead,
@@ -116,6 +123,9 @@ impl HouseAction {
         Self::RevocationsWrite,
         Self::KeysRead,
         Self::KeysWrite,
+        Self::DecisionsRead,
+        Self::ShadowRead,
+        Self::RulesWrite,
         Self::TokenExchange,
         Self::NetworkUse,
     ];
@@ -133,6 +143,9 @@ impl HouseAction {
             Self::RevocationsWrite => "revocations.write",
             Self::KeysRead => "keys.read",
             Self::KeysWrite => "keys.write",
+            Self::DecisionsRead => "decisions.read",
+            Self::ShadowRead => "shadow.read",
+            Self::RulesWrite => "rules.write",
             Self::TokenExchange => "token.exchange",
             Self::NetworkUse => "network.use",
         }
@@ -181,7 +194,7 @@ impl House {
 }
 
 impl HouseRules {
-    /// Compiles `authority.policies`; the entity types and the entities are those of the other policies.
+    /// Compiles `authority.policies` and `admin_options.policies`; the entity types and the entities are those of the other policies.
     pub(crate) fn compile(
         settings: &Settings,
         sources: &Sources,

@@ -41,7 +41,7 @@ pub use denials::DenialSettings;
 pub use house::{House, HouseAction, HouseKind, HouseResource, HouseValue};
 pub use identity::{ShownAs, ShownToken};
 pub use magpie::{MagpieRouteSettings, MagpieSettings, MagpieUserSettings, UserName};
-pub use pipeline::{HouseAnswer, Live, Pipeline, Replaced, Unfit};
+pub use pipeline::{DEFAULT_MAX_WAITING, HouseAnswer, Live, Pipeline, Replaced, Unfit};
 pub use record::{Record, Recorder};
 pub use rules::Rules;
 pub use settings::{

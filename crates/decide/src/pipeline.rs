@@ -26,6 +26,7 @@ use arc_swap::ArcSwap;
 use cedar_policy::EntityUid;
 use model::{Check, Decide, Decision, Denial, HouseView, Malformed, Principal, PrincipalKind, Reason};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use self::answer::{Stop, answer, deny};
 use self::audit::{Word, Yes};
@@ -48,6 +49,10 @@ use crate::steps::Step;
 /// How long a check may wait for keys when the proxy does not say how long it waits itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many checks wait at a time unless the configuration says otherwise: as many as come in a fifth of a second when a proxy
+/// with 20,000 requests a second meets an issuer whose keys are not there yet.
+pub const DEFAULT_MAX_WAITING: usize = 4096;
+
 /// What is in force and who keeps records, joined: this is what doors ask.
 pub struct Pipeline {
     live: ArcSwap<Live>,
@@ -58,6 +63,10 @@ pub struct Pipeline {
     /// Held while rules are being replaced: one after the other.
     replacing: tokio::sync::Mutex<()>,
     complaints: Complaints,
+    /// How many checks may wait.
+    most_waiting: usize,
+    /// Places of those that do not.
+    may_wait: Semaphore,
 }
 
 /// What the walk found out so far, for the record.
@@ -129,6 +138,8 @@ impl Pipeline {
             fetching: Some(fetching.clone()),
             replacing: tokio::sync::Mutex::new(()),
             complaints: Complaints::default(),
+            most_waiting: DEFAULT_MAX_WAITING,
+            may_wait: Semaphore::new(DEFAULT_MAX_WAITING),
         })
     }
 
@@ -142,7 +153,24 @@ impl Pipeline {
             complaints: Complaints::default(),
             fetching: None,
             replacing: tokio::sync::Mutex::new(()),
+            most_waiting: DEFAULT_MAX_WAITING,
+            may_wait: Semaphore::new(DEFAULT_MAX_WAITING),
         }
+    }
+
+    /// The same, but no more checks than that wait at a time for keys or for what an issuer says of a token; others are denied
+    /// at once ([`Reason::Overloaded`]).
+    #[must_use]
+    pub fn with_most_waiting(mut self, most: usize) -> Self {
+        self.most_waiting = most.min(Semaphore::MAX_PERMITS);
+        self.may_wait = Semaphore::new(self.most_waiting);
+        self
+    }
+
+    /// How many checks wait at this moment.
+    pub fn waiting(&self) -> usize {
+        self.most_waiting
+            .saturating_sub(self.may_wait.available_permits())
     }
 
     /// Answers by other rules from now on. A request that has begun ends by the rules it began with,
@@ -286,6 +314,20 @@ impl Pipeline {
         });
     }
 
+    /// Denies a check that would have to wait, because too many do.
+    fn shed(&self, live: &Live, check: &Check<'_>, started: Instant) -> Decision {
+        let denial = deny(
+            403,
+            Reason::Overloaded,
+            "the request cannot be checked right now",
+            format!("{} checks wait already (`limits.max_waiting`)", self.most_waiting),
+        );
+        let decision = denied(live, Some(check), denial, Vec::new());
+        let story = Story::default();
+        self.record(live, Some(check), &story, &decision, check.contract, started);
+        decision
+    }
+
     fn waited_twice(
         &self,
         live: &Live,
@@ -422,6 +464,9 @@ impl Decide for Pipeline {
         let wanted = match self.walk(&live, check, &Asking::by_credentials(Waited::No), started) {
             Ok(decision) => return decision,
             Err(wanted) => wanted,
+        };
+        let Ok(_place) = self.may_wait.try_acquire() else {
+            return self.shed(&live, check, started);
         };
         // Some of the proxy's own time is left for the way back.
         let patience = check

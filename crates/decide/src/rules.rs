@@ -52,7 +52,7 @@ pub struct Rules {
     pub(crate) header_aliases: OnReserved,
     pub(crate) measure_steps_every: Every,
     pub(crate) version: Version,
-    /// The policies about the house itself, if it has an authority.
+    /// The policies about the house itself, if it has an authority or there are any.
     pub(crate) house: Option<HouseRules>,
     /// Rules that are asked beside these.
     pub(crate) candidate: Option<Candidate>,
@@ -134,8 +134,9 @@ impl Rules {
             check_resources(settings, policies, &mut problems);
             identity_headers.grant(policies.header_names());
         }
-        let house = settings.identity.house.as_ref();
-        let house = house.and_then(|_| HouseRules::compile(settings, sources, &mut problems));
+        let has_house = settings.identity.house.is_some() || !sources.authority.is_empty();
+        let house = has_house.then(|| HouseRules::compile(settings, sources, &mut problems));
+        let house = house.flatten();
         let granted = policies.as_ref().map(Policies::header_names).unwrap_or_default();
         check_answers(settings, granted, &mut problems);
         let nothing = Arc::default();

@@ -1,22 +1,24 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`, `grpc.health.v1`, `/decisions/<id>`, `/shadow`, `/reload` and the admin API, for
 //! probes and operators, never for proxies' clients.
 
+mod permitted;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use authority::Authority;
-use axum::extract::{Path as UrlPath, RawQuery, Request, State};
+use axum::extract::{Path as UrlPath, RawQuery, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Json, Router};
-use decide::Pipeline;
+use axum::{Json, Router};
 use decide::explain::Explanation;
 use decide::policy::{Backend, SelfCheckStatus};
 use decide::shadow::ShadowReport;
+use decide::{HouseAction, Pipeline};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,12 +26,15 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use self::permitted::{Question, here_or_encrypted, permitted};
 use crate::authority::admin_api::{self, AdminApi};
-use crate::http_server::{Connected, accept};
+use crate::authority::asking::Asker;
+use crate::http_server::accept;
 use crate::listen::Stop;
 use crate::metrics::{self, Metrics};
 use crate::recent::Recent;
 use crate::reload::{Reload, Told, Trigger};
+use crate::tls::{Certificate, Tls};
 
 /// The service name that `grpc.health.v1` knows besides the empty one.
 pub const SERVICE: &str = "envoy.service.auth.v3.Authorization";
@@ -43,6 +48,7 @@ struct Readiness {
     authority: Option<Authority>,
     reload: Option<Reload>,
     stop: watch::Receiver<Stop>,
+    tls: Tls,
 }
 
 /// A line about something that readiness depends on, or that operators should see beside it.
@@ -137,6 +143,7 @@ impl Readiness {
                 .as_ref()
                 .map(|authority| store(&authority.status())),
         );
+        conditions.extend(self.tls.told().iter().map(certificate));
         let audited = rules.audited();
         if !audited.is_empty() {
             let line = format!("audit mode: denials of policies pass: {}", audited.join(" "));
@@ -191,6 +198,26 @@ fn store(status: &authority::Status) -> Condition {
     }
 }
 
+/// How the certificate of a listener is. One that has expired is for its clients to refuse; the server still answers.
+fn certificate(told: &Certificate) -> Condition {
+    let Certificate {
+        setting,
+        until: _,
+        expires,
+        flaw,
+        failed,
+    } = told;
+    let mark = match flaw {
+        Some(_) => Mark::Notice,
+        None => Mark::Holds,
+    };
+    let state = flaw.as_ref().unwrap_or(expires);
+    Condition {
+        mark,
+        line: format!("tls {setting}: the certificate {state}, {failed} handshakes failed"),
+    }
+}
+
 fn self_check(status: SelfCheckStatus) -> String {
     let SelfCheckStatus {
         backend,
@@ -219,7 +246,7 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) async fn start(
-        address: SocketAddr,
+        (address, tls): (SocketAddr, Tls),
         pipeline: Arc<Pipeline>,
         (reload, recent, metrics): (Option<Reload>, Recent, Metrics),
         authority: Option<Authority>,
@@ -232,6 +259,7 @@ impl Admin {
             authority,
             reload,
             stop,
+            tls: tls.clone(),
         };
         let (reporter, health) = tonic_health::server::health_reporter();
         report(&reporter, &readiness).await;
@@ -241,7 +269,7 @@ impl Admin {
         tasks.spawn(watch_readiness(reporter, readiness));
         Ok(Self {
             address,
-            task: AbortOnDropHandle::new(tokio::spawn(accept(listener, router, tasks))),
+            task: AbortOnDropHandle::new(tokio::spawn(accept(listener, tls.of("admin"), router, tasks))),
         })
     }
 
@@ -256,18 +284,26 @@ impl Admin {
     }
 }
 
-/// All but `grpc.health.v1`: probes and metrics for everybody, the rest for this very host.
+/// All but `grpc.health.v1`: probes and metrics for everybody, the rest for this very host and for those who are [`permitted`].
 fn router(readiness: &Readiness, recent: Recent, metrics: Metrics) -> Router {
+    let asker = Asker::new(Arc::clone(&readiness.pipeline));
+    let asked = |action, kind| {
+        let asker = asker.clone();
+        from_fn_with_state(Question { asker, action, kind }, permitted)
+    };
+    let decisions = get(decision).route_layer(asked(HouseAction::DecisionsRead, "decision"));
     let decisions = Router::new()
-        .route("/decisions/{id}", get(decision))
+        .route("/decisions/{id}", decisions)
         .with_state((Arc::clone(&readiness.pipeline), recent));
+    let shadow = get(shadow).route_layer(asked(HouseAction::ShadowRead, "shadow"));
+    let reload = post(reload_now).route_layer(asked(HouseAction::RulesWrite, "rules"));
     let private = Router::new()
-        .route("/shadow", get(shadow))
-        .route("/reload", post(reload_now))
+        .route("/shadow", shadow)
+        .route("/reload", reload)
         .with_state(readiness.clone())
         .merge(decisions)
         .merge(administration(readiness))
-        .route_layer(from_fn(only_here));
+        .route_layer(from_fn(here_or_encrypted));
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -308,18 +344,6 @@ async fn readyz(State(readiness): State<Readiness>, RawQuery(query): RawQuery) -
     (status, body)
 }
 
-/// Refuses whoever asks from another host: what requests and policies look like is not for everybody who reaches probes.
-async fn only_here(
-    Extension(Connected(peer)): Extension<Connected>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if is_here(peer) {
-        return next.run(request).await;
-    }
-    (StatusCode::FORBIDDEN, "only from the loopback address\n").into_response()
-}
-
 /// `GET /shadow`: what candidate policies would answer otherwise, as JSON; 404 if there are none.
 async fn shadow(
     State(readiness): State<Readiness>,
@@ -341,11 +365,6 @@ async fn reload_now(State(readiness): State<Readiness>) -> Response {
         Some(outcome) => (StatusCode::UNPROCESSABLE_ENTITY, Json(outcome)).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n").into_response(),
     }
-}
-
-/// True for the loopback address, also where it is written as an IPv6 address.
-fn is_here(peer: SocketAddr) -> bool {
-    peer.ip().to_canonical().is_loopback()
 }
 
 /// `GET /decisions/<id>`: the explanation of a recent decision as JSON, by the rules in force.

@@ -1,13 +1,30 @@
 //! Asking over gRPC, as Envoy does: for `check --server` and the demo.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
 use proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use proto::envoy::service::auth::v3::check_response::HttpResponse;
 use proto::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use proto::google::protobuf::value::Kind;
-use tonic::transport::Endpoint;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Endpoint, Uri};
+use tower_service::Service;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longer than any proxy waits.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A request to ask about.
 #[derive(Clone, Debug)]
@@ -53,12 +70,56 @@ pub async fn over_grpc(
     address: &str,
     question: Question,
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-    let channel = Endpoint::from_shared(format!("http://{address}"))?
-        .connect_timeout(std::time::Duration::from_secs(5))
-        .connect()
-        .await?;
+    over(address, None, question).await
+}
+
+/// Asks the server at `address` (`host:port`, or that after `http://` or `https://`), inside TLS if that is given.
+///
+/// # Errors
+/// No connection, or the call fails; a denial is not an error.
+pub async fn over(
+    address: &str,
+    tls: Option<ClientConfig>,
+    question: Question,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    let (_, authority) = address.split_once("://").unwrap_or(("", address));
+    let endpoint = Endpoint::from_shared(format!("http://{}", authority.trim_end_matches('/')))?
+        .connect_timeout(CONNECT)
+        .timeout(ANSWER);
+    let channel = match tls {
+        None => endpoint.connect().await?,
+        Some(mut config) => {
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            let connector = Encrypted(TlsConnector::from(Arc::new(config)));
+            tokio::time::timeout(CONNECT, endpoint.connect_with_connector(connector)).await??
+        }
+    };
     let mut client = AuthorizationClient::new(channel);
     Ok(read(client.check(question.into_check()).await?.into_inner()))
+}
+
+/// Connects inside TLS.
+#[derive(Clone)]
+struct Encrypted(TlsConnector);
+
+impl Service<Uri> for Encrypted {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let connector = self.0.clone();
+        Box::pin(async move {
+            let host = to.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+            let stream = TcpStream::connect((host.as_str(), to.port_u16().unwrap_or(443))).await?;
+            let name = ServerName::try_from(host).map_err(io::Error::other)?;
+            Ok(TokioIo::new(connector.connect(name, stream).await?))
+        })
+    }
 }
 
 impl Question {

@@ -23,6 +23,7 @@ use self::asking::Asker;
 use crate::config::AuthoritySection;
 use crate::house::StartError;
 use crate::http_server::accept;
+use crate::tls::Handshakes;
 
 /// The running authority; its listener ends when it is dropped.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl Running {
     /// credentials are refused.
     pub(crate) async fn start(
         section: &AuthoritySection,
+        tls: Option<Handshakes>,
         pipeline: &Arc<Pipeline>,
     ) -> Result<Self, StartError> {
         let decisions = Arc::downgrade(pipeline);
@@ -62,7 +64,7 @@ impl Running {
         let listener = TcpListener::bind(section.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let router = router(section, &authority, pipeline).map_err(StartError::Network)?;
-        let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, router, JoinSet::new())));
+        let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, tls, router, JoinSet::new())));
         Ok(Self {
             authority,
             address,

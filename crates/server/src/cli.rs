@@ -1,6 +1,8 @@
 //! The command line: verbs are ordinary words, exit codes mean something.
 
+mod access;
 mod check;
+mod healthcheck;
 mod init;
 mod keys;
 mod lint;
@@ -71,6 +73,7 @@ Examples:
   portcullis test policies                           the tests of policies, offline
   portcullis token inspect --config portcullis.yaml < token.txt
   portcullis revoke token --from-token-file leaked.txt   it stops counting now
+  portcullis healthcheck --config portcullis.yaml    whether the server is ready, for probes
   portcullis shadow report                           what candidate policies would answer otherwise
 
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
@@ -86,6 +89,8 @@ enum Verb {
     Init(init::Init),
     /// Ask one question and print the answer and the reason
     Check(Box<check::Ask>),
+    /// Ask a running server whether it is ready: a probe for images without a shell
+    Healthcheck(healthcheck::Healthcheck),
     /// Check the configuration, schema, policies and routes, and print every problem
     Validate(validate::Validate),
     /// Run the tests of policies: suites of questions with their right answers
@@ -209,6 +214,7 @@ impl Cli {
             Verb::Demo(demo) => demo.run(),
             Verb::Init(init) => init.run(),
             Verb::Check(ask) => ask.run(),
+            Verb::Healthcheck(healthcheck) => healthcheck.run(),
             Verb::Validate(validate) => validate.run(),
             Verb::Test(test) => test.run(),
             Verb::Matrix(matrix) => matrix.run(),

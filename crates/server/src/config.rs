@@ -3,6 +3,7 @@
 mod authority;
 mod checked;
 mod files;
+mod json;
 mod listen;
 mod paths;
 mod reads;
@@ -10,6 +11,7 @@ mod references;
 mod reload;
 mod report;
 mod schema;
+mod tls;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -25,17 +27,19 @@ use serde::Deserialize;
 
 use crate::recent::ExplainSettings;
 use crate::stack;
+use crate::tls::Identities;
 pub use authority::AuthoritySection;
 pub(crate) use checked::Checked;
 use files::Named;
 pub(crate) use listen::AllowedPeers;
 use listen::check_listeners;
-pub use listen::{DoorSettings, GrpcListen, HttpContract, HttpListen, Listen};
+pub use listen::{AdminListen, DoorSettings, GrpcListen, HttpContract, HttpListen, Listen};
 use reads::Reader;
 pub use reads::Reads;
 pub use reload::ReloadSettings;
 pub use report::Invalid;
 pub use schema::json_schema;
+pub use tls::TlsSettings;
 
 /// The configuration of `portcullis serve`.
 ///
@@ -56,6 +60,9 @@ pub struct Config {
     #[serde(default = "default_admin")]
     #[schemars(extend("format" = schema::ADDRESS))]
     pub admin: SocketAddr,
+    /// What holds for that listener alone.
+    #[serde(default)]
+    pub admin_options: AdminListen,
     /// Schema and policy files.
     pub policies: PolicyFiles,
     /// Policies to try: they are asked beside those in force and never answer. `portcullis shadow report` shows what they
@@ -87,6 +94,9 @@ pub struct Config {
     /// How changes of this file, and of all files and folders that it names, come into force while the server runs.
     #[serde(default)]
     pub reload: ReloadSettings,
+    /// What the files of `tls` come to.
+    #[serde(skip)]
+    pub(crate) tls: Identities,
     /// What decides.
     #[serde(flatten)]
     pub settings: Settings,
@@ -148,6 +158,7 @@ impl Config {
                 .as_ref()
                 .map(|magpie| magpie.files.as_slice()),
             authority: self.authority.as_ref().map(|authority| &*authority.policies),
+            admin: &self.admin_options.policies,
             ..self.policies.named()
         }
     }
@@ -162,6 +173,7 @@ impl PolicyFiles {
             links: Some(&self.links),
             entities: Some(&self.entities),
             authority: None,
+            admin: &[],
         }
     }
 }
@@ -174,6 +186,7 @@ impl ShadowSettings {
             links: self.links.as_deref(),
             entities: self.entities.as_deref(),
             authority: None,
+            admin: &[],
             magpie: None,
         }
     }
@@ -211,6 +224,10 @@ pub struct Limits {
     /// Requests at the same time on one connection (HTTP/2 streams). Default: 1000
     #[serde(default = "default_max_streams")]
     pub max_streams: u32,
+    /// Checks that wait at the same time, for keys that are being fetched or for what an issuer says of a token; others that
+    /// would have to wait are denied at once. Default: 4096
+    #[serde(default = "default_max_waiting")]
+    pub max_waiting: usize,
 }
 
 fn default_admin() -> SocketAddr {
@@ -241,6 +258,10 @@ fn default_max_streams() -> u32 {
     1000
 }
 
+fn default_max_waiting() -> usize {
+    decide::DEFAULT_MAX_WAITING
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -248,6 +269,7 @@ impl Default for Limits {
             max_bytes_in_flight: default_max_bytes_in_flight(),
             max_connections: default_max_connections(),
             max_streams: default_max_streams(),
+            max_waiting: default_max_waiting(),
         }
     }
 }
@@ -290,6 +312,21 @@ pub fn load_noting(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
 /// The same for a server that runs: candidate policies that cannot be used are left out.
 pub(crate) fn load_again(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
     noting(path, Unfit::LeftOut)
+}
+
+/// The settings of the file alone: policies are not looked at, and what is wrong elsewhere is left out.
+///
+/// # Errors
+/// It cannot be read, or has no such settings at all.
+pub(crate) fn settings(path: &Path) -> Result<Config, Invalid> {
+    let name = path.display().to_string();
+    let reader = Reader::default();
+    let text = reader.text(path).map_err(|error| {
+        Invalid::unreadable(&name, &error.to_string(), "name the file with --config FILE")
+    })?;
+    let document = yaml::Document::parse(&name, &text)?;
+    let (_, config, _) = read_settings(document, path.parent().unwrap_or(Path::new(".")), &reader)?;
+    Ok(config)
 }
 
 fn noting(path: &Path, unfit: Unfit) -> (Result<Loaded, Invalid>, Reads) {
@@ -433,8 +470,11 @@ fn read_settings(
         }
     }
     paths::begin_at(folder, &mut known);
-    match serde_json::from_value(known) {
-        Ok(config) => Ok((document, config, problems)),
+    match serde_json::from_value::<Config>(known) {
+        Ok(mut config) => {
+            config.tls = tls::read(&config, reader, &mut problems);
+            Ok((document, config, problems))
+        }
         Err(error) => {
             if problems.is_empty() {
                 problems.push(Problem::setting("", error.to_string(), ""));

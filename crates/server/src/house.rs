@@ -10,6 +10,7 @@ use contracts::http::HttpDoors;
 use decide::problem::Problem;
 use decide::{Pipeline, Recorder, Rules};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::Admin;
 use crate::authority;
@@ -18,6 +19,7 @@ use crate::listen::{Connections, Language, Listener, Stop};
 use crate::metrics::{Counted, Metrics};
 use crate::recent::Recent;
 use crate::reload::{Origin, Reload, Trigger, warn_of_audit};
+use crate::tls::Tls;
 
 /// A running server.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct House {
     admin: Admin,
     authority: Option<authority::Running>,
     reload: Option<Reload>,
+    /// Tells of certificates that expire.
+    _dates: AbortOnDropHandle<()>,
     stop: watch::Sender<Stop>,
     grace: Duration,
     drain: Duration,
@@ -100,7 +104,8 @@ impl House {
                 Box::new(counted.clone()),
                 &tokio::runtime::Handle::current(),
             )
-            .map_err(StartError::Issuers)?,
+            .map_err(StartError::Issuers)?
+            .with_most_waiting(config.limits.max_waiting),
         );
         let (stop, stopped) = watch::channel(Stop::No);
         let failed = |address, setting| {
@@ -110,31 +115,32 @@ impl House {
                 source,
             }
         };
+        let tls = Tls::new(&config.tls);
         let reload = origin.map(|origin| {
-            Reload::start(origin, config, Arc::downgrade(&pipeline), stopped.clone())
-                .map_err(StartError::Thread)
+            let replaced = (Arc::downgrade(&pipeline), tls.clone());
+            Reload::start(origin, config, replaced, stopped.clone()).map_err(StartError::Thread)
         });
         let reload = reload.transpose()?;
         let authority = match &config.authority {
-            Some(section) => Some(authority::Running::start(section, &pipeline).await?),
+            Some(section) => Some(authority::Running::start(section, tls.of("authority"), &pipeline).await?),
             None => None,
         };
         let limits = &config.limits;
         let connections = |name| Connections::new(name, limits);
-        let at_grpc = connections("envoy_grpc".to_owned());
-        let at_http = (0..config.listen.http.len()).map(|index| connections(format!("http-{index}")));
+        let at_grpc = connections("listen.envoy_grpc".to_owned());
+        let at_http = (0..config.listen.http.len()).map(|index| connections(format!("listen.http[{index}]")));
         let at_http: Vec<Arc<Connections>> = at_http.collect();
         let listeners = [&at_grpc].into_iter().chain(&at_http).cloned();
         let metrics = Metrics::new(
             counted,
             Arc::clone(&pipeline),
             config,
-            (reload.clone(), recent.clone()),
+            (reload.clone(), recent.clone(), tls.clone()),
             authority.as_ref().map(|running| running.authority().clone()),
             listeners.collect(),
         );
         let admin = Admin::start(
-            config.admin,
+            (config.admin, tls.clone()),
             Arc::clone(&pipeline),
             (reload.clone(), recent, metrics),
             authority.as_ref().map(|running| running.authority().clone()),
@@ -155,7 +161,7 @@ impl House {
         let service = AuthorizationService::new(Arc::clone(&pipeline), told(grpc.options(), &at_grpc));
         let address = config.listen.envoy_grpc;
         let listener = Listener::start(
-            address,
+            (address, tls.of("listen.envoy_grpc")),
             Language::Grpc(service),
             grpc.allowed_peers(),
             threads,
@@ -165,7 +171,7 @@ impl House {
         .await
         .map_err(failed(address, "listen.envoy_grpc"))?;
         let mut http = Vec::with_capacity(config.listen.http.len());
-        for (settings, connections) in config.listen.http.iter().zip(at_http) {
+        for (index, (settings, connections)) in config.listen.http.iter().zip(at_http).enumerate() {
             let doors = HttpDoors::new(
                 Arc::clone(&pipeline),
                 settings.doors(),
@@ -174,7 +180,7 @@ impl House {
             let (address, language) = (settings.address, Language::Http(doors));
             http.push(
                 Listener::start(
-                    address,
+                    (address, tls.of(&format!("listen.http[{index}]"))),
                     language,
                     settings.allowed_peers(),
                     threads,
@@ -191,6 +197,7 @@ impl House {
             admin,
             authority,
             reload,
+            _dates: AbortOnDropHandle::new(tokio::spawn(tls.watch_dates())),
             stop,
             grace: Duration::from_secs(config.grace_seconds),
             drain: Duration::from_secs(config.drain_seconds),

@@ -10,9 +10,12 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
+
+use crate::tls::Handshakes;
 
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
@@ -28,10 +31,19 @@ const STREAMS: u32 = 16;
 
 /// Who is connected.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Connected(pub(crate) SocketAddr);
+pub(crate) struct Connected {
+    pub(crate) peer: SocketAddr,
+    /// By TLS.
+    pub(crate) encrypted: bool,
+}
 
-/// Takes connections until it is aborted, and tells the router who is [`Connected`]; `tasks` end with it.
-pub(crate) async fn accept(listener: TcpListener, router: Router, mut tasks: JoinSet<()>) {
+/// Takes connections, with TLS or without, until it is aborted, and tells the router who is [`Connected`]; `tasks` end with it.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    tls: Option<Handshakes>,
+    router: Router,
+    mut tasks: JoinSet<()>,
+) {
     let [here, elsewhere] = [(), ()].map(|()| Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let accepted = tokio::select! {
@@ -48,10 +60,23 @@ pub(crate) async fn accept(listener: TcpListener, router: Router, mut tasks: Joi
                 let Ok(place) = Arc::clone(places).try_acquire_owned() else {
                     continue;
                 };
-                let router = router.clone();
+                let connected = Connected {
+                    peer,
+                    encrypted: tls.is_some(),
+                };
+                let (router, tls) = (router.clone().layer(Extension(connected)), tls.clone());
                 tasks.spawn(async move {
                     let _place = place;
-                    if let Ok(Err(error)) = tokio::time::timeout(LIFE, speak(stream, peer, router)).await {
+                    let answered = async {
+                        match tls {
+                            None => speak(stream, router).await,
+                            Some(tls) => match tls.shake(stream).await {
+                                Ok(stream) => speak(stream, router).await,
+                                Err(error) => Err(error.to_string()),
+                            },
+                        }
+                    };
+                    if let Ok(Err(error)) = tokio::time::timeout(LIFE, answered).await {
                         tracing::debug!(error, "a connection ended");
                     }
                 });
@@ -66,16 +91,16 @@ pub(crate) async fn accept(listener: TcpListener, router: Router, mut tasks: Joi
 
 /// Answers on a connection. One that has no request in time is closed: neither an HTTP/1 head nor an HTTP/2 preface may be
 /// waited for without an end.
-async fn speak(stream: TcpStream, peer: SocketAddr, router: Router) -> Result<(), String> {
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    router: Router,
+) -> Result<(), String> {
     let asked = Arc::new(Notify::new());
     let told = Arc::clone(&asked);
-    let noted =
-        router
-            .layer(Extension(Connected(peer)))
-            .layer(from_fn(move |request: Request, next: Next| {
-                told.notify_one();
-                next.run(request)
-            }));
+    let noted = router.layer(from_fn(move |request: Request, next: Next| {
+        told.notify_one();
+        next.run(request)
+    }));
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     http.http2()

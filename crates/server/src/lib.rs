@@ -17,3 +17,4 @@ pub mod policy_tests;
 pub mod recent;
 pub mod reload;
 mod stack;
+mod tls;

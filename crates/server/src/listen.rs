@@ -5,6 +5,7 @@
 //! A work-stealing runtime costs half as much again per request; proxies open one connection per worker, so handing
 //! out whole connections keeps the threads evenly busy.
 
+mod begun;
 mod connections;
 mod frames;
 mod patient;
@@ -25,6 +26,7 @@ pub(crate) use self::connections::{Connections, Load};
 pub(crate) use self::speak::Language;
 use crate::config::{AllowedPeers, Limits};
 use crate::stack;
+use crate::tls::Handshakes;
 
 /// A connection.
 struct Arrival {
@@ -44,9 +46,9 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address` and answers `peers` in that language on `threads` threads until `stop` says so.
+    /// Listens on `address`, with TLS or without, and answers `peers` in that language on `threads` threads until `stop` says so.
     pub(crate) async fn start<D: Decide>(
-        address: SocketAddr,
+        (address, tls): (SocketAddr, Option<Handshakes>),
         language: Language<D>,
         peers: AllowedPeers,
         threads: usize,
@@ -63,10 +65,11 @@ impl Listener {
                 .enable_all()
                 .build()?;
             let (language, stop, max_streams) = (language.clone(), stop.clone(), limits.max_streams);
+            let tls = tls.clone();
             let handle = std::thread::Builder::new()
                 .name(format!("answers-{index}"))
                 .stack_size(stack::ANSWERING)
-                .spawn(move || runtime.block_on(serve(arriving, language, max_streams, stop)))?;
+                .spawn(move || runtime.block_on(serve(arriving, (language, tls), max_streams, stop)))?;
             workers.push(arrivals);
             handles.push(handle);
         }
@@ -163,7 +166,7 @@ async fn accept(
 
 async fn serve<D: Decide>(
     mut arriving: mpsc::Receiver<Arrival>,
-    language: Language<D>,
+    (language, tls): (Language<D>, Option<Handshakes>),
     max_streams: u32,
     mut stop: watch::Receiver<Stop>,
 ) {
@@ -177,12 +180,12 @@ async fn serve<D: Decide>(
             Some(arrival) = arriving.recv() => arrival,
             patience = told(&mut stop) => break patience,
         };
-        let (language, mut stop) = (language.clone(), stop.clone());
+        let (language, tls, mut stop) = (language.clone(), tls.clone(), stop.clone());
         connections.spawn(async move {
             let told = async move {
                 told(&mut stop).await;
             };
-            if let Err(error) = language.speak(stream, stranger, max_streams, told).await {
+            if let Err(error) = language.speak(stream, tls, stranger, max_streams, told).await {
                 tracing::debug!(error, "a connection ended");
             }
             drop(place);

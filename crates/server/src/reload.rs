@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch as tokio_watch};
 
 use crate::config::{Config, Reads};
 use crate::listen::Stop;
+use crate::tls::Tls;
 
 /// Where a running server was configured from.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl Reload {
     pub(crate) fn start(
         origin: Origin,
         config: &Config,
-        pipeline: Weak<Pipeline>,
+        (pipeline, tls): (Weak<Pipeline>, Tls),
         stop: tokio_watch::Receiver<Stop>,
     ) -> std::io::Result<Self> {
         let (signals, told) = channel();
@@ -120,7 +121,7 @@ impl Reload {
         let work = work::Work::new(
             origin,
             config.clone(),
-            pipeline,
+            (pipeline, tls),
             state,
             (signals, told),
             (runtime, stop),

@@ -1,5 +1,5 @@
 //! Developer chores: `cargo xtask test` runs every check there is, `cargo xtask generate` writes the committed
-//! generated files again. Uses the standard library only, so that it is built in two seconds.
+//! generated files again, `cargo xtask image` packs what is shipped. It uses no crate of ours, so that it is built in seconds.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -9,6 +9,7 @@
 mod bench;
 mod deny;
 mod generate;
+mod image;
 mod kill_rounds;
 mod tally;
 mod test;
@@ -26,6 +27,7 @@ cargo xtask <verb>
   test          format, lints, docs, licences, every test (real proxies included) and the demo
   test --fast   format, lints and the tests that need nothing but cargo
   generate      write the committed generated files again
+  image         the container image as an OCI archive, and its bill of materials (`image --help` says more)
   bench         what a decision costs: builds with the profile `dist` and measures (`bench --help` says more)
   kill-rounds [--rounds N]
                 kill processes right after they acknowledged a revocation, 1000 times, and look for it
@@ -40,6 +42,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if let ["bench", rest @ ..] = words.as_slice() {
         return ended(Workspace::find().and_then(|workspace| bench::run(&workspace, rest)));
+    }
+    if let ["image", rest @ ..] = words.as_slice() {
+        return ended(Workspace::find().and_then(|workspace| image::run(&workspace, rest)));
     }
     let chore: Chore = match words.as_slice() {
         ["test"] => Box::new(|workspace| test::run(workspace, Reach::Everything)),

@@ -7,18 +7,22 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::deny;
+use crate::image::{self, Target, Trial};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
 /// How long the end of the tests' output may come after the end of `cargo test`.
 const STDOUT_CLOSES: Duration = Duration::from_secs(5);
+
+/// How the demo and the image are built here: what is shipped takes several times as long (`dist`).
+const PROFILE: &str = "release";
 
 /// How much of it to run.
 #[derive(Clone, Copy)]
@@ -42,6 +46,10 @@ enum Work {
     Tests(&'static str),
     /// cargo-deny, installed first.
     Deny,
+    /// The demo, with the program that goes into the image: the one optimised build of a run.
+    Demo,
+    /// The image with that program, made twice and run.
+    Image,
 }
 
 const FORMAT: Step = ("format", Work::Cargo("fmt --all --check"));
@@ -62,7 +70,8 @@ const EVERYTHING: &[Step] = &[
         "doc tests",
         Work::Tests("test --workspace --doc --locked --no-fail-fast"),
     ),
-    ("demo", Work::Cargo("run --release --locked -- demo --once")),
+    ("demo", Work::Demo),
+    ("image", Work::Image),
 ];
 const FAST: &[Step] = &[
     FORMAT,
@@ -162,13 +171,55 @@ impl<'a> Run<'a> {
                     deny.args(deny::WORDS.split_whitespace());
                     self.plain(deny)
                 }
-                Err(why) => {
-                    println!("SKIPPED cargo-deny: {why}");
-                    self.tally.skipped.push(format!("cargo-deny: {why}"));
-                    Ok(Outcome::Skipped)
-                }
+                Err(why) => Ok(self.skipped("cargo-deny", &why)),
             },
+            Work::Demo => {
+                let binary = Target::host()?.build(self.workspace, PROFILE)?;
+                let mut demo = self.workspace.command(binary);
+                demo.args(["demo", "--once"]);
+                self.plain(demo)
+            }
+            Work::Image => self.image(),
         }
+    }
+
+    /// Packs what the demo was run with, a second time to compare, and runs what is in the archive.
+    fn image(&mut self) -> Result<Outcome, String> {
+        let target = Target::host()?;
+        if !target.is_linux() {
+            return Ok(self.skipped("image", "images are made on Linux"));
+        }
+        let binary = target.build(self.workspace, PROFILE)?;
+        let once = image::pack(
+            self.workspace,
+            &target,
+            &binary,
+            &self.workspace.target.join("image/once"),
+        )?;
+        let again = image::pack(
+            self.workspace,
+            &target,
+            &binary,
+            &self.workspace.target.join("image/again"),
+        )?;
+        let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        if read(&once.archive)? != read(&again.archive)? || read(&once.sbom)? != read(&again.sbom)? {
+            return Err("the same program packed twice is not the same image".to_owned());
+        }
+        println!("{}: {:.1} MB", once.archive.display(), once.size as f64 / 1e6);
+        match image::try_out(self.workspace, &once.archive, &binary)? {
+            Trial::Passed => {
+                self.tally.passed += 1;
+                Ok(Outcome::Passed)
+            }
+            Trial::Impossible(why) => Ok(self.skipped("image", &why)),
+        }
+    }
+
+    fn skipped(&mut self, name: &str, why: &str) -> Outcome {
+        println!("SKIPPED {name}: {why}");
+        self.tally.skipped.push(format!("{name}: {why}"));
+        Outcome::Skipped
     }
 
     fn plain(&mut self, mut command: Command) -> Result<Outcome, String> {

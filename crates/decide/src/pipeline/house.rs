@@ -100,7 +100,8 @@ impl Live {
             .as_ref()
             .and_then(|rules| Some((rules, rules.action(action)?)))
         else {
-            let log = "the configuration has no `authority`, so there is nothing to ask of it".to_owned();
+            let log = "the configuration has neither `authority` nor `admin_options.policies`, so nobody may"
+                .to_owned();
             return Err(denial_of(&DenyAnswer::default(), who.kind(), Reason::NoRoute, log).into());
         };
         let resource = resource.entity(rules).map_err(internal)?;

@@ -8,26 +8,29 @@
 mod condition;
 mod entities;
 mod index;
+mod quick;
 mod resource;
 #[cfg(test)]
 mod tests;
 mod value;
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cedar_policy::{Context, Decision, Entities, EntityUid, PolicyId, PolicySet};
-use cedar_policy_core::ast;
 use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::{ast, entities as core};
 use smallvec::SmallVec;
 
 use condition::{Condition, Conditions, Outcome};
 pub use entities::Place;
 use entities::{Actions, Parties};
 use index::{Ordinal, ScopeIndex};
+use quick::Facts;
 pub use resource::{Resource, Whole};
 pub use value::{Given, context};
 
@@ -243,28 +246,58 @@ impl Engine {
                 *ordinal,
             )
         });
-        let entities = parties.entities(self.actions.entity(question.action))?;
-        let known = |euid| ast::EntityUIDEntry::Known { euid, loc: None };
-        let request = ast::Request::new_unchecked(
-            known(Arc::clone(&parties.place.uid)),
-            known(self.actions.uid(question.action)),
-            known(Arc::new(question.resource.uid().as_ref().clone())),
-            Some(context),
-        );
-        let evaluator = Evaluator::new(request, &entities, Extensions::all_available());
+        // What grew is in more than its own entity says, and only the interpreter looks further.
+        let grown = parties.grown.is_some() || parties.grown_resource.is_some();
+        let facts = Facts {
+            principal: &parties.place,
+            resource: question.resource,
+            context: &context,
+        };
+        let (entities, evaluator) = (OnceCell::new(), OnceCell::new());
         let set: &ast::PolicySet = self.set.as_ref().as_ref();
         for (ordinal, policy, condition) in &*conditional {
             let permit = policy.effect == ast::Effect::Permit;
             if depth == Depth::Enough && permit && !policy.told && self.is_yes(answer) {
                 continue;
             }
-            match condition.evaluate(&evaluator, || set.get(policy.id.as_ref())) {
+            let looked = if grown { None } else { condition.look(&facts) };
+            let outcome = match looked {
+                Some(outcome) => outcome,
+                None => {
+                    if entities.get().is_none() {
+                        let _ = entities.set(parties.entities(self.actions.entity(question.action))?);
+                    }
+                    let entities = entities.get_or_init(core::Entities::new);
+                    let evaluator =
+                        evaluator.get_or_init(|| self.evaluator(question, parties, &context, entities));
+                    condition.evaluate(evaluator, || set.get(policy.id.as_ref()))
+                }
+            };
+            match outcome {
                 Outcome::Satisfied => answer.satisfied(*ordinal, policy.effect),
                 Outcome::NotSatisfied => {}
                 Outcome::Failed(message) => answer.errors.push((*ordinal, message)),
             }
         }
         Ok(())
+    }
+
+    /// Cedar's interpreter, ready to be asked about conditions.
+    fn evaluator<'e>(
+        &self,
+        question: &Question<'_>,
+        parties: &Parties<'_>,
+        context: &ast::Context,
+        entities: &'e core::Entities,
+    ) -> Evaluator<'e> {
+        let known = |euid| ast::EntityUIDEntry::Known { euid, loc: None };
+        let request = ast::Request::new_unchecked(
+            known(Arc::clone(&parties.place.uid)),
+            known(self.actions.uid(question.action)),
+            known(Arc::new(question.resource.uid().as_ref().clone())),
+            Some(context.clone()),
+        );
+        Evaluator::new(request, entities, Extensions::all_available())
     }
 
     /// True if all that is left are permits that make no difference.

@@ -1,9 +1,13 @@
+use axum::Extension;
 use axum::body::Body;
+use axum::extract::Request;
 use decide::policy::{SourceFile, Sources};
 use decide::{Record, Recorder, Rules, Settings};
 use tower_service::Service as _;
 
+use super::permitted::is_here;
 use super::*;
+use crate::http_server::Connected;
 use crate::recent::ExplainSettings;
 
 #[test]
@@ -56,6 +60,7 @@ async fn probes_are_for_everybody_and_what_was_asked_only_for_this_host() {
         pipeline: Arc::new(pipeline),
         authority: None,
         reload: None,
+        tls: Tls::default(),
         stop,
     };
     let router = router(
@@ -73,7 +78,10 @@ async fn probes_are_for_everybody_and_what_was_asked_only_for_this_host() {
         ("POST", "/reload", 404, 403),
     ] {
         for (peer, expected) in [("127.0.0.1:5000", here), ("10.0.0.7:5000", elsewhere)] {
-            let peer = Connected(peer.parse().expect("an address"));
+            let peer = Connected {
+                peer: peer.parse().expect("an address"),
+                encrypted: false,
+            };
             let request = Request::builder()
                 .method(method)
                 .uri(path)

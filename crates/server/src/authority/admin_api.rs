@@ -19,6 +19,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 
+pub(crate) use self::refused::Refused;
 pub(crate) use self::verbs::AdminApi;
 
 /// The largest message, either way of asking: a node with its redirect URIs is the largest there is.

@@ -213,7 +213,7 @@ impl Network {
         let peer = parts.extensions.get::<Connected>();
         let asked = Asked {
             parts,
-            peer: peer.map_or_else(|| ([0, 0, 0, 0], 0).into(), |Connected(peer)| *peer),
+            peer: peer.map_or_else(|| ([0, 0, 0, 0], 0).into(), |connected| connected.peer),
         };
         self.asker
             .ask(asked, action, resource)

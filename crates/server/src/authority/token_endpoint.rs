@@ -169,7 +169,7 @@ impl Exchange {
         let peer = parts.extensions.get::<Connected>();
         let asked = Asked {
             parts,
-            peer: peer.map_or_else(|| ([0, 0, 0, 0], 0).into(), |Connected(peer)| *peer),
+            peer: peer.map_or_else(|| ([0, 0, 0, 0], 0).into(), |connected| connected.peer),
         };
         let question = narrowing::question(grant);
         let Err(denied) = self.asker.ask(asked, HouseAction::TokenExchange, &question).await else {

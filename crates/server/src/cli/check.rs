@@ -26,6 +26,7 @@ use serde_json::Value;
 use self::asked::{Asked, Form};
 use self::explain::Explainer;
 use self::tree::Colours;
+use super::access::Access;
 use super::{ConfigFile, Failure, exit, runtime, say};
 use crate::ask::{self, Answer, Question};
 use crate::decision_log::Memory;
@@ -37,9 +38,11 @@ pub(crate) struct Ask {
     #[command(flatten)]
     file: ConfigFile,
     /// Ask a running server instead (its `listen.envoy_grpc` address), over gRPC as Envoy does; with --decision its
-    /// `admin` address
+    /// `admin` address. `https://…` where that has TLS
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["config", "check_request"])]
     server: Option<String>,
+    #[command(flatten)]
+    access: Access,
     #[command(flatten)]
     asked: Asked,
     /// Print how the answer came about, as a tree: what was found, which route matched, what each policy says, and what
@@ -61,6 +64,7 @@ Examples:
   portcullis check --explain --as 'User::\"main/alice\"' --role ws-alice:ws_access GET https://api.example.test/x
   portcullis check --explain --har session.har#3
   portcullis check --explain --decision 0b6f… --server 127.0.0.1:9192
+  portcullis check --server https://gate.example.org:9191 --ca ca.crt GET https://api.example.test/x
 
 No credential is ever printed. With -o json, --explain prints the document that docs/explain.md describes.
 Exit codes: 0 allowed, 1 failed, 2 wrong usage, 3 denied, 4 invalid configuration.";
@@ -136,9 +140,7 @@ impl Ask {
 
     fn remembered(&self, admin: &str, id: &str) -> Result<ExitCode, Failure> {
         let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
-        let explanation = runtime
-            .block_on(explain::remembered(admin, id))
-            .map_err(Failure::Message)?;
+        let explanation = runtime.block_on(explain::remembered(admin, &self.access, id))?;
         self.print_explanation(&explanation);
         Ok(code(explanation.verdict == "allow"))
     }
@@ -158,8 +160,12 @@ impl Ask {
 
     fn online(&self, server: &str, question: Question) -> Result<ExitCode, Failure> {
         let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
+        let tls = match server.strip_prefix("https://") {
+            Some(_) => Some(self.access.trust.config().map_err(Failure::Message)?),
+            None => None,
+        };
         let answer: Answer = runtime
-            .block_on(ask::over_grpc(server, question))
+            .block_on(ask::over(server, tls, question))
             .map_err(|error| {
                 let mut causes = String::new();
                 let mut cause = error.source();

@@ -2,7 +2,6 @@
 
 pub(super) mod table;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,10 +10,9 @@ use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
 use self::table::Column;
+use super::access::{Access, TOKEN, base, unreachable};
 use super::{Failure, exit, runtime, say};
 
-/// The variable with the token of whoever asks.
-const TOKEN: &str = "PORTCULLIS_TOKEN";
 /// The server answers within 20 s, or says that it cannot.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest page that the server gives.
@@ -30,12 +28,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server says no, 4 the server 
 /// Where to ask, as whom, and how to print.
 #[derive(Debug, clap::Args)]
 pub(super) struct Remote {
-    /// The `admin` address of the server
+    /// The `admin` address of the server; https, if it has `admin_options.tls`
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9192")]
     server: String,
-    /// Read the token of whoever asks from this file; otherwise it is in PORTCULLIS_TOKEN
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
     /// How the answer is printed
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -183,12 +180,11 @@ impl Session {
     fn open(remote: &Remote) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Message(error.to_string());
         let base = base(&remote.server).map_err(usage)?;
-        let token = remote.token()?;
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE)
-            .build()
+        let token = remote.access.token()?;
+        let client = remote
+            .access
+            .trust
+            .client(PATIENCE)
             .map_err(|error| failed(&error))?;
         Ok(Self {
             runtime: runtime().map_err(|error| failed(&error))?,
@@ -204,13 +200,7 @@ impl Session {
     }
 
     async fn send(&self, ask: &Ask<'_>) -> Result<Value, Failure> {
-        let unreachable = |error: reqwest::Error| {
-            Failure::Message(format!(
-                "cannot ask {}: {}\nis that the `admin` address of a running server?",
-                self.server,
-                error.without_url()
-            ))
-        };
+        let unreachable = |error| Failure::Message(unreachable(&self.server, error));
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["admin", "v1"]).extend(ask.path);
@@ -267,58 +257,6 @@ impl Session {
             _ => Failure::Message(format!("{} says {status}: {detail}", self.server)),
         }
     }
-}
-
-impl Remote {
-    fn token(&self) -> Result<Option<String>, Failure> {
-        let text = match &self.token_file {
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|error| Failure::Message(format!("cannot read {}: {error}", path.display())))?,
-            None => std::env::var(TOKEN).unwrap_or_default(),
-        };
-        let text = text.trim();
-        let text = match text.split_at_checked(7) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer ") => token,
-            _ => text,
-        };
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let from = self
-                .token_file
-                .as_ref()
-                .map_or(TOKEN.to_owned(), |path| path.display().to_string());
-            return Err(Failure::Message(format!(
-                "{from} has no token: there are blanks inside it"
-            )));
-        }
-        Ok((!text.is_empty()).then(|| text.to_owned()))
-    }
-}
-
-/// The URL below which the API is. A token goes to another host only encrypted.
-fn base(server: &str) -> Result<Url, String> {
-    let text = if server.contains("://") {
-        server.to_owned()
-    } else {
-        format!("http://{server}")
-    };
-    let url = Url::parse(&text).map_err(|error| format!("--server {server}: {error}"))?;
-    if !["http", "https"].contains(&url.scheme()) || !url.username().is_empty() || url.password().is_some() {
-        return Err(format!(
-            "--server {server}: it is a URL like http://127.0.0.1:9192"
-        ));
-    }
-    let host = url.host_str().unwrap_or_default();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<std::net::IpAddr>();
-    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    if url.scheme() == "http" && !here {
-        return Err(format!(
-            "--server {server}: a token does not go to another host unencrypted; use https, or ask on the host itself"
-        ));
-    }
-    Ok(url)
 }
 
 /// Wrong usage that only a look at the values finds.

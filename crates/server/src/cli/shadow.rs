@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
+use super::access::{Access, refusal};
 use super::{Failure, runtime, say};
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ShadowVerb {
@@ -17,9 +21,11 @@ pub(crate) enum ShadowVerb {
 /// Where to ask, and how to print.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Report {
-    /// The `admin` address of the server
+    /// The `admin` address of the server, or its URL: https, if it has `admin_options.tls`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9192")]
     server: String,
+    #[command(flatten)]
+    access: Access,
     /// How the report is printed
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -43,7 +49,7 @@ impl ShadowVerb {
 impl Report {
     fn run(&self) -> Result<ExitCode, Failure> {
         let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
-        let report = runtime.block_on(self.fetch()).map_err(Failure::Message)?;
+        let report = runtime.block_on(self.fetch())?;
         match self.output {
             Output::Json => say(&format!("{report:#}\n")),
             Output::Text => say(&text(&report)),
@@ -58,31 +64,18 @@ impl Report {
         })
     }
 
-    async fn fetch(&self) -> Result<Value, String> {
-        let unreachable = |error: reqwest::Error| {
-            format!(
-                "cannot ask {}: {}\nis that the `admin` address of a running server?",
+    async fn fetch(&self) -> Result<Value, Failure> {
+        let (status, body) = self.access.get(&self.server, &["shadow"], PATIENCE).await?;
+        if status != 200 {
+            return Err(Failure::Message(format!(
+                "{} says: {}",
                 self.server,
-                error.without_url()
-            )
-        };
-        let url = format!("http://{}/shadow", self.server);
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(std::time::Duration::from_secs(10))
-            .build()
-            .map_err(unreachable)?
-            .get(url)
-            .send()
-            .await
-            .map_err(unreachable)?;
-        let found = answer.status().is_success();
-        let body = answer.text().await.map_err(unreachable)?;
-        if !found {
-            return Err(format!("{} says: {}", self.server, body.trim()));
+                refusal(&body)
+            )));
         }
-        serde_json::from_str(&body)
-            .map_err(|error| format!("{} does not answer with a report: {error}", self.server))
+        serde_json::from_str(&body).map_err(|error| {
+            Failure::Message(format!("{} does not answer with a report: {error}", self.server))
+        })
     }
 }
 

@@ -9,6 +9,8 @@ use decide::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::tls::TlsSettings;
+
 /// The house as an authority of its own: revocations, federated nodes, and tokens that it issues.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(extend("additionalProperties" = false))]
@@ -24,6 +26,9 @@ pub struct AuthoritySection {
     #[serde(default = "default_listen")]
     #[schemars(extend("format" = super::schema::ADDRESS))]
     pub listen: SocketAddr,
+    /// TLS there; what is not encrypted is closed then. Default: none
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
     /// Policies about the house itself: who may administer it, who may exchange tokens. Without any nobody may. Entity types
     /// are those of `policies.schema`; `portcullis schema --authority` prints the rest. Example: `[authority.cedar]`
     #[serde(default)]

@@ -7,7 +7,7 @@ use decide::problem::Problem;
 
 use super::reads::Reader;
 use super::report::Invalid;
-use super::yaml;
+use super::{json, yaml};
 
 /// How links files of a folder end.
 const LINKS: &[&str] = &[".links.yaml", ".links.yml", ".links.json"];
@@ -75,10 +75,17 @@ pub(super) fn sources(
     from: (&Path, &Reader),
     problems: &mut Vec<Problem>,
 ) -> Result<Sources, Invalid> {
-    let authority = match named.authority {
+    let mut authority = match named.authority {
         Some(paths) => read("/authority/policies", &[".cedar"], paths, from, problems),
         None => otherwise.authority.clone(),
     };
+    authority.extend(read(
+        "/admin_options/policies",
+        &[".cedar"],
+        named.admin,
+        from,
+        problems,
+    ));
     let mut files = |key, endings, paths: &[PathBuf]| {
         let key = format!("{at}/{key}");
         read(&key, endings, paths, from, problems)
@@ -113,6 +120,8 @@ pub(super) struct Named<'n> {
     pub(super) entities: Option<&'n [PathBuf]>,
     /// Policies about the house itself.
     pub(super) authority: Option<&'n [PathBuf]>,
+    /// More of these, named by the admin listener.
+    pub(super) admin: &'n [PathBuf],
     pub(super) magpie: Option<&'n [PathBuf]>,
 }
 
@@ -121,6 +130,14 @@ pub(super) struct Named<'n> {
 /// # Errors
 /// The first syntax error, at its place.
 fn parse(files: Vec<SourceFile>) -> Result<Vec<DataFile>, Invalid> {
-    let files = files.into_iter().map(|file| yaml::data(file.name, file.text));
-    files.collect()
+    let data = |SourceFile { name, text }: SourceFile| {
+        let is_json = Path::new(&name)
+            .extension()
+            .is_some_and(|ending| ending == "json");
+        match is_json.then(|| json::data(&text)).flatten() {
+            Some(data) => Ok(DataFile { name, text, data }),
+            None => yaml::data(name, text),
+        }
+    };
+    files.into_iter().map(data).collect()
 }

@@ -1,6 +1,7 @@
 //! Where proxies ask, and how.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use decide::OnReserved;
 use decide::problem::Problem;
@@ -10,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::schema;
+use super::tls::TlsSettings;
 
 /// The listeners, one for each contract.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -36,6 +38,9 @@ pub struct HttpListen {
     pub address: SocketAddr,
     /// What is spoken there. A path without a door is denied.
     pub doors: Vec<DoorSettings>,
+    /// TLS here; what is not encrypted is closed then. Default: none, so let only proxies reach the port.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
     /// The networks of the proxies that may ask here (`10.0.0.0/8`, `::1/128`); everybody else is denied. Empty: whoever
     /// reaches the port. Default: empty
     #[serde(default)]
@@ -52,6 +57,9 @@ pub struct HttpListen {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrpcListen {
+    /// TLS here; what is not encrypted is closed then. Default: none, so let only proxies reach the port.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
     /// The networks of the proxies that may ask here (`10.0.0.0/8`, `::1/128`); everybody else is denied. Empty: whoever
     /// reaches the port. Default: empty
     #[serde(default)]
@@ -62,6 +70,20 @@ pub struct GrpcListen {
     /// `method_override` for what is asked here. Default: what holds for all
     #[serde(default)]
     pub method_override: Option<OnReserved>,
+}
+
+/// What holds for the admin listener alone.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminListen {
+    /// TLS there; what is not encrypted is closed then. Default: none
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    /// Policies about who may read decisions (`decisions.read`, `shadow.read`) and reload (`rules.write`) from another host, which
+    /// takes `tls` and a credential. They are asked together with `authority.policies`, if there are any. Without any, nobody
+    /// may. Example: `[admin.cedar]`
+    #[serde(default)]
+    pub policies: Vec<PathBuf>,
 }
 
 /// The peers that may ask at a listener.

@@ -122,12 +122,10 @@ pub fn tools_dir() -> Result<PathBuf, ToolError> {
 }
 
 fn place(exe: &Path, cache: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
-    // Cargo marks its target directory with this file, whatever the directory's name is.
-    if let Some(target) = exe
-        .ancestors()
-        .skip(1)
-        .find(|dir| dir.join("CACHEDIR.TAG").is_file())
-    {
+    // Cargo marks its target directory with this file, whatever the directory's name is, and with `--target` a folder in it, too.
+    let marked = |dir: &&Path| dir.join("CACHEDIR.TAG").is_file();
+    if let Some(target) = exe.ancestors().skip(1).find(marked) {
+        let target = target.parent().filter(marked).unwrap_or(target);
         return Some(target.join("portcullis-tools"));
     }
     // A relative or empty XDG_CACHE_HOME is to be ignored, says its specification.

@@ -2,6 +2,7 @@
 
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::*;
 
@@ -10,7 +11,7 @@ async fn what_asks_for_nothing_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/livez", get(|| async { "ok" }));
-    let server = tokio::spawn(accept(listener, router, JoinSet::new()));
+    let server = tokio::spawn(accept(listener, None, router, JoinSet::new()));
     let begun = [
         &b""[..],
         b"P",

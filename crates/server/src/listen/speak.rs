@@ -1,4 +1,5 @@
-//! What is spoken on a connection: HTTP/2 for gRPC, or HTTP/1.1 and HTTP/2 for the HTTP contracts. Bounds on both.
+//! What is spoken on a connection: HTTP/2 for gRPC, or HTTP/1.1 and HTTP/2 for the HTTP contracts, inside TLS or not. Bounds on
+//! all of it.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,8 +17,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use model::Decide;
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::begun::{self, Begun};
 use super::patient::{Patience, Patient};
+use crate::tls::Handshakes;
 
 /// More than any proxy lets through from its client (Envoy: 60 KiB), because some of it may be copied into the call
 /// (`tracestate`, baggage). What is over this is answered by HTTP itself, and over gRPC that would be an error.
@@ -63,32 +67,83 @@ impl<D: Decide> Language<D> {
     pub(super) async fn speak(
         self,
         stream: TcpStream,
+        tls: Option<Handshakes>,
         stranger: Option<IpAddr>,
         max_streams: u32,
         told: impl Future<Output = ()>,
     ) -> Result<(), String> {
         let stream = tokio::net::TcpStream::from_std(stream).map_err(|error| error.to_string())?;
         let Some(peer) = stranger else {
-            return match self {
-                Self::Grpc(service) => grpc(service, stream, max_streams, told).await,
-                Self::Http(doors) => http(doors, stream, max_streams, PATIENCE, told).await,
-            };
+            return self.answer(stream, tls, max_streams, told).await;
         };
         let told = async {
             let _ = tokio::time::timeout(STRANGER, told).await;
         };
-        let answered = async {
-            match self {
-                Self::Grpc(service) => grpc(service.for_stranger(peer), stream, max_streams, told).await,
-                Self::Http(doors) => {
-                    http(doors.for_stranger(peer), stream, max_streams, PATIENCE, told).await
-                }
-            }
-        };
+        let answered = self.for_stranger(peer).answer(stream, tls, max_streams, told);
         tokio::time::timeout(STRANGER * 3, answered)
             .await
             .unwrap_or_else(|_| Err(format!("{peer} may not ask, and would not go")))
     }
+
+    fn for_stranger(self, peer: IpAddr) -> Self {
+        match self {
+            Self::Grpc(service) => Self::Grpc(service.for_stranger(peer)),
+            Self::Http(doors) => Self::Http(doors.for_stranger(peer)),
+        }
+    }
+
+    async fn answer(
+        self,
+        stream: tokio::net::TcpStream,
+        tls: Option<Handshakes>,
+        max_streams: u32,
+        told: impl Future<Output = ()>,
+    ) -> Result<(), String> {
+        match (self, tls) {
+            (Self::Grpc(service), None) => grpc(service, stream, max_streams, told).await,
+            (Self::Http(doors), None) => http(doors, stream, max_streams, PATIENCE, told).await,
+            // In a box of its own: connections without TLS need not be as large.
+            (language, Some(tls)) => Box::pin(language.encrypted(stream, &tls, max_streams, told)).await,
+        }
+    }
+
+    async fn encrypted(
+        self,
+        stream: tokio::net::TcpStream,
+        tls: &Handshakes,
+        max_streams: u32,
+        told: impl Future<Output = ()>,
+    ) -> Result<(), String> {
+        let stream = tls.shake(stream).await.map_err(|error| error.to_string())?;
+        match self {
+            Self::Grpc(service) => {
+                let begun = Begun::wait(stream, begun::MOST);
+                let stream = in_time(FIRST_BYTES, begun, "HTTP/2 was not begun in time").await?;
+                speak_grpc(service, stream, max_streams, told).await
+            }
+            Self::Http(doors) => {
+                let mut told = std::pin::pin!(told);
+                let begun = Begun::wait(stream, 1);
+                let stream = tokio::select! {
+                    stream = in_time(PATIENCE.idle, begun, "no request was begun in time") => stream?,
+                    () = told.as_mut() => return Ok(()),
+                };
+                speak_http(doors, stream, max_streams, PATIENCE, told).await
+            }
+        }
+    }
+}
+
+/// The same, or an error if it takes longer than that.
+async fn in_time<T>(
+    patience: Duration,
+    awaited: impl Future<Output = io::Result<T>>,
+    late: &str,
+) -> Result<T, String> {
+    let in_time = tokio::time::timeout(patience, awaited).await;
+    in_time
+        .map_err(|_| late.to_owned())?
+        .map_err(|error| error.to_string())
 }
 
 async fn grpc<D: Decide>(
@@ -97,10 +152,16 @@ async fn grpc<D: Decide>(
     max_streams: u32,
     told: impl Future<Output = ()>,
 ) -> Result<(), String> {
-    tokio::time::timeout(FIRST_BYTES, preface(&stream))
-        .await
-        .map_err(|_| "HTTP/2 was not begun in time")?
-        .map_err(|error| error.to_string())?;
+    in_time(FIRST_BYTES, preface(&stream), "HTTP/2 was not begun in time").await?;
+    speak_grpc(service, stream, max_streams, told).await
+}
+
+async fn speak_grpc<D: Decide>(
+    service: AuthorizationService<D>,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    max_streams: u32,
+    told: impl Future<Output = ()>,
+) -> Result<(), String> {
     let mut http = http2::Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
         .max_concurrent_streams(max_streams)
@@ -142,11 +203,20 @@ async fn http<D: Decide>(
     let mut first = [0];
     // Until the first byte says which version of HTTP it is, no other clock runs.
     tokio::select! {
-        begun = tokio::time::timeout(patience.idle, stream.peek(&mut first)) => begun
-            .map_err(|_| "no request was begun in time")?
-            .map_err(|error| error.to_string())?,
+        begun = in_time(patience.idle, stream.peek(&mut first), "no request was begun in time") => begun?,
         () = told.as_mut() => return Ok(()),
     };
+    speak_http(doors, stream, max_streams, patience, told).await
+}
+
+async fn speak_http<D: Decide>(
+    doors: HttpDoors<D>,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    max_streams: u32,
+    patience: Patience,
+    told: impl Future<Output = ()>,
+) -> Result<(), String> {
+    let mut told = std::pin::pin!(told);
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
         .timer(TokioTimer::new())

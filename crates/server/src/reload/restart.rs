@@ -2,13 +2,14 @@
 
 use secrecy::ExposeSecret as _;
 
-use crate::config::{AuthoritySection, Config};
+use crate::config::{AuthoritySection, Config, GrpcListen, HttpListen, Listen};
 
 /// The settings that have changed and take effect at the next start, as the configuration names them.
 pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
     let Config {
         listen,
         admin,
+        admin_options,
         policies: _,
         decision_log,
         authority: _,
@@ -19,6 +20,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         drain_seconds,
         reload: _,
         shadow: _,
+        tls: _,
         settings: _,
     } = now;
     let differ = |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| {
@@ -30,8 +32,16 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
             "listen.envoy_grpc",
             differ(&listen.envoy_grpc, &started.listen.envoy_grpc),
         ),
-        ("listen.http", differ(&listen.http, &started.listen.http)),
+        (
+            "listen.envoy_grpc_options",
+            differ(&grpc(listen), &grpc(&started.listen)),
+        ),
+        ("listen.http", differ(&http(listen), &http(&started.listen))),
         ("admin", *admin != started.admin),
+        (
+            "admin_options.tls",
+            admin_options.tls.is_some() != started.admin_options.tls.is_some(),
+        ),
         ("decision_log", *decision_log != started.decision_log),
         ("authority", differ_in_authority(started, now)),
         ("explain", differ(explain, &started.explain)),
@@ -46,16 +56,31 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         .collect()
 }
 
-/// Policies about the house are replaced while it runs, like others.
+/// The options without the files of TLS, which are replaced while it runs; whether there is TLS is not.
+fn grpc(listen: &Listen) -> (bool, GrpcListen) {
+    let mut options = listen.envoy_grpc_options.clone();
+    (options.tls.take().is_some(), options)
+}
+
+/// The same for every listener over HTTP.
+fn http(listen: &Listen) -> Vec<(bool, HttpListen)> {
+    let listeners = listen.http.iter().cloned();
+    listeners
+        .map(|mut listener| (listener.tls.take().is_some(), listener))
+        .collect()
+}
+
+/// Policies about the house are replaced while it runs, like others; so are the files of TLS.
 fn differ_in_authority(started: &Config, now: &Config) -> bool {
     let rest = |config: &Config| {
-        let authority = config.authority.clone()?;
+        let mut authority = config.authority.clone()?;
+        let tls = authority.tls.take().is_some();
         let store = authority.store.store.expose_secret().to_owned();
         let rest = AuthoritySection {
             policies: Vec::new(),
             ..authority
         };
-        Some((store, format!("{rest:?}")))
+        Some((store, tls, format!("{rest:?}")))
     };
     rest(started) != rest(now)
 }

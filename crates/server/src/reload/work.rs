@@ -20,6 +20,7 @@ use super::{Origin, Outcome, Signal, State, Trigger, restart, warn_of_audit, war
 use crate::config::{self, Config, Loaded, Reads};
 use crate::listen::Stop;
 use crate::policy_tests;
+use crate::tls::Tls;
 
 /// For how long nothing may happen to the files before they are read: who changes several wants one reload.
 const QUIET: Duration = Duration::from_millis(100);
@@ -44,6 +45,8 @@ pub(super) struct Work {
     /// What it was told the last time, as far as it was good.
     config: Config,
     pipeline: Weak<Pipeline>,
+    /// What the listeners present.
+    tls: Tls,
     state: Arc<State>,
     signals: Sender<Signal>,
     told: Receiver<Signal>,
@@ -90,7 +93,7 @@ impl Work {
     pub(super) fn new(
         origin: Origin,
         config: Config,
-        pipeline: Weak<Pipeline>,
+        (pipeline, tls): (Weak<Pipeline>, Tls),
         state: Arc<State>,
         (signals, told): (Sender<Signal>, Receiver<Signal>),
         (runtime, stop): (Handle, watch::Receiver<Stop>),
@@ -101,6 +104,7 @@ impl Work {
             started: config.clone(),
             config,
             pipeline,
+            tls,
             state,
             signals,
             told,
@@ -302,7 +306,7 @@ impl Work {
             return Loading::Stopping;
         };
         if pipeline.live().rules().is_same(&rules) {
-            self.config = config;
+            self.take(config);
             warn_of_unfit(unfit.as_ref());
             return Loading::Same(restart, candidate);
         }
@@ -321,7 +325,7 @@ impl Work {
         match replaced {
             None => Loading::Stopping,
             Some(Ok(replaced)) => {
-                self.config = config;
+                self.take(config);
                 warn_of_unfit(unfit.as_ref());
                 Loading::Done(replaced, restart, candidate)
             }
@@ -331,6 +335,14 @@ impl Work {
                 Loading::Refused(lines, whole)
             }
         }
+    }
+
+    /// Goes by these settings, as far as they can change.
+    fn take(&mut self, config: Config) {
+        if config.tls != self.config.tls {
+            self.tls.replace(&config.tls);
+        }
+        self.config = config;
     }
 
     /// Reads everything in a state in which it stays. `None`: it does not stay in any.

@@ -7,10 +7,13 @@ use cedar_policy_core::ast::{Expr, ExprKind, Literal, Policy, SlotEnv, Template,
 use cedar_policy_core::evaluator::Evaluator;
 use smol_str::SmolStr;
 
+use super::quick::{Facts, Quick};
+
 /// The `when` and `unless` of a policy, ready to be interpreted.
 #[derive(Debug)]
 pub(super) struct Condition {
     expression: Arc<Expr>,
+    quick: Option<Quick>,
     slots: SlotEnv,
     /// What it looks at of `context`.
     pub(super) context: Looks,
@@ -60,8 +63,17 @@ impl Condition {
     fn new(expression: Arc<Expr>, slots: SlotEnv) -> Arc<Self> {
         Arc::new(Self {
             context: Looks::of(&expression),
+            quick: Quick::of(&expression),
             expression,
             slots,
+        })
+    }
+
+    /// The outcome, if it is plain to see.
+    pub(super) fn look(&self, facts: &Facts<'_>) -> Option<Outcome> {
+        Some(match self.quick.as_ref()?.holds(facts)? {
+            true => Outcome::Satisfied,
+            false => Outcome::NotSatisfied,
         })
     }
 

@@ -76,7 +76,7 @@ impl Place {
 }
 
 impl Placed {
-    fn is_in(&self, uid: &EntityUID) -> bool {
+    pub(super) fn is_in(&self, uid: &EntityUID) -> bool {
         self.kinds.contains(uid.entity_type()) && self.entity.is_descendant_of(uid)
     }
 }

@@ -6,10 +6,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use cedar_policy::EntityUid;
-use cedar_policy_core::ast::{Entity, PartialValue};
+use cedar_policy_core::ast::{Entity, PartialValue, Value};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use super::quick::known;
 use super::value::Given;
 
 /// An entity with all its ancestors. Clones share it.
@@ -96,6 +97,20 @@ impl Resource {
     /// Everything it is in.
     pub(super) fn ancestors(&self) -> &[EntityUid] {
         &self.ancestors
+    }
+
+    /// An attribute, if it is there; `None` if that is not known.
+    pub(super) fn attribute(&self, name: &str) -> Option<Option<&Value>> {
+        // The last of two values of one name is kept.
+        match self.attributes.iter().rev().find(|(given, _)| given == name) {
+            Some((_, Given(value))) => Some(Some(value)),
+            None => known(self.known.as_ref().and_then(|entity| entity.get(name))),
+        }
+    }
+
+    /// The same of a tag.
+    pub(super) fn tag(&self, name: &str) -> Option<Option<&Value>> {
+        known(self.known.as_ref().and_then(|entity| entity.get_tag(name)))
     }
 
     /// Its entity in the form of Cedar's public interface.

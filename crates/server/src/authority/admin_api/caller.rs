@@ -38,7 +38,7 @@ impl Caller {
 
 /// Lets the verbs know who calls: gRPC services see nothing of a request but its message and what is put here.
 pub(super) async fn remember(
-    Extension(Connected(peer)): Extension<Connected>,
+    Extension(Connected { peer, .. }): Extension<Connected>,
     mut request: Request,
     next: Next,
 ) -> Response {

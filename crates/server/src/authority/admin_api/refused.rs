@@ -13,7 +13,7 @@ use crate::authority::asking::Denied;
 
 /// Why a verb was not done.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// The policies say no; it is recorded.
     Denied(Box<Denied>),
     /// The request makes no sense; it was not decided or done.

@@ -110,7 +110,12 @@ impl Side {
             ("house", &url),
         )
         .unwrap();
-        let server = tokio::spawn(http_server::accept(listener, router(network), JoinSet::new()));
+        let server = tokio::spawn(http_server::accept(
+            listener,
+            None,
+            router(network),
+            JoinSet::new(),
+        ));
         Self {
             address,
             authority,

@@ -8,9 +8,12 @@ use decide::explain::{Explanation, Request};
 use model::{Check, Decide, Decision, Malformed, Principal};
 
 use super::Form;
+use crate::cli::Failure;
+use crate::cli::access::{Access, refusal};
 
 /// Longest document that is read from a server.
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Decides as the pipeline does, and keeps the explanation: so it can stand behind any door.
 pub(super) struct Explainer {
@@ -71,38 +74,24 @@ impl Decide for Explainer {
     }
 }
 
-/// The explanation of a decision that the server whose admin listener is at `address` remembers.
-pub(super) async fn remembered(address: &str, id: &str) -> Result<Explanation, String> {
+/// The explanation of a decision that the server with this admin listener remembers.
+pub(super) async fn remembered(server: &str, access: &Access, id: &str) -> Result<Explanation, Failure> {
+    let failed = |why: String| Err(Failure::Message(why));
     if !id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-') {
-        return Err(format!(
+        return failed(format!(
             "--decision {id:?}: that is no id of a decision; the decision log has them as `decision_id`"
         ));
     }
-    let failed = |error: reqwest::Error| {
-        format!(
-            "cannot ask {address}: {error}\nis that the `admin` address of a running server? name it with --server"
-        )
-    };
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(10))
-        .build()
-        .map_err(failed)?;
-    let answer = client
-        .get(format!("http://{address}/decisions/{id}"))
-        .send()
-        .await
-        .map_err(failed)?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(failed)?;
+    let (status, body) = access.get(server, &["decisions", id], PATIENCE).await?;
     if body.len() > MAX_DOCUMENT {
-        return Err(format!("the answer of {address} is too long"));
+        return failed(format!("the answer of {server} is too long"));
     }
-    if !status.is_success() {
-        let said = String::from_utf8_lossy(&body);
-        return Err(format!("{address} answers {status}: {}", said.trim_end()));
+    if status != 200 {
+        return failed(format!("{server} answers {status}: {}", refusal(&body)));
     }
-    serde_json::from_slice(&body).map_err(|error| {
-        format!("the answer of {address} is no explanation: {error}\nis it another version of portcullis?")
+    serde_json::from_str(&body).or_else(|error| {
+        failed(format!(
+            "the answer of {server} is no explanation: {error}\nis it another version of portcullis?"
+        ))
     })
 }

@@ -65,7 +65,7 @@ fn text_of_item(value: &Value) -> String {
 }
 
 /// The text without anything that a terminal would obey.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::cli) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {

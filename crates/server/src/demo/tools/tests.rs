@@ -14,8 +14,17 @@ fn tools_are_kept_in_the_target_directory_or_in_the_cache() {
     let target = dir.path().join("target");
     fs::create_dir_all(target.join("debug/deps")).unwrap();
     fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
+    let cross = target.join("x86_64-unknown-linux-gnu");
+    fs::create_dir_all(&cross).unwrap();
+    fs::write(cross.join("CACHEDIR.TAG"), "").unwrap();
     let some = |path: &str| Some(PathBuf::from(path));
     let rows = [
+        (
+            cross.join("release/portcullis"),
+            None,
+            None,
+            Some(target.join("portcullis-tools")),
+        ),
         (
             target.join("debug/deps/it-0123"),
             some("/cache"),

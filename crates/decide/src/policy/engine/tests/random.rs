@@ -64,7 +64,7 @@ const ACTIONS: [&str; 6] = [
 ];
 const KINDS: [&str; 6] = ["User", "Robot", "Group", "Org", "Path", "Workspace"];
 /// Some are true, some false, and some fail: attributes that are not there, wrong types, numbers that are too large.
-const CONDITIONS: [&str; 18] = [
+const CONDITIONS: [&str; 32] = [
     "when { true }",
     "unless { true }",
     "when { context.n == 1 }",
@@ -83,6 +83,20 @@ const CONDITIONS: [&str; 18] = [
     "when { Group::\"a\".n == 1 }",
     "when { Group::\"a\" in Org::\"b\" }",
     "when { action in [Action::\"read\", Action::\"PUT\"] && context.n }",
+    "when { principal.many.contains(\"a\") }",
+    "when { resource has many && principal has many && principal.many == resource.many }",
+    "unless { principal.many.contains(resource.owner) || resource.many.contains(principal) }",
+    "when { principal.many.contains(resource.many) }",
+    "when { [\"a\", \"b\", \"c\"].contains(resource.text) }",
+    "when { [User::\"a\", Group::\"a\"].contains(principal) && !(principal is Robot) }",
+    "when { resource has text && principal.hasTag(resource.text) && principal.getTag(resource.text).contains(\"b\") }",
+    "when { principal.hasTag(principal.text) }",
+    "when { principal.getTag(\"a\") == principal.getTag(\"t\") }",
+    "when { resource.hasTag(\"t\") && resource.getTag(\"t\") <= principal.n }",
+    "when { principal == resource || context has who && context.who == principal }",
+    "when { context.m && principal.text == \"a\" }",
+    "unless { resource.text < 2 }",
+    "when { principal is Robot in Org::\"a\" && 1 < principal.n }",
 ];
 
 /// A set of policies, and what there is.
@@ -257,6 +271,16 @@ fn entity(random: &mut Random, name: EntityUid, above: &[&str]) -> Entity {
         let owner = RestrictedExpression::new_entity_uid(uid(owner));
         attributes.insert("owner".to_owned(), owner);
     }
+    if random.one_in(2) {
+        attributes.insert("many".to_owned(), many(random));
+    }
+    if random.one_in(2) {
+        let text = match random.below(6) {
+            0 => number(1),
+            other => RestrictedExpression::new_string(["a", "b", "t"][other % 3].to_owned()),
+        };
+        attributes.insert("text".to_owned(), text);
+    }
     let mut parents = HashSet::new();
     for _ in 0..random.below(3) {
         if !above.is_empty() {
@@ -264,10 +288,30 @@ fn entity(random: &mut Random, name: EntityUid, above: &[&str]) -> Entity {
         }
     }
     parents.remove(&name);
-    let tags = random
-        .one_in(2)
-        .then(|| ("t".to_owned(), number(random.below(2))));
+    let mut tags = Vec::new();
+    if random.one_in(2) {
+        tags.push(("t".to_owned(), number(random.below(2))));
+    }
+    if random.one_in(2) {
+        tags.push(("a".to_owned(), many(random)));
+    }
     Entity::new_with_tags(name, attributes, parents, tags).unwrap()
+}
+
+/// A set: small or large, of texts, of entities, or of this and that.
+fn many(random: &mut Random) -> RestrictedExpression {
+    let text = |text: String| RestrictedExpression::new_string(text);
+    let mut all: Vec<RestrictedExpression> = (0..random.below(3))
+        .map(|n| text(["a", "b"][n].to_owned()))
+        .collect();
+    match random.below(6) {
+        0 => all.extend((0..12).map(|n| text(format!("x{n}")))),
+        1 => all.push(RestrictedExpression::new_entity_uid(random.uid(&USERS))),
+        2 => all.push(number(random.below(2))),
+        3 => all.push(RestrictedExpression::new_set([number(1)])),
+        _ => {}
+    }
+    RestrictedExpression::new_set(all)
 }
 
 /// GET and HEAD are reads, PUT is a write, and nobody declares `unknown`.

@@ -35,7 +35,12 @@ impl Fake {
             this.asked.fetch_add(1, Ordering::SeqCst);
             std::future::ready((this.answer)())
         });
-        let serve = http_server::accept(listener, Router::new().fallback_service(all), JoinSet::new());
+        let serve = http_server::accept(
+            listener,
+            None,
+            Router::new().fallback_service(all),
+            JoinSet::new(),
+        );
         (url, AbortOnDropHandle::new(tokio::spawn(serve)))
     }
 

@@ -559,6 +559,7 @@ async fn without_network_mode_there_is_nothing() {
     let address = listener.local_addr().unwrap();
     let _server = AbortOnDropHandle::new(tokio::spawn(http_server::accept(
         listener,
+        None,
         router_off(),
         JoinSet::new(),
     )));

@@ -1,0 +1,93 @@
+//! `portcullis healthcheck`: a probe for images without a shell.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::access::{Trust, unreachable};
+use super::{Failure, eprint_invalid, exit, runtime, say};
+use crate::config;
+
+/// Ask a running server whether it is ready.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Healthcheck {
+    /// Where to ask: `admin` and `admin_options.tls` of this configuration file; the rest of it is not looked at
+    #[arg(long, short, value_name = "FILE", default_value = "portcullis.yaml")]
+    config: PathBuf,
+    /// Ask at this address instead, or at this URL: https, if it has `admin_options.tls`
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    address: Option<String>,
+    /// Ask only whether it is alive (`/livez`), ready or not
+    #[arg(long)]
+    live: bool,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    timeout: u64,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis healthcheck --config /etc/portcullis/portcullis.yaml
+  portcullis healthcheck --address 127.0.0.1:9192 --live
+
+Without --ca, the certificate of the server is not looked at: nothing secret is sent, and the answer is about a process of
+this machine.
+
+Exit codes: 0 ready (or alive), 1 not, or no answer in time, 2 wrong usage, 4 invalid configuration.";
+
+impl Healthcheck {
+    pub(super) fn run(self) -> ExitCode {
+        self.ask().unwrap_or_else(Failure::tell)
+    }
+
+    fn ask(&self) -> Result<ExitCode, Failure> {
+        let base = match &self.address {
+            Some(address) if address.contains("://") => address.trim_end_matches('/').to_owned(),
+            Some(address) => format!("http://{address}"),
+            None => self.configured()?,
+        };
+        let url = format!("{base}{}", if self.live { "/livez" } else { "/readyz?verbose" });
+        let patience = Duration::from_secs(self.timeout);
+        let client = self.trust.client_for_probes(patience).map_err(Failure::Message)?;
+        let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
+        let (status, body) = runtime
+            .block_on(async {
+                let answer = client.get(url).send().await?;
+                Ok((answer.status().as_u16(), answer.text().await?))
+            })
+            .map_err(|error: reqwest::Error| Failure::Message(unreachable(&base, error)))?;
+        say(&body);
+        Ok(if status == 200 {
+            ExitCode::SUCCESS
+        } else {
+            exit::FAILURE
+        })
+    }
+
+    /// The admin listener of the configuration, as this machine reaches it.
+    fn configured(&self) -> Result<String, Failure> {
+        let settings = config::settings(&self.config).map_err(|invalid| {
+            eprint_invalid(&invalid);
+            Failure::Said(exit::invalid())
+        })?;
+        let scheme = match settings.admin_options.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        Ok(format!("{scheme}://{}", from_here(settings.admin)))
+    }
+}
+
+/// What listens on all addresses is asked at the loopback address.
+fn from_here(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
