@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::listen::{Connections, Load};
 use crate::recent::Recent;
 use crate::reload::{Figures, Reload};
+use crate::tls::{Certificate, Tls};
 
 /// What is looked at.
 pub(super) struct State {
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) recent: Recent,
     pub(super) authority: Option<Authority>,
     pub(super) listeners: Vec<Arc<Connections>>,
+    pub(super) tls: Tls,
 }
 
 /// The contracts of the configured listeners.
@@ -65,6 +67,7 @@ impl Collector for State {
         self.shadow(page)?;
         self.records(page)?;
         self.connections(page)?;
+        certificates(page, &self.tls.told())?;
         self.store(page)
     }
 }
@@ -89,6 +92,11 @@ impl State {
             "decisions",
             "Decisions: one for each check that was answered",
             series,
+        )?;
+        page.gauge(
+            "checks_waiting",
+            "Checks that wait for keys, or for what an issuer says of a token (at most limits.max_waiting)",
+            self.pipeline.waiting(),
         )?;
         let durations = self.counted.durations().into_iter();
         page.histograms(
@@ -326,6 +334,23 @@ impl State {
             status.age.map(|age| ([], age.as_secs_f64())),
         )
     }
+}
+
+/// The TLS of our own listeners, where they have any.
+fn certificates(page: &mut Page<'_>, told: &[Certificate]) -> Result<(), Error> {
+    let listeners = told.iter().map(|told| ([("listener", &*told.setting)], told));
+    page.gauges(
+        "tls_certificate_expiry_timestamp_seconds",
+        "When the certificate of a listener expires, in Unix seconds",
+        listeners
+            .clone()
+            .filter_map(|(labels, told)| Some((labels, seconds(told.until?)))),
+    )?;
+    page.counters(
+        "tls_failed_handshakes",
+        "Handshakes with a listener that failed",
+        listeners.map(|(labels, told)| (labels, told.failed)),
+    )
 }
 
 fn tokens(page: &mut Page<'_>, live: &Live) -> Result<(), Error> {
