@@ -15,6 +15,7 @@ mod haproxy;
 mod house;
 mod idp;
 mod nginx;
+mod otlp;
 mod packs;
 mod proxy;
 mod reload;

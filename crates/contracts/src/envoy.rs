@@ -12,6 +12,15 @@ use model::{Contract, Decide, ListenerOptions, Malformed};
 
 use request::CheckRequest;
 
+/// What comes with a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'a> {
+    /// How long the proxy waits (`grpc-timeout`), if it says so.
+    pub timeout: Option<Duration>,
+    /// Where the call belongs in a trace (`traceparent`), as sent.
+    pub traceparent: Option<&'a [u8]>,
+}
+
 /// Answers one `CheckRequest`.
 ///
 /// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`](model::Decision): a message that is no
@@ -19,11 +28,11 @@ use request::CheckRequest;
 pub async fn answer(
     decide: &impl Decide,
     message: &[u8],
-    timeout: Option<Duration>,
+    call: Call<'_>,
     listener: ListenerOptions,
 ) -> Vec<u8> {
     let decision = match CheckRequest::read(message) {
-        Ok(request) => match request.check(timeout, listener) {
+        Ok(request) => match request.check(call, listener) {
             Ok(check) => match decide.decide_now(&check) {
                 Some(decision) => decision,
                 None => decide.decide(&check).await,

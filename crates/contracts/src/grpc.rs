@@ -28,6 +28,9 @@ pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// How large a message may be, unless the configuration says otherwise: proxies cap bodies well below.
 pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
+/// W3C trace context. <https://www.w3.org/TR/trace-context/>
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// A proxy that began a message and does not finish it.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -80,10 +83,13 @@ impl<D: Decide> AuthorizationService<D> {
         if let Some(peer) = self.stranger {
             return self.answer_stranger(peer, request.into_body()).await;
         }
-        let timeout = request.headers().get("grpc-timeout").and_then(grpc_timeout);
         let most = self.listener.max_message_bytes;
         let room = &self.listener.room;
-        let body = request.into_body();
+        let (head, body) = request.into_parts();
+        let call = envoy::Call {
+            timeout: head.headers.get("grpc-timeout").and_then(grpc_timeout),
+            traceparent: only(&head.headers, TRACEPARENT),
+        };
         let answer = match Message::read(body, most.saturating_add(5), self.read_timeout, room).await {
             // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
             Ok(frame) if frame.bytes().is_empty() => return plain(StatusCode::BAD_REQUEST),
@@ -91,7 +97,7 @@ impl<D: Decide> AuthorizationService<D> {
                 // A panic is our bug, and still only a denial.
                 Ok(message) => {
                     let options = self.listener.options;
-                    AssertUnwindSafe(envoy::answer(&*self.decide, message, timeout, options))
+                    AssertUnwindSafe(envoy::answer(&*self.decide, message, call, options))
                         .catch_unwind()
                         .await
                         .unwrap_or_else(|_| {

@@ -32,7 +32,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         ),
         ("listen.http", differ(&listen.http, &started.listen.http)),
         ("admin", *admin != started.admin),
-        ("decision_log", *decision_log != started.decision_log),
+        ("decision_log", decision_log.all() != started.decision_log.all()),
         ("authority", differ_in_authority(started, now)),
         ("explain", differ(explain, &started.explain)),
         ("limits", differ(limits, &started.limits)),

@@ -9,6 +9,7 @@ mod explained;
 mod flood;
 mod init;
 mod packs;
+mod records;
 mod references;
 mod serving;
 mod shadow;
