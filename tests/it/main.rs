@@ -22,4 +22,6 @@ mod proxy;
 mod reload;
 mod second_opinion;
 mod served;
+mod tls;
 mod traefik;
+mod under_load;

@@ -97,6 +97,11 @@ impl Served {
         self.child.id()
     }
 
+    /// Whether it has ended by itself, or by a signal.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.exited().expect("its state").is_some()
+    }
+
     /// A file beside the configuration.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -36,9 +36,9 @@ pub(crate) fn instructions(
     wrapper.extend(["--tool=callgrind".into(), "--instr-atstart=no".into(), file]);
     let log = message.with_extension("callgrind-log");
     let server = Server::start(binaries, program, &core.to_string(), &wrapper, log)?;
-    h2load::run(h2load, server.grpc, message, CROWD, WARM_UP)?;
+    h2load::run(h2load, ("http", server.grpc), message, CROWD, WARM_UP)?;
     control(valgrind, server.id(), "--instr=on")?;
-    h2load::run(h2load, server.grpc, message, CROWD, requests)?;
+    h2load::run(h2load, ("http", server.grpc), message, CROWD, requests)?;
     thread::sleep(Duration::from_millis(300));
     control(valgrind, server.id(), "--dump")?;
     let dump = out.with_extension("callgrind.1");

@@ -22,6 +22,7 @@ use decide::{HouseAction, Pipeline};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -267,9 +268,11 @@ impl Admin {
             router(&readiness, recent, metrics).route_service("/grpc.health.v1.Health/{method}", health);
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
+        // It answers to the very end: probes ask while others drain.
+        let serve = accept(listener, tls.of("admin"), router, tasks, CancellationToken::new());
         Ok(Self {
             address,
-            task: AbortOnDropHandle::new(tokio::spawn(accept(listener, tls.of("admin"), router, tasks))),
+            task: AbortOnDropHandle::new(tokio::spawn(serve)),
         })
     }
 
@@ -284,7 +287,8 @@ impl Admin {
     }
 }
 
-/// All but `grpc.health.v1`: probes and metrics for everybody, the rest for this very host and for those who are [`permitted`].
+/// All but `grpc.health.v1`: probes and metrics for everybody, the rest for this very host and for those who are
+/// [`permitted`].
 fn router(readiness: &Readiness, recent: Recent, metrics: Metrics) -> Router {
     let asker = Asker::new(Arc::clone(&readiness.pipeline));
     let asked = |action, kind| {

@@ -11,12 +11,14 @@ mod well_known;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use authority::{Authority, House, KeyUse, Publish};
 use axum::Router;
 use decide::Pipeline;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::asking::Asker;
@@ -31,6 +33,7 @@ pub(crate) struct Running {
     authority: Authority,
     address: SocketAddr,
     task: AbortOnDropHandle<()>,
+    leave: CancellationToken,
 }
 
 impl Running {
@@ -64,11 +67,14 @@ impl Running {
         let listener = TcpListener::bind(section.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let router = router(section, &authority, pipeline).map_err(StartError::Network)?;
-        let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, tls, router, JoinSet::new())));
+        let leave = CancellationToken::new();
+        let serve = accept(listener, tls, router, JoinSet::new(), leave.clone());
+        let task = AbortOnDropHandle::new(tokio::spawn(serve));
         Ok(Self {
             authority,
             address,
             task,
+            leave,
         })
     }
 
@@ -82,10 +88,14 @@ impl Running {
         &self.authority
     }
 
-    /// Ends the listener, with all connections, and lets go of the pipeline.
-    pub(crate) async fn stop(self) {
-        self.task.abort();
-        let _ = self.task.await;
+    /// Takes nothing new, lets what is in flight finish within this time, ends, and lets go of the pipeline.
+    pub(crate) async fn stop(mut self, patience: Duration) {
+        self.leave.cancel();
+        if tokio::time::timeout(patience, &mut self.task).await.is_err() {
+            tracing::warn!("connections of the authority were cut at the end of drain_seconds");
+            self.task.abort();
+            let _ = self.task.await;
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use decide::policy::{Backend, EngineSettings, Sources};
-use decide::problem::{Place, Problem};
+use decide::problem::{Place, Problem, Severity};
 use decide::shadow::{Candidate, Sample};
 use decide::{Rules, Settings};
 use schemars::JsonSchema;
@@ -521,6 +521,9 @@ fn compile(
             "make it several times as much: it is for all messages of a listener",
         ));
     }
+    let (advice, mut problems): (Vec<Problem>, Vec<Problem>) = problems
+        .into_iter()
+        .partition(|problem| problem.severity == Severity::Advice);
     let (rules, mut found) = compiled(Rules::compile(&config.settings, &sources));
     let mut left_out = None;
     let candidate = match config.shadow.as_ref().zip(candidate_sources.as_ref()) {
@@ -544,6 +547,7 @@ fn compile(
             }
         }
     };
+    found.extend(advice);
     let all = Sources::all([Some(sources), candidate_sources].into_iter().flatten());
     match (rules, candidate) {
         (Some(rules), Ok(candidate)) if problems.is_empty() => Ok(Loaded {

@@ -1,6 +1,7 @@
 //! Decision records as JSON lines. Whoever decides only copies the parts of a record to a queue of its thread; a thread of
 //! its own makes lines of them and writes: an answer never waits for a disk.
 
+mod json;
 mod line;
 mod parts;
 mod queue;
@@ -114,7 +115,7 @@ fn write(queues: &Queues, mut sink: Box<dyn Write + Send>) {
 fn append(record: &[u8], lines: &mut Vec<u8>, clock: &mut Clock) -> bool {
     let begun = lines.len();
     let line = Line::unpack(record, clock);
-    let written = line.is_some_and(|line| serde_json::to_writer(&mut *lines, &line).is_ok());
+    let written = line.is_some_and(|line| json::append(&line, lines).is_ok());
     match written {
         true => lines.push(b'\n'),
         false => lines.truncate(begun),

@@ -240,12 +240,16 @@ impl House {
         }
         tokio::time::sleep(self.grace).await;
         self.stop.send_replace(Stop::Drain(self.drain));
+        // All at the same time.
+        let authority = self
+            .authority
+            .map(|authority| tokio::spawn(authority.stop(self.drain)));
         self.listener.finished().await;
         for listener in self.http {
             listener.finished().await;
         }
-        if let Some(authority) = self.authority {
-            authority.stop().await;
+        if let Some(authority) = authority {
+            let _ = authority.await;
         }
         self.admin.stop().await;
     }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::tls::Handshakes;
 
@@ -37,18 +38,21 @@ pub(crate) struct Connected {
     pub(crate) encrypted: bool,
 }
 
-/// Takes connections, with TLS or without, until it is aborted, and tells the router who is [`Connected`]; `tasks` end with it.
+/// Takes connections, with TLS or without, until it is told to leave, and tells the router who is [`Connected`]; `tasks` end with it.
+/// When it is told, what is in flight finishes; then it ends.
 pub(crate) async fn accept(
     listener: TcpListener,
     tls: Option<Handshakes>,
     router: Router,
     mut tasks: JoinSet<()>,
+    leave: CancellationToken,
 ) {
     let [here, elsewhere] = [(), ()].map(|()| Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_ended) = tasks.join_next() => continue,
+            () = leave.cancelled() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -65,13 +69,14 @@ pub(crate) async fn accept(
                     encrypted: tls.is_some(),
                 };
                 let (router, tls) = (router.clone().layer(Extension(connected)), tls.clone());
+                let leave = leave.clone();
                 tasks.spawn(async move {
                     let _place = place;
                     let answered = async {
                         match tls {
-                            None => speak(stream, router).await,
+                            None => speak(stream, router, leave).await,
                             Some(tls) => match tls.shake(stream).await {
-                                Ok(stream) => speak(stream, router).await,
+                                Ok(stream) => speak(stream, router, leave).await,
                                 Err(error) => Err(error.to_string()),
                             },
                         }
@@ -87,13 +92,16 @@ pub(crate) async fn accept(
             }
         }
     }
+    drop(listener);
+    while tasks.join_next().await.is_some() {}
 }
 
-/// Answers on a connection. One that has no request in time is closed: neither an HTTP/1 head nor an HTTP/2 preface may be
-/// waited for without an end.
+/// Answers on a connection until its peer ends it, or `leave` does when what is in flight is answered. One that has no request in
+/// time is closed: neither an HTTP/1 head nor an HTTP/2 preface may be waited for without an end.
 async fn speak(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     router: Router,
+    leave: CancellationToken,
 ) -> Result<(), String> {
     let asked = Arc::new(Notify::new());
     let told = Arc::clone(&asked);
@@ -118,6 +126,10 @@ async fn speak(
     tokio::select! {
         ended = connection.as_mut() => ended.map_err(|error| error.to_string()),
         () = first => Err("it asked for nothing".to_owned()),
+        () = leave.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await.map_err(|error| error.to_string())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use decide::Record;
+use decide::policy::append_uid;
 use model::{Target, Verdict};
 use serde::Serialize;
 
@@ -118,9 +119,7 @@ pub(super) fn pack(record: &Record<'_, '_>, out: &mut Vec<u8>) {
     out.put_maybe(record.action);
     match record.resource {
         None => out.put_maybe(None),
-        Some(resource) => out.put_written(|out| {
-            let _ = write!(out, "{resource}");
-        }),
+        Some(resource) => out.put_written(|out| append_uid(resource, out)),
     }
     out.put_maybe(record.other_end);
     out.put_maybe(record.route);

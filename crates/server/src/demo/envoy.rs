@@ -20,7 +20,8 @@ mod bootstrap;
 mod options;
 
 pub use options::{
-    BodyForm, CheckBody, EnvoyOptions, ForwardedCertificates, HeaderForm, LongerBody, OnError,
+    AuthzTls, BodyForm, CheckBody, EnvoyOptions, ForwardedCertificates, HeaderForm, LongerBody, OnError,
+    Replica,
 };
 
 /// The Envoy that is installed.

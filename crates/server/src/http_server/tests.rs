@@ -11,7 +11,13 @@ async fn what_asks_for_nothing_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/livez", get(|| async { "ok" }));
-    let server = tokio::spawn(accept(listener, None, router, JoinSet::new()));
+    let server = tokio::spawn(accept(
+        listener,
+        None,
+        router,
+        JoinSet::new(),
+        CancellationToken::new(),
+    ));
     let begun = [
         &b""[..],
         b"P",
@@ -43,4 +49,40 @@ async fn what_asks_for_nothing_is_closed() {
         );
     }
     server.abort();
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_answered_before_it_leaves() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, waits) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let slow = get(move || async move {
+        told.notify_one();
+        waits.notified().await;
+        "done"
+    });
+    let leave = CancellationToken::new();
+    let router = Router::new().route("/slow", slow);
+    let server = tokio::spawn(accept(listener, None, router, JoinSet::new(), leave.clone()));
+    let mut asking = TcpStream::connect(address).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    asking
+        .write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    begun.notified().await;
+    leave.cancel();
+    let mut rest = Vec::new();
+    let _ = idle.read_to_end(&mut rest).await;
+    assert!(!server.is_finished(), "it did not wait for what is in flight");
+    go_on.notify_one();
+    let mut answer = String::new();
+    asking.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"),
+        "{answer}"
+    );
+    server.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
 }

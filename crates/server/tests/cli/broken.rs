@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::{Ran, portcullis};
 
 /// Cases that are valid all the same: they get advice.
-const VALID: &[&str] = &["dead-permit", "unlinked"];
+const VALID: &[&str] = &["dead-permit", "tls-expired", "unlinked"];
 /// A configuration that is not there.
 const NOT_THERE: &str = "not-there";
 

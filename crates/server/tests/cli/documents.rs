@@ -8,7 +8,18 @@ const DEFAULT: &str = "policies/default/portcullis.yaml";
 fn help_names_every_verb_and_the_exit_codes() {
     let help = run(&["--help"]).expect(0).out;
     for verb in [
-        "serve", "demo", "init", "check", "validate", "test", "matrix", "lint", "token", "schema", "config",
+        "serve",
+        "demo",
+        "init",
+        "check",
+        "healthcheck",
+        "validate",
+        "test",
+        "matrix",
+        "lint",
+        "token",
+        "schema",
+        "config",
         "version",
     ] {
         let described = |line: &str| {

@@ -219,6 +219,20 @@ async fn a_message_that_does_not_end_is_denied_in_time() {
 }
 
 #[tokio::test]
+async fn a_message_that_does_not_end_is_denied_while_the_caller_waits() {
+    let mut service = service(Mood::Now);
+    service.read_timeout = Duration::from_secs(3600);
+    let mut call = call(unfinished(b"\0\0\0\0"));
+    call.headers_mut()
+        .insert("grpc-timeout", HeaderValue::from_static("50m"));
+    let answer = answer(&service, call).await;
+    assert_eq!(
+        (answer.status, answer.code, answer.reason.as_str()),
+        (200, Some(7), "timeout")
+    );
+}
+
+#[tokio::test]
 async fn the_timeout_of_the_caller_reaches_the_judge() {
     let nanos = |nanos| Some(Duration::from_nanos(nanos));
     let secs = |secs| Some(Duration::from_secs(secs));

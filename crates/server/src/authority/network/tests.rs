@@ -17,6 +17,7 @@ use decide::{Pipeline, Recorder};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
@@ -115,6 +116,7 @@ impl Side {
             None,
             router(network),
             JoinSet::new(),
+            CancellationToken::new(),
         ));
         Self {
             address,

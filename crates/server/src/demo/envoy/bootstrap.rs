@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{BodyForm, EnvoyOptions, ForwardedCertificates, HeaderForm, LongerBody, OnError};
+use super::{
+    AuthzTls, BodyForm, EnvoyOptions, ForwardedCertificates, HeaderForm, LongerBody, OnError, Replica,
+};
 
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
 
@@ -18,6 +20,12 @@ pub(super) fn bootstrap(options: &EnvoyOptions) -> Value {
             "explicit_http_config": { "http2_protocol_options": {} },
         }
     });
+    if let Some(tls) = &options.authz_tls {
+        authz["transport_socket"] = transport_socket(tls);
+    }
+    if !options.replicas.is_empty() {
+        add_replicas(&mut authz, &options.replicas);
+    }
     json!({
         "admin": { "address": address(([127, 0, 0, 1], 0).into()) },
         "static_resources": {
@@ -131,6 +139,50 @@ fn cluster(name: &str, to: SocketAddr) -> Value {
             "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(to) } }] }],
         },
     })
+}
+
+fn transport_socket(tls: &AuthzTls) -> Value {
+    let text = |text: &str| json!({ "inline_string": text });
+    let certificates: Vec<Value> = tls
+        .client
+        .iter()
+        .map(|(certificate, key)| json!({ "certificate_chain": text(certificate), "private_key": text(key) }))
+        .collect();
+    json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": format!("{TYPES}.transport_sockets.tls.v3.UpstreamTlsContext"),
+            "sni": tls.name,
+            "common_tls_context": {
+                "alpn_protocols": ["h2"],
+                "tls_certificates": certificates,
+                "validation_context": {
+                    "trusted_ca": text(&tls.ca),
+                    "match_typed_subject_alt_names": [{ "san_type": "DNS", "matcher": { "exact": tls.name } }],
+                },
+            },
+        },
+    })
+}
+
+/// Whoever says that it is not serving is asked no more, at once.
+fn add_replicas(cluster: &mut Value, replicas: &[Replica]) {
+    let endpoint = |replica: &Replica| {
+        json!({ "endpoint": {
+            "address": address(replica.authz),
+            "health_check_config": { "port_value": replica.admin.port() },
+        } })
+    };
+    let endpoints: Vec<Value> = replicas.iter().map(endpoint).collect();
+    cluster["load_assignment"]["endpoints"] = json!([{ "lb_endpoints": endpoints }]);
+    cluster["health_checks"] = json!([{
+        "timeout": "1s",
+        "interval": "0.1s",
+        "no_traffic_interval": "0.1s",
+        "unhealthy_threshold": 1,
+        "healthy_threshold": 1,
+        "grpc_health_check": {},
+    }]);
 }
 
 fn address(address: SocketAddr) -> Value {

@@ -14,8 +14,12 @@ pub struct EnvoyOptions {
     pub listen: SocketAddr,
     /// Where allowed requests go, over HTTP/1.1.
     pub upstream: SocketAddr,
-    /// The gRPC authorization server, over plain-text HTTP/2.
+    /// The gRPC authorization server, over HTTP/2.
     pub authz: SocketAddr,
+    /// How it is asked by TLS; without encryption by default.
+    pub authz_tls: Option<AuthzTls>,
+    /// All the authorization servers, if there are several: then `authz` is not asked.
+    pub replicas: Vec<Replica>,
     /// How long the authorization server may take; 1 second by default (Envoy's own default is 200 ms).
     pub timeout: Duration,
     /// What becomes of a request when there is no answer.
@@ -34,6 +38,26 @@ pub struct EnvoyOptions {
     pub max_request_headers_kb: u32,
     /// The most request headers taken; 100 by default, as Envoy has it.
     pub max_request_headers: u32,
+}
+
+/// TLS between Envoy and the authorization server, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthzTls {
+    /// The authority of the server's certificate.
+    pub ca: String,
+    /// The DNS name that must be in it.
+    pub name: String,
+    /// Envoy's own certificate and key, if it shows any.
+    pub client: Option<(String, String)>,
+}
+
+/// One of several authorization servers. It is asked while it says `SERVING`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replica {
+    /// Where it is asked.
+    pub authz: SocketAddr,
+    /// Where it says how it is (`grpc.health.v1`).
+    pub admin: SocketAddr,
 }
 
 /// What Envoy does when the authorization server fails: does not answer in time, or not with a CheckResponse.
@@ -99,6 +123,8 @@ impl EnvoyOptions {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             upstream,
             authz,
+            authz_tls: None,
+            replicas: Vec::new(),
             timeout: Duration::from_secs(1),
             on_error: OnError::Deny(403),
             body: None,

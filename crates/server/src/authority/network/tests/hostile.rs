@@ -40,6 +40,7 @@ impl Fake {
             None,
             Router::new().fallback_service(all),
             JoinSet::new(),
+            CancellationToken::new(),
         );
         (url, AbortOnDropHandle::new(tokio::spawn(serve)))
     }

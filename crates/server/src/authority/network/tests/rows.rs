@@ -562,6 +562,7 @@ async fn without_network_mode_there_is_nothing() {
         None,
         router_off(),
         JoinSet::new(),
+        CancellationToken::new(),
     )));
     for (method, target, status) in [
         ("GET", "/network/jwks", 501),
