@@ -56,7 +56,7 @@ pub struct Config {
     /// Where proxies ask.
     #[serde(default)]
     pub listen: Listen,
-    /// Where operators and probes ask: `/livez`, `/readyz`, `/reload` and `grpc.health.v1`. Never reachable through the proxy.
+    /// Where operators and probes ask: `/livez`, `/readyz`, `/metrics`, `/reload` and `grpc.health.v1`. Never reachable through the proxy.
     /// Default: `127.0.0.1:9192`
     #[serde(default = "default_admin")]
     #[schemars(extend("format" = schema::ADDRESS))]

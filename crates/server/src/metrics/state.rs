@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use authority::Authority;
 use decide::identity::IssuerStatus;
 use decide::policy::Backend;
-use decide::{Live, Pipeline};
+use decide::{Live, Pipeline, Recorder as _};
 use model::{Contract, Reason};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -246,10 +246,11 @@ impl State {
     }
 
     fn records(&self, page: &mut Page<'_>) -> Result<(), Error> {
-        page.counter(
+        let dropped = self.counted.dropped().into_iter();
+        page.counters(
             "decision_records_dropped",
-            "Decision records that were dropped because a sink was too slow",
-            self.counted.dropped(),
+            "Decision records that are lost: in the queue because the sinks are too slow, or at a sink that failed",
+            dropped.map(|(sink, count)| ([("sink", sink)], count)),
         )?;
         let (kept, dropped) = self.recent.counts();
         page.gauge(
