@@ -77,6 +77,11 @@ impl Recorder for DecisionLog {
             queues.push(|queue| line::pack(record, queue));
         }
     }
+
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        let dropped = self.0.as_ref().map(|queues| queues.dropped.load(Ordering::Relaxed));
+        vec![("queue", dropped.unwrap_or_default())]
+    }
 }
 
 fn write(queues: &Queues, mut sink: Box<dyn Write + Send>) {
@@ -88,6 +93,7 @@ fn write(queues: &Queues, mut sink: Box<dyn Write + Send>) {
         }
         lines.clear();
     };
+    let mut told = 0;
     queues.drain(|mut records| {
         let mut records = Taken(&mut records);
         while let Some(record) = records.record() {
@@ -101,7 +107,8 @@ fn write(queues: &Queues, mut sink: Box<dyn Write + Send>) {
         if !lines.is_empty() {
             flush(&mut lines);
         }
-        let lost = queues.dropped.swap(0, Ordering::Relaxed);
+        let dropped = queues.dropped.load(Ordering::Relaxed);
+        let lost = dropped.saturating_sub(std::mem::replace(&mut told, dropped));
         if lost > 0 {
             tracing::error!(
                 lost,
