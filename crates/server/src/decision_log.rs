@@ -182,6 +182,11 @@ impl Recorder for DecisionLog {
                 .push(|queue| pack(record, purpose, wanted.query, queue));
         }
     }
+
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        let dropped = self.0.as_ref().map(|queues| queues.dropped.load(Ordering::Relaxed));
+        vec![("queue", dropped.unwrap_or_default())]
+    }
 }
 
 impl Counts {
