@@ -5,12 +5,16 @@ mod counts;
 mod deployed;
 mod documented;
 mod promql;
+mod reloaded;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use portcullis::demo::http;
+use portcullis::demo::scratch::ScratchDir;
+
+use crate::house::TestHouse;
 
 /// The labels of a series, by name.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -96,6 +100,37 @@ impl Scrape {
         let series = series.filter(|(name, ..)| self.family(name) == Some(family));
         let labels = series.flat_map(|(_, labels, _)| labels.keys().map(String::as_str));
         labels.filter(|label| *label != "le").collect()
+    }
+}
+
+/// A house that has everything there are metrics of, with its files.
+pub(crate) struct Whole {
+    pub(crate) house: TestHouse,
+    _folder: ScratchDir,
+}
+
+impl Whole {
+    pub(crate) async fn start() -> Self {
+        let folder = ScratchDir::new("whole").expect("a folder");
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        std::fs::write(file("tls.crt"), pair.cert.pem()).expect("a file");
+        std::fs::write(file("tls.key"), pair.signing_key.serialize_pem()).expect("a file");
+        let listener = format!(
+            "envoy_grpc: 127.0.0.1:0\n  http: [{{ address: '127.0.0.1:0', doors: [{{ contract: caddy }}], \
+             tls: {{ certificate: {}, key: {} }} }}]",
+            file("tls.crt"),
+            file("tls.key"),
+        );
+        let authority = format!(
+            "\nauthority: {{ issuer: 'http://127.0.0.1:9193', listen: '127.0.0.1:0', store: 'sqlite:{}' }}\n",
+            file("house.db")
+        );
+        let alter = |text: String| text.replace("envoy_grpc: 127.0.0.1:0", &listener) + &authority;
+        Self {
+            house: TestHouse::with_house_policies(alter, &[], "").await,
+            _folder: folder,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use portcullis::demo::stage::{DEFAULT_CONFIG, default_sources};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::material::ISSUER;
 
@@ -21,6 +21,8 @@ pub(crate) struct Setup {
     pub(crate) threads: usize,
     /// Whether records of decisions are written.
     pub(crate) record: bool,
+    /// Whether TLS is spoken.
+    pub(crate) tls: bool,
 }
 
 /// The policies of a configuration.
@@ -59,6 +61,7 @@ impl Setup {
             more_routes: 0,
             threads: 1,
             record: true,
+            tls: false,
         }
     }
 }
@@ -107,13 +110,16 @@ pub(crate) fn write(folder: &Path, setup: &Setup, jwks: &Value) -> Result<Places
         Policies::Condition { links: count } => links = Some(grants(*count)),
         Policies::ScopeOnly { links: count } => {
             files = vec!["grants.cedar"];
-            links = Some(grants(count.saturating_sub(1)) + &grant("ws-alice", "ws-alice"));
+            let mut all = grants(count.saturating_sub(1));
+            all.push(grant("ws-alice", "ws-alice"));
+            links = Some(all);
         }
         Policies::Groups { named } => {
             files = vec!["grants.cedar"];
-            let mut all = grants(10) + &grant("ws-alice", "ws-alice");
+            let mut all = grants(10);
+            all.push(grant("ws-alice", "ws-alice"));
             for (number, name) in named.iter().enumerate() {
-                all.push_str(&grant(name, &format!("other-{number}")));
+                all.push(grant(name, &format!("other-{number}")));
             }
             links = Some(all);
         }
@@ -122,15 +128,15 @@ pub(crate) fn write(folder: &Path, setup: &Setup, jwks: &Value) -> Result<Places
             put("static.cedar", &static_grants(*count))?;
         }
     }
-    if let Some(links) = &links {
-        put("grants.links.yaml", links)?;
+    if let Some(grants) = &links {
+        put(LINKS, &self::links(grants))?;
     }
     let (grpc, http, admin) = (free()?, free()?, free()?);
     let text = DEFAULT_CONFIG.to_owned();
     let with_links = if links.is_some() {
-        "\n  links: [grants.links.yaml]"
+        format!("\n  links: [{LINKS}]")
     } else {
-        ""
+        String::new()
     };
     let changes = [
         (
@@ -163,6 +169,15 @@ pub(crate) fn write(folder: &Path, setup: &Setup, jwks: &Value) -> Result<Places
     } else {
         "decision_log: off\n"
     });
+    if setup.tls {
+        let names = vec!["127.0.0.1".to_owned()];
+        let own = rcgen::generate_simple_self_signed(names).map_err(|error| error.to_string())?;
+        put("tls.crt", &own.cert.pem())?;
+        put("tls.key", &own.signing_key.serialize_pem())?;
+        let listen = format!("envoy_grpc: {grpc}");
+        let tls = "envoy_grpc_options: { tls: { certificate: tls.crt, key: tls.key } }";
+        text = text.replacen(&listen, &format!("{listen}\n  {tls}"), 1);
+    }
     put("portcullis.yaml", &text)?;
     Ok(Places {
         config: folder.join("portcullis.yaml"),
@@ -172,14 +187,24 @@ pub(crate) fn write(folder: &Path, setup: &Setup, jwks: &Value) -> Result<Places
     })
 }
 
-fn grant(group: &str, workspace: &str) -> String {
-    format!(
-        "- {{ template: group-reads, principal: 'Group::\"main/{group}\"', resource: 'Workspace::\"{workspace}\"' }}\n"
-    )
+/// The file of links. Large ones are written by programs, as JSON.
+pub(crate) const LINKS: &str = "grants.links.json";
+
+/// A list of links.
+pub(crate) fn links(grants: &[Value]) -> String {
+    Value::from(grants).to_string()
+}
+
+fn grant(group: &str, workspace: &str) -> Value {
+    json!({
+        "template": "group-reads",
+        "principal": format!("Group::\"main/{group}\""),
+        "resource": format!("Workspace::\"{workspace}\""),
+    })
 }
 
 /// Grants that concern nobody who asks.
-pub(crate) fn grants(count: usize) -> String {
+pub(crate) fn grants(count: usize) -> Vec<Value> {
     (0..count)
         .map(|number| grant(&format!("team-{number}"), &format!("ws-{number}")))
         .collect()

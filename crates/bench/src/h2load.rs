@@ -31,7 +31,7 @@ pub(crate) struct Crowd {
 /// Asks `requests` times with the message (with its gRPC head) in a file.
 pub(crate) fn run(
     h2load: &Tool,
-    address: SocketAddr,
+    (scheme, address): (&str, SocketAddr),
     message: &Path,
     crowd: Crowd,
     requests: usize,
@@ -49,7 +49,7 @@ pub(crate) fn run(
         .arg(&log)
         .arg("-d")
         .arg(message)
-        .arg(format!("http://{address}{}", contracts::grpc::CHECK_PATH))
+        .arg(format!("{scheme}://{address}{}", contracts::grpc::CHECK_PATH))
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("cannot run h2load: {error}"))?;

@@ -25,6 +25,8 @@ pub(crate) struct Contender<'a> {
 pub(crate) enum Asked<'a> {
     /// By `h2load`: the message in a file.
     Same(&'a Tool, PathBuf),
+    /// The same over TLS.
+    Encrypted(&'a Tool, PathBuf),
     /// By our own generator: messages in turn, all of which must be allowed.
     Different(&'a [Vec<u8>]),
     /// The same, but each message is asked once: those that no round has asked yet.
@@ -124,7 +126,12 @@ fn ask(
 ) -> Result<h2load::Run, String> {
     let address = contender.server.grpc;
     let messages = match &contender.asked {
-        Asked::Same(h2load, message) => return h2load::run(h2load, address, message, crowd, requests),
+        Asked::Same(h2load, message) => {
+            return h2load::run(h2load, ("http", address), message, crowd, requests);
+        }
+        Asked::Encrypted(h2load, message) => {
+            return h2load::run(h2load, ("https", address), message, crowd, requests);
+        }
         Asked::Different(messages) => *messages,
         Asked::Once(messages) => messages
             .get(round * requests..(round + 1) * requests)

@@ -28,6 +28,9 @@ pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 /// How large a message may be, unless the configuration says otherwise: proxies cap bodies well below.
 pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
+/// W3C trace context. <https://www.w3.org/TR/trace-context/>
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// A proxy that began a message and does not finish it.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -80,22 +83,25 @@ impl<D: Decide> AuthorizationService<D> {
         if let Some(peer) = self.stranger {
             return self.answer_stranger(peer, request.into_body()).await;
         }
-        let timeout = request.headers().get("grpc-timeout").and_then(grpc_timeout);
         let most = self.listener.max_message_bytes;
         let room = &self.listener.room;
-        let body = request.into_body();
+        let (head, body) = request.into_parts();
+        let call = envoy::Call {
+            timeout: head.headers.get("grpc-timeout").and_then(grpc_timeout),
+            traceparent: only(&head.headers, TRACEPARENT),
+        };
         // Whoever begins a message and does not finish it gets an answer while it still waits for one.
-        let patience = timeout.map_or(self.read_timeout, |timeout| {
+        let patience = call.timeout.map_or(self.read_timeout, |timeout| {
             self.read_timeout.min(timeout - timeout / 5)
         });
         let answer = match Message::read(body, most.saturating_add(5), patience, room).await {
             // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
             Ok(frame) if frame.bytes().is_empty() => return plain(StatusCode::BAD_REQUEST),
             Ok(frame) => match unframe(frame.bytes()) {
-                Ok(message) => match self.answer_now(message, timeout) {
+                Ok(message) => match self.answer_now(message, call) {
                     Some(answer) => answer,
                     // On the heap, because few wait: a call is moved several times, and a small one is moved quickly.
-                    None => Box::pin(self.answer_later(message, timeout)).await,
+                    None => Box::pin(self.answer_later(message, call)).await,
                 },
                 Err(detail) => self.refuse(Reason::Malformed, detail),
             },
@@ -108,13 +114,13 @@ impl<D: Decide> AuthorizationService<D> {
         grpc(answer)
     }
 
-    fn answer_now(&self, message: &[u8], timeout: Option<Duration>) -> Option<Vec<u8>> {
-        let answer = || envoy::answer_now(&*self.decide, message, timeout, self.listener.options);
+    fn answer_now(&self, message: &[u8], call: envoy::Call<'_>) -> Option<Vec<u8>> {
+        let answer = || envoy::answer_now(&*self.decide, message, call, self.listener.options);
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| Some(self.panicked()))
     }
 
-    async fn answer_later(&self, message: &[u8], timeout: Option<Duration>) -> Vec<u8> {
-        let answer = envoy::answer_later(&*self.decide, message, timeout, self.listener.options);
+    async fn answer_later(&self, message: &[u8], call: envoy::Call<'_>) -> Vec<u8> {
+        let answer = envoy::answer_later(&*self.decide, message, call, self.listener.options);
         AssertUnwindSafe(answer)
             .catch_unwind()
             .await

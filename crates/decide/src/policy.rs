@@ -21,6 +21,7 @@ pub use load::{SourceFile, Sources};
 pub use outline::{Outline, outline};
 pub use schema::{ActionTable, GENERATED};
 pub use self_check::{Backend, EngineSettings, SelfCheckStatus};
+pub use uids::append_uid;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -97,8 +97,8 @@ pub trait Recorder: Send + Sync + 'static {
     /// Is told of the rules before the first decision is made by them.
     fn ruled_by(&self, _rules: &Rules) {}
 
-    /// How many records were dropped so far.
-    fn dropped(&self) -> u64 {
-        0
+    /// How many records were dropped so far, by where: in the `queue`, or at a sink.
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        vec![("queue", 0)]
     }
 }

@@ -71,7 +71,9 @@ pub(crate) fn has_odd_names(headers: &Headers<'_>) -> bool {
 }
 
 fn is_odd(name: &str) -> bool {
-    name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'-')
+    // Looks at every byte whatever was found, which is quicker than stopping.
+    let odd = |b: u8| !b.is_ascii_alphanumeric() && b != b'-';
+    name.bytes().fold(false, |found, b| found | odd(b))
 }
 
 fn find<'a>(headers: &Headers<'a>, wanted: impl Fn(&str) -> bool) -> Option<&'a str> {

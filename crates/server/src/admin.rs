@@ -203,6 +203,7 @@ fn store(status: &authority::Status) -> Condition {
 fn certificate(told: &Certificate) -> Condition {
     let Certificate {
         setting,
+        until: _,
         expires,
         flaw,
         failed,

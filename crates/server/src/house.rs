@@ -127,15 +127,15 @@ impl House {
         };
         let limits = &config.limits;
         let connections = |name| Connections::new(name, limits);
-        let at_grpc = connections("envoy_grpc".to_owned());
-        let at_http = (0..config.listen.http.len()).map(|index| connections(format!("http-{index}")));
+        let at_grpc = connections("listen.envoy_grpc".to_owned());
+        let at_http = (0..config.listen.http.len()).map(|index| connections(format!("listen.http[{index}]")));
         let at_http: Vec<Arc<Connections>> = at_http.collect();
         let listeners = [&at_grpc].into_iter().chain(&at_http).cloned();
         let metrics = Metrics::new(
             counted,
             Arc::clone(&pipeline),
             config,
-            (reload.clone(), recent.clone()),
+            (reload.clone(), recent.clone(), tls.clone()),
             authority.as_ref().map(|running| running.authority().clone()),
             listeners.collect(),
         );
@@ -171,7 +171,7 @@ impl House {
         .await
         .map_err(failed(address, "listen.envoy_grpc"))?;
         let mut http = Vec::with_capacity(config.listen.http.len());
-        for ((index, settings), connections) in config.listen.http.iter().enumerate().zip(at_http) {
+        for (index, (settings, connections)) in config.listen.http.iter().zip(at_http).enumerate() {
             let doors = HttpDoors::new(
                 Arc::clone(&pipeline),
                 settings.doors(),

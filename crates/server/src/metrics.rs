@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::listen::Connections;
 use crate::recent::Recent;
 use crate::reload::Reload;
+use crate::tls::Tls;
 
 /// The media type of OpenMetrics 1.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -44,7 +45,7 @@ impl Metrics {
         counted: Counted,
         pipeline: Arc<Pipeline>,
         config: &Config,
-        (reload, recent): (Option<Reload>, Recent),
+        (reload, recent, tls): (Option<Reload>, Recent, Tls),
         authority: Option<Authority>,
         listeners: Vec<Arc<Connections>>,
     ) -> Self {
@@ -56,6 +57,7 @@ impl Metrics {
             recent,
             authority,
             listeners,
+            tls,
         };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Process));

@@ -143,6 +143,10 @@ impl Recorder for Both {
         self.0.offer(record);
         self.1.offer(record);
     }
+
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        self.1.dropped()
+    }
 }
 
 #[cfg(test)]

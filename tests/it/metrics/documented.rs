@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Scrape, text};
+use super::{Scrape, Whole, text};
 use crate::house::TestHouse;
 
 /// The table is behind this line.
@@ -11,8 +11,8 @@ const TABLE: &str = "| metric | type | labels | meaning |\n|---|---|---|---|\n";
 
 #[tokio::test]
 async fn the_table_is_what_a_server_writes() {
-    let house = TestHouse::with_authority("").await;
-    let scrape = Scrape::of(house.admin()).await;
+    let whole = Whole::start().await;
+    let scrape = Scrape::of(whole.house.admin()).await;
     let mut table = String::new();
     for (name, (kind, help)) in &scrape.families {
         let total = if kind == "counter" { "_total" } else { "" };

@@ -140,7 +140,7 @@ pub(super) fn reload(bench: &mut Bench) -> Result<(), String> {
     let server = bench.start("reload", &Program::Portcullis(&places))?;
     super::expect(&server, &asked[0], Verdict::Allowed)?;
     let rate = half_load(&server, &asked)? / 2.0;
-    let file = places.config.with_file_name("grants.links.yaml");
+    let file = places.config.with_file_name(folder::LINKS);
     let admin = server.admin.ok_or("no admin address")?;
     let (quiet, lasts) = (
         Duration::from_secs(3),
@@ -149,7 +149,7 @@ pub(super) fn reload(bench: &mut Bench) -> Result<(), String> {
     let before = loading(&server)?;
     let begun = Instant::now();
     let changing = thread::spawn(move || {
-        let text = folder::grants(links + 1);
+        let text = folder::links(&folder::grants(links + 1));
         thread::sleep(quiet);
         let begun_at = begun.elapsed();
         let beside = file.with_extension("new");
@@ -272,6 +272,29 @@ pub(super) fn start(bench: &mut Bench) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn tls(_: &mut Bench) -> Result<(), String> {
-    Err("not there yet: the server speaks no TLS".to_owned())
+pub(super) fn tls(bench: &mut Bench) -> Result<(), String> {
+    let h2load = Tool::find(&H2LOAD)?;
+    let asked = super::hers(bench, 0);
+    let file = bench.file("tls.msg", &asked)?;
+    let mut setup = Setup::new(Policies::Condition { links: 10 });
+    let plain = bench.portcullis("plain", &setup)?;
+    setup.tls = true;
+    let encrypted = bench.portcullis("tls", &setup)?;
+    super::expect(&plain, &asked, Verdict::Allowed)?;
+    let contenders = [
+        Contender {
+            name: "plain text".to_owned(),
+            server: &plain,
+            asked: Asked::Same(&h2load, file.clone()),
+        },
+        Contender {
+            name: "TLS 1.3".to_owned(),
+            server: &encrypted,
+            asked: Asked::Encrypted(&h2load, file),
+        },
+    ];
+    let found = rounds::run(&contenders, bench.effort())?;
+    let note = "One known token, connections that stay. A round has four handshakes in it.";
+    bench.report.tables.push(super::table("TLS", note, &found, 0));
+    Ok(())
 }

@@ -1,11 +1,27 @@
 //! Entity uids as people write them: `User::"main/alice"`.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
 use super::data::{Data, DataValue};
 use crate::problem::did_you_mean;
+
+/// Appends a uid as it prints. Cedar looks at each character of an id whether it prints; nearly all are plain.
+pub fn append_uid(uid: &EntityUid, out: &mut Vec<u8>) {
+    let id = uid.id().unescaped();
+    let odd = |byte: u8| !(0x20..0x7F).contains(&byte) | matches!(byte, b'"' | b'\'' | b'\\');
+    // Writing to memory does not fail.
+    if id.bytes().fold(false, |found, byte| found | odd(byte)) {
+        let _ = write!(out, "{uid}");
+    } else {
+        let _ = write!(out, "{}", uid.type_name());
+        out.extend_from_slice(b"::\"");
+        out.extend_from_slice(id.as_bytes());
+        out.push(b'"');
+    }
+}
 
 /// Reads uids, fast for many of few types.
 pub(super) struct Uids {
@@ -73,5 +89,34 @@ impl Uids {
             return Err((format!("no schema file declares the entity type `{kind}`"), help));
         };
         Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids_are_written_as_they_print() {
+        for kind in ["User", "Ns::Sub::Path"] {
+            for id in [
+                "main/alice",
+                "",
+                "a b",
+                "it's",
+                "\"",
+                "a\\b",
+                "\n",
+                "\u{7f}",
+                "ü",
+                "\u{202e}",
+                "a\0",
+            ] {
+                let uid = EntityUid::from_type_name_and_id(kind.parse().unwrap(), EntityId::new(id));
+                let mut written = Vec::new();
+                append_uid(&uid, &mut written);
+                assert_eq!(String::from_utf8(written).unwrap(), uid.to_string());
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// The settings that name a file, as JSON pointers; `*` stands for every entry of a list.
-const PATHS: &[&str] = &["/issuers/*/jwks_file"];
+const PATHS: &[&str] = &["/decision_log/file", "/issuers/*/jwks_file"];
 
 /// Makes all these paths begin at `folder`. What is no text is left for the schema to refuse.
 pub(super) fn begin_at(folder: &Path, value: &mut Value) {

@@ -334,6 +334,7 @@ fn invite(way: &Way, house: &House, issuer: &LocalIssuer) {
         house.envoy_grpc()
     );
     println!("curl 'http://{}/readyz?verbose'", house.admin());
+    println!("curl http://{}/metrics", house.admin());
     println!(
         "\nThe rules are in policies/default: change one, run the demo again, and see the table change.\n\
          Ctrl-C ends the demo and everything it started."

@@ -118,11 +118,6 @@ impl Counted {
         *self.0.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many records were dropped behind this.
-    pub(super) fn dropped(&self) -> u64 {
-        self.0.next.dropped()
-    }
-
     /// How many threads can count at a time without new memory.
     #[cfg(test)]
     pub(super) fn threads(&self) -> usize {
@@ -179,8 +174,8 @@ impl Recorder for Counted {
         self.0.next.ruled_by(rules);
     }
 
-    fn dropped(&self) -> u64 {
-        self.dropped()
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        self.0.next.dropped()
     }
 }
 

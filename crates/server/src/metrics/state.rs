@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use authority::Authority;
 use decide::identity::IssuerStatus;
 use decide::policy::Backend;
-use decide::{Live, Pipeline};
+use decide::{Live, Pipeline, Recorder as _};
 use model::{Contract, Reason};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::listen::{Connections, Load};
 use crate::recent::Recent;
 use crate::reload::{Figures, Reload};
+use crate::tls::{Certificate, Tls};
 
 /// What is looked at.
 pub(super) struct State {
@@ -29,6 +30,7 @@ pub(super) struct State {
     pub(super) recent: Recent,
     pub(super) authority: Option<Authority>,
     pub(super) listeners: Vec<Arc<Connections>>,
+    pub(super) tls: Tls,
 }
 
 /// The contracts of the configured listeners.
@@ -65,6 +67,7 @@ impl Collector for State {
         self.shadow(page)?;
         self.records(page)?;
         self.connections(page)?;
+        certificates(page, &self.tls.told())?;
         self.store(page)
     }
 }
@@ -89,6 +92,11 @@ impl State {
             "decisions",
             "Decisions: one for each check that was answered",
             series,
+        )?;
+        page.gauge(
+            "checks_waiting",
+            "Checks that wait for keys, or for what an issuer says of a token (at most limits.max_waiting)",
+            self.pipeline.waiting(),
         )?;
         let durations = self.counted.durations().into_iter();
         page.histograms(
@@ -238,10 +246,11 @@ impl State {
     }
 
     fn records(&self, page: &mut Page<'_>) -> Result<(), Error> {
-        page.counter(
+        let dropped = self.counted.dropped().into_iter();
+        page.counters(
             "decision_records_dropped",
-            "Decision records that were dropped because a sink was too slow",
-            self.counted.dropped(),
+            "Decision records that are lost: in the queue because the sinks are too slow, or at a sink that failed",
+            dropped.map(|(sink, count)| ([("sink", sink)], count)),
         )?;
         let (kept, dropped) = self.recent.counts();
         page.gauge(
@@ -326,6 +335,23 @@ impl State {
             status.age.map(|age| ([], age.as_secs_f64())),
         )
     }
+}
+
+/// The TLS of our own listeners, where they have any.
+fn certificates(page: &mut Page<'_>, told: &[Certificate]) -> Result<(), Error> {
+    let listeners = told.iter().map(|told| ([("listener", &*told.setting)], told));
+    page.gauges(
+        "tls_certificate_expiry_timestamp_seconds",
+        "When the certificate of a listener expires, in Unix seconds",
+        listeners
+            .clone()
+            .filter_map(|(labels, told)| Some((labels, seconds(told.until?)))),
+    )?;
+    page.counters(
+        "tls_failed_handshakes",
+        "Handshakes with a listener that failed",
+        listeners.map(|(labels, told)| (labels, told.failed)),
+    )
 }
 
 fn tokens(page: &mut Page<'_>, live: &Live) -> Result<(), Error> {

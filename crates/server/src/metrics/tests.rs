@@ -15,8 +15,8 @@ struct Nowhere;
 impl Recorder for Nowhere {
     fn offer(&self, _: &Record<'_, '_>) {}
 
-    fn dropped(&self) -> u64 {
-        7
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        vec![("queue", 7), ("file", 1)]
     }
 }
 
@@ -68,7 +68,7 @@ fn every_contract_and_reason_is_counted_for_itself() {
     }
     let [(_, allowed), (_, denied)] = counted.durations();
     assert_eq!((allowed.count(), denied.count()), (0, all));
-    assert_eq!(counted.dropped(), 7);
+    assert_eq!(counted.dropped(), [("queue", 7), ("file", 1)]);
 }
 
 #[test]

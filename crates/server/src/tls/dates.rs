@@ -49,6 +49,11 @@ impl Dates {
         })
     }
 
+    /// The last moment.
+    pub(crate) fn until(self) -> SystemTime {
+        self.until
+    }
+
     /// When it expires, as the end of a sentence about the certificate.
     pub(crate) fn expires(self, now: SystemTime) -> String {
         let left = self.until.duration_since(now).unwrap_or_default().as_secs();

@@ -101,7 +101,7 @@ fn crate_of(package: &str, licence: &str) -> Option<Crate> {
         name: name.to_owned(),
         version: version.to_owned(),
         // How crates wrote it before SPDX.
-        licence: licence.replace('/', " OR "),
+        licence: licence.split('/').map(str::trim).collect::<Vec<_>>().join(" OR "),
         ours: words.any(|word| word.starts_with("(/")),
     })
 }
@@ -188,11 +188,11 @@ mod tests {
     use super::*;
 
     const TREE: &str = "0|portcullis v0.1.0 (/work/crates/server)|Apache-2.0\n\
-                        1|a v1.2.3|MIT/Apache-2.0\n\
+                        1|a v1.2.3|MIT / Apache-2.0\n\
                         2|b v0.1.0-rc.1|ISC\n\
                         1|b v0.1.0-rc.1|ISC\n\
                         1|model v0.1.0 (/work/crates/model)|Apache-2.0\n\
-                        2|a v1.2.3|MIT/Apache-2.0 (*)\n";
+                        2|a v1.2.3|MIT / Apache-2.0 (*)\n";
     const LOCK: &str = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.2.3\"\nsource = \"x\"\nchecksum = \"aa\"\n\n\
                         [[package]]\nname = \"a\"\nversion = \"2.0.0\"\nchecksum = \"bb\"\n";
 

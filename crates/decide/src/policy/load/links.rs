@@ -9,7 +9,7 @@ use cedar_policy::{
 
 use super::validate::{OPEN_DOOR, explained, never_applies};
 use super::{BUILT_IN, Findings, Lines, Loaded, Origin, Sources};
-use crate::policy::uids::Uids;
+use crate::policy::uids::{Uids, append_uid};
 use crate::policy::{Data, DataFile, Known};
 use crate::problem::{Problem, did_you_mean};
 
@@ -183,13 +183,12 @@ fn read_entry(
             id.into()
         }
         None => {
-            let parts = principal.iter().chain(&resource).map(ToString::to_string);
-            [name.to_owned()]
-                .into_iter()
-                .chain(parts)
-                .collect::<Vec<_>>()
-                .join("#")
-                .into()
+            let mut parts = name.as_bytes().to_vec();
+            for uid in principal.iter().chain(&resource) {
+                parts.push(b'#');
+                append_uid(uid, &mut parts);
+            }
+            String::from_utf8_lossy(&parts).into()
         }
     };
     good.then(|| Link {
