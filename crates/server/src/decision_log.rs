@@ -184,8 +184,12 @@ impl Recorder for DecisionLog {
     }
 
     fn dropped(&self) -> Vec<(&'static str, u64)> {
-        let dropped = self.0.as_ref().map(|queues| queues.dropped.load(Ordering::Relaxed));
-        vec![("queue", dropped.unwrap_or_default())]
+        let Some(wanted) = &self.0 else {
+            return vec![("queue", 0)];
+        };
+        let lost = |sink: &Arc<SinkCount>| (sink.name, sink.counts().1);
+        let sinks = wanted.counts.sinks().iter().map(lost);
+        [("queue", wanted.counts.dropped())].into_iter().chain(sinks).collect()
     }
 }
 
