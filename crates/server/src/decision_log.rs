@@ -189,7 +189,10 @@ impl Recorder for DecisionLog {
         };
         let lost = |sink: &Arc<SinkCount>| (sink.name, sink.counts().1);
         let sinks = wanted.counts.sinks().iter().map(lost);
-        [("queue", wanted.counts.dropped())].into_iter().chain(sinks).collect()
+        [("queue", wanted.counts.dropped())]
+            .into_iter()
+            .chain(sinks)
+            .collect()
     }
 }
 
