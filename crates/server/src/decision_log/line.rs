@@ -159,9 +159,13 @@ pub(crate) fn schema() -> serde_json::Value {
         .into_generator()
         .into_root_schema_for::<Line<'_>>()
         .to_value();
-    // Empty lists that are left out.
+    // What is left out when there is nothing in it.
     if let Some(required) = schema["required"].as_array_mut() {
-        required.retain(|name| *name != "actors" && *name != "errors");
+        required.retain(|name| {
+            !["actors", "errors", "steps"]
+                .iter()
+                .any(|left_out| name == left_out)
+        });
     }
     schema
 }
