@@ -111,9 +111,14 @@ enum Credential {
 }
 
 fn answer(decide: &impl Decide, message: &[u8]) -> Vec<u8> {
-    contracts::envoy::answer(decide, message, None, model::ListenerOptions::default())
-        .now_or_never()
-        .expect("the token is known")
+    contracts::envoy::answer(
+        decide,
+        message,
+        contracts::envoy::Call::default(),
+        model::ListenerOptions::default(),
+    )
+    .now_or_never()
+    .expect("the token is known")
 }
 
 #[divan::bench]

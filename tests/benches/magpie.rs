@@ -102,9 +102,14 @@ fn bench(bencher: Bencher<'_, '_>, (resources, users): (usize, usize), target: &
     };
     let message = question.encode();
     bencher.bench(|| {
-        contracts::envoy::answer(&asked, &message, None, model::ListenerOptions::default())
-            .now_or_never()
-            .expect("nothing is waited for")
+        contracts::envoy::answer(
+            &asked,
+            &message,
+            contracts::envoy::Call::default(),
+            model::ListenerOptions::default(),
+        )
+        .now_or_never()
+        .expect("nothing is waited for")
     });
 }
 

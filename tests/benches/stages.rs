@@ -12,8 +12,7 @@ use divan::{AllocProfiler, Bencher, black_box};
 use futures_util::FutureExt as _;
 use model::{Check, Decide, Decision, Denial, Headers, Malformed, Reason, Version};
 use portcullis::ask::Question;
-use portcullis::config::DecisionLogSettings;
-use portcullis::decision_log::DecisionLog;
+use portcullis::decision_log::{DecisionLog, DecisionLogSettings};
 use portcullis::demo::issuer::LocalIssuer;
 use portcullis::demo::{people, stage};
 use tokio::runtime::Runtime;
@@ -142,9 +141,14 @@ impl Decide for AtOnce {
 }
 
 fn answer(decide: &impl Decide, message: &[u8]) -> Vec<u8> {
-    contracts::envoy::answer(decide, message, None, model::ListenerOptions::default())
-        .now_or_never()
-        .expect("the token is known")
+    contracts::envoy::answer(
+        decide,
+        message,
+        contracts::envoy::Call::default(),
+        model::ListenerOptions::default(),
+    )
+    .now_or_never()
+    .expect("the token is known")
 }
 
 #[divan::bench]
@@ -197,7 +201,7 @@ fn d_whole(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn e_whole_and_record(bencher: Bencher<'_, '_>) {
     let place = Place::new();
-    let settings = DecisionLogSettings::File("/dev/null".into());
+    let settings = DecisionLogSettings::file("/dev/null".into());
     let (log, _writer) = DecisionLog::start(&settings).expect("a log");
     let (pipeline, message) = (place.pipeline(Box::new(log)), place.message());
     bencher.bench_local(|| answer(&*pipeline, &message));

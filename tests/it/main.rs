@@ -17,6 +17,7 @@ mod house;
 mod idp;
 mod metrics;
 mod nginx;
+mod otlp;
 mod packs;
 mod proxy;
 mod reload;

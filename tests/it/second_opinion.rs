@@ -177,6 +177,7 @@ async fn every_pack_is_answered_as_cedar_does() {
                 context_extensions: Pairs::new(),
                 metadata: &NoMetadata,
                 timeout: None,
+                traceparent: None,
             };
             let who = principal(&mut random, &issuers, &words);
             let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);

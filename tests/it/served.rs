@@ -25,7 +25,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Starts it with this configuration, the default policies, files beside the configuration, and environment variables.
+    /// Starts it with this configuration (and a decision log, if it says nothing of one), the default policies, files beside the configuration, and environment variables.
     /// Returns when it is ready.
     pub(crate) async fn start(config: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
         let mut this = Self::spawn(config, files, environment);
@@ -56,7 +56,12 @@ impl Served {
         }
         let decisions = dir.path().join("decisions");
         let sink = format!("\ndecision_log: {{ file: {} }}\n", decisions.display());
-        write("portcullis.yaml", &(config.to_owned() + &sink));
+        let sink = if config.contains("\ndecision_log:") {
+            ""
+        } else {
+            &sink
+        };
+        write("portcullis.yaml", &(config.to_owned() + sink));
         let variables = environment.iter().map(|(name, value)| format!("{name}={value}"));
         let arguments = [
             // All that is ever logged, but not what libraries say of every byte.

@@ -37,6 +37,7 @@ pub(crate) fn instructions(
     let log = message.with_extension("callgrind-log");
     let server = Server::start(binaries, program, &core.to_string(), &wrapper, log)?;
     h2load::run(h2load, ("http", server.grpc), message, CROWD, WARM_UP)?;
+    settle(&server)?;
     control(valgrind, server.id(), "--instr=on")?;
     h2load::run(h2load, ("http", server.grpc), message, CROWD, requests)?;
     thread::sleep(Duration::from_millis(300));
@@ -44,6 +45,23 @@ pub(crate) fn instructions(
     let dump = out.with_extension("callgrind.1");
     let total = wait_for(&dump)?;
     Ok(total as f64 / requests as f64)
+}
+
+/// Waits until the server does nothing any more: what begins with it, such as gathering entropy, is no part of a check.
+fn settle(server: &Server) -> Result<(), String> {
+    let begun = Instant::now();
+    let mut before = server.cpu()?;
+    loop {
+        thread::sleep(Duration::from_millis(500));
+        let now = server.cpu()?;
+        if now.saturating_sub(before) < Duration::from_millis(20) {
+            return Ok(());
+        }
+        if begun.elapsed() > Duration::from_secs(60) {
+            return Err("the server does not come to rest".to_owned());
+        }
+        before = now;
+    }
 }
 
 fn control(valgrind: &Tool, process: u32, what: &str) -> Result<(), String> {

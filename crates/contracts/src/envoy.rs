@@ -12,6 +12,15 @@ use model::{Contract, Decide, ListenerOptions, Malformed};
 
 use request::CheckRequest;
 
+/// What comes with a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'a> {
+    /// How long the proxy waits (`grpc-timeout`), if it says so.
+    pub timeout: Option<Duration>,
+    /// Where the call belongs in a trace (`traceparent`), as sent.
+    pub traceparent: Option<&'a [u8]>,
+}
+
 /// Answers one `CheckRequest`.
 ///
 /// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`](model::Decision): a message that is no
@@ -19,12 +28,12 @@ use request::CheckRequest;
 pub async fn answer(
     decide: &impl Decide,
     message: &[u8],
-    timeout: Option<Duration>,
+    call: Call<'_>,
     listener: ListenerOptions,
 ) -> Vec<u8> {
-    match answer_now(decide, message, timeout, listener) {
+    match answer_now(decide, message, call, listener) {
         Some(answer) => answer,
-        None => answer_later(decide, message, timeout, listener).await,
+        None => answer_later(decide, message, call, listener).await,
     }
 }
 
@@ -32,11 +41,11 @@ pub async fn answer(
 pub(crate) fn answer_now(
     decide: &impl Decide,
     message: &[u8],
-    timeout: Option<Duration>,
+    call: Call<'_>,
     listener: ListenerOptions,
 ) -> Option<Vec<u8>> {
     let decision = match CheckRequest::read(message) {
-        Ok(request) => match request.check(timeout, listener) {
+        Ok(request) => match request.check(call, listener) {
             Ok(check) => decide.decide_now(&check)?,
             Err(malformed) => decide.refuse(&malformed),
         },
@@ -50,11 +59,11 @@ pub(crate) fn answer_now(
 pub(crate) async fn answer_later(
     decide: &impl Decide,
     message: &[u8],
-    timeout: Option<Duration>,
+    call: Call<'_>,
     listener: ListenerOptions,
 ) -> Vec<u8> {
     let decision = match CheckRequest::read(message) {
-        Ok(request) => match request.check(timeout, listener) {
+        Ok(request) => match request.check(call, listener) {
             Ok(check) => decide.decide(&check).await,
             Err(malformed) => decide.refuse(&malformed),
         },

@@ -5,6 +5,8 @@
 //! answered with a `CheckResponse`, and everything that does not look like a gRPC call from a proxy gets an HTTP error,
 //! never a 200. Protocol: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
+mod gathered;
+
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -19,6 +21,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use model::{Decide, Malformed, Reason};
 
+pub use self::gathered::Gathered;
+use self::gathered::PIECE;
 use crate::message::Message;
 use crate::{Listener, envoy};
 
@@ -27,6 +31,9 @@ pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// How large a message may be, unless the configuration says otherwise: proxies cap bodies well below.
 pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// W3C trace context. <https://www.w3.org/TR/trace-context/>
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A proxy that began a message and does not finish it.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,22 +87,25 @@ impl<D: Decide> AuthorizationService<D> {
         if let Some(peer) = self.stranger {
             return self.answer_stranger(peer, request.into_body()).await;
         }
-        let timeout = request.headers().get("grpc-timeout").and_then(grpc_timeout);
         let most = self.listener.max_message_bytes;
         let room = &self.listener.room;
-        let body = request.into_body();
+        let (head, body) = request.into_parts();
+        let call = envoy::Call {
+            timeout: head.headers.get("grpc-timeout").and_then(grpc_timeout),
+            traceparent: only(&head.headers, TRACEPARENT),
+        };
         // Whoever begins a message and does not finish it gets an answer while it still waits for one.
-        let patience = timeout.map_or(self.read_timeout, |timeout| {
+        let patience = call.timeout.map_or(self.read_timeout, |timeout| {
             self.read_timeout.min(timeout - timeout / 5)
         });
         let answer = match Message::read(body, most.saturating_add(5), patience, room).await {
             // A call always has a message. This is what a proxy sends that takes us for an HTTP contract.
             Ok(frame) if frame.bytes().is_empty() => return plain(StatusCode::BAD_REQUEST),
             Ok(frame) => match unframe(frame.bytes()) {
-                Ok(message) => match self.answer_now(message, timeout) {
+                Ok(message) => match self.answer_now(message, call) {
                     Some(answer) => answer,
                     // On the heap, because few wait: a call is moved several times, and a small one is moved quickly.
-                    None => Box::pin(self.answer_later(message, timeout)).await,
+                    None => Box::pin(self.answer_later(message, call)).await,
                 },
                 Err(detail) => self.refuse(Reason::Malformed, detail),
             },
@@ -108,13 +118,13 @@ impl<D: Decide> AuthorizationService<D> {
         grpc(answer)
     }
 
-    fn answer_now(&self, message: &[u8], timeout: Option<Duration>) -> Option<Vec<u8>> {
-        let answer = || envoy::answer_now(&*self.decide, message, timeout, self.listener.options);
+    fn answer_now(&self, message: &[u8], call: envoy::Call<'_>) -> Option<Vec<u8>> {
+        let answer = || envoy::answer_now(&*self.decide, message, call, self.listener.options);
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| Some(self.panicked()))
     }
 
-    async fn answer_later(&self, message: &[u8], timeout: Option<Duration>) -> Vec<u8> {
-        let answer = envoy::answer_later(&*self.decide, message, timeout, self.listener.options);
+    async fn answer_later(&self, message: &[u8], call: envoy::Call<'_>) -> Vec<u8> {
+        let answer = envoy::answer_later(&*self.decide, message, call, self.listener.options);
         AssertUnwindSafe(answer)
             .catch_unwind()
             .await
@@ -270,8 +280,13 @@ impl Body for Reply {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(frame) = self.frame.take() {
-            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        if let Some(mut piece) = self.frame.take() {
+            if piece.len() > PIECE {
+                // Halves of it, or pieces: a tiny one would count as a flood to some clients.
+                let rest = piece.split_off(PIECE.min(piece.len() / 2));
+                self.frame = Some(rest);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         Poll::Ready(self.trailers.take().map(|()| {
             let mut trailers = HeaderMap::with_capacity(1);

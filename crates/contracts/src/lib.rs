@@ -96,10 +96,11 @@ static IN_TOKEN: [bool; 256] = {
 
 /// True for what the value of a header can be (RFC 9110 section 5.5): no control characters but the tab.
 fn is_field_value(value: &[u8]) -> bool {
-    // Looks at every byte whatever was found, which is several at a time.
-    !value.iter().fold(false, |found, b| {
-        found | (*b < 0x20 && *b != b'\t') | (*b == 0x7F)
-    })
+    // Looks at every byte whatever was found, which is several at a time; tabs are rare.
+    let suspect = value
+        .iter()
+        .fold(false, |found, b| found | (*b < 0x20) | (*b == 0x7F));
+    !suspect || value.iter().all(|b| *b == b'\t' || !b.is_ascii_control())
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// One field: its number and its value.
 pub(crate) type Field<'a> = (u32, Value<'a>);
 
@@ -209,7 +211,7 @@ impl Put for Vec<u8> {
         match (u8::try_from(length), self.get_mut(place)) {
             (Ok(short @ ..0x80), Some(byte)) => *byte = short,
             _ => {
-                let mut long = Vec::with_capacity(5);
+                let mut long = SmallVec::<[u8; 10]>::new();
                 raw_varint(&mut long, length as u64);
                 self.splice(place..=place, long);
             }
@@ -217,12 +219,12 @@ impl Put for Vec<u8> {
     }
 }
 
-fn raw_varint(buffer: &mut Vec<u8>, mut value: u64) {
+fn raw_varint(buffer: &mut impl Extend<u8>, mut value: u64) {
     while value >= 0x80 {
-        buffer.push((value & 0x7F) as u8 | 0x80);
+        buffer.extend([(value & 0x7F) as u8 | 0x80]);
         value >>= 7;
     }
-    buffer.push(value as u8);
+    buffer.extend([value as u8]);
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ mod tests {
                 context_extensions: Pairs::new(),
                 metadata: &NoMetadata,
                 timeout: None,
+                traceparent: None,
                 listener: model::ListenerOptions::default(),
             };
             assert_eq!(

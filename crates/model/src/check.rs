@@ -25,6 +25,9 @@ pub struct Check<'a> {
     pub metadata: &'a dyn Metadata,
     /// How long the proxy waits for the answer (gRPC: `grpc-timeout`), if it says so.
     pub timeout: Option<Duration>,
+    /// The trace context of the call itself (gRPC: `traceparent` of its metadata), as sent; `None` where a contract has none
+    /// but that of the request.
+    pub traceparent: Option<&'a [u8]>,
     /// What is configured for the listener that was asked.
     pub listener: ListenerOptions,
 }

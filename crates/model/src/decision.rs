@@ -285,6 +285,12 @@ impl DecisionId {
         Self(uuid::Uuid::new_v4())
     }
 
+    /// A number from 0 to below 1 that is different for each decision and the same for everybody: for taking samples.
+    pub fn lot(self) -> f64 {
+        // The first 48 bits of a UUID of version 4 are random.
+        (self.0.as_u128() >> 80) as f64 / (1u64 << 48) as f64
+    }
+
     /// Writes the 36 characters of the id into `buffer`.
     pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
         self.0.hyphenated().encode_lower(buffer)

@@ -169,6 +169,7 @@ impl OwnedCheck {
                 .collect::<Pairs<'_>>(),
             metadata: &self.metadata,
             timeout: self.timeout,
+            traceparent: None,
             listener: self.listener,
         }
     }
@@ -289,6 +290,7 @@ mod tests {
             context_extensions: Pairs::from_slice(&[("tier", "gold")]),
             metadata: &NoMetadata,
             timeout: None,
+            traceparent: None,
             listener: ListenerOptions {
                 trusted_hops: Some(2),
                 ignores_method_override: None,

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config;
+use crate::decision_log;
 use crate::demo;
 use crate::reload::Origin;
 use crate::stack;
@@ -129,7 +130,11 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum ConfigVerb {
     /// Print the JSON Schema of the configuration file, for editors and for reading
-    Schema,
+    Schema {
+        /// That of a line of the decision log instead
+        #[arg(long)]
+        decisions: bool,
+    },
 }
 
 /// The whole Cedar schema.
@@ -226,8 +231,12 @@ impl Cli {
             Verb::RemoteUser(verb) => verb.run(),
             Verb::Keys(verb) => verb.run(),
             Verb::Schema(schema) => schema.run(),
-            Verb::Config(ConfigVerb::Schema) => {
-                say(&format!("{:#}\n", config::json_schema()));
+            Verb::Config(ConfigVerb::Schema { decisions }) => {
+                let schema = match decisions {
+                    true => decision_log::schema(),
+                    false => config::json_schema(),
+                };
+                say(&format!("{schema:#}\n"));
                 ExitCode::SUCCESS
             }
             Verb::Version => {

@@ -25,6 +25,7 @@ use decide::{Rules, Settings};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::decision_log::DecisionLogSettings;
 use crate::recent::ExplainSettings;
 use crate::stack;
 use crate::tls::Identities;
@@ -69,7 +70,7 @@ pub struct Config {
     /// would answer otherwise. Default: none
     #[serde(default)]
     pub shadow: Option<ShadowSettings>,
-    /// Where decision records go. Default: `stdout`
+    /// Where decision records go, and what of them: a word, or settings. Default: `stdout`
     #[serde(default)]
     pub decision_log: DecisionLogSettings,
     /// The house as an authority of its own: revocations, federated nodes, and tokens that it issues. Default: none
@@ -190,21 +191,6 @@ impl ShadowSettings {
             magpie: None,
         }
     }
-}
-
-/// A sink for decision records: one JSON object a line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DecisionLogSettings {
-    /// Standard output.
-    #[default]
-    Stdout,
-    /// Standard error, among the server's own log.
-    Stderr,
-    /// Nowhere.
-    Off,
-    /// A file that is appended to.
-    File(PathBuf),
 }
 
 /// Bounds on what a proxy can make the server do.
@@ -514,6 +500,7 @@ fn compile(
         problems.extend(authority.problems(&config.settings.identity));
     }
     check_listeners(&config.listen, &mut problems);
+    problems.extend(config.decision_log.problems());
     if config.limits.max_bytes_in_flight < config.limits.max_message_bytes {
         problems.push(Problem::setting(
             "/limits/max_bytes_in_flight",

@@ -6,7 +6,10 @@ use std::process::Stdio;
 use crate::workspace::Workspace;
 
 /// What to write, and the words that make `portcullis` print it.
-const FILES: &[(&str, &str)] = &[("deploy/config.schema.json", "config schema")];
+const FILES: &[(&str, &str)] = &[
+    ("deploy/config.schema.json", "config schema"),
+    ("deploy/decision-record.schema.json", "config schema --decisions"),
+];
 
 /// Writes every generated file again. A file whose command fails stays as it is.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), String> {

@@ -7,14 +7,13 @@ mod metadata;
 mod read;
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use model::{
     Body, Check, Decoding, Headers, Host, HttpRequest, ListenerOptions, Malformed, Metadata, Pairs, Peer,
     Reason, RequestPath, Target, TcpConnection,
 };
 
-use super::CONTRACT;
+use super::{CONTRACT, Call};
 pub(super) use read::CheckRequest;
 
 /// More headers than any proxy lets through (Envoy's default is 100).
@@ -46,11 +45,11 @@ impl<'a> CheckRequest<'a> {
     }
 
     /// Makes the check; this is where the path gets its canonical form.
-    pub(super) fn check(
-        &self,
-        timeout: Option<Duration>,
+    pub(super) fn check<'c>(
+        &'c self,
+        call: Call<'c>,
         listener: ListenerOptions,
-    ) -> Result<Check<'_>, Malformed> {
+    ) -> Result<Check<'c>, Malformed> {
         let mut context_extensions = Pairs::new();
         for (key, value) in &self.context_extensions {
             context_extensions.push((
@@ -80,7 +79,8 @@ impl<'a> CheckRequest<'a> {
             },
             context_extensions,
             metadata: self,
-            timeout,
+            timeout: call.timeout,
+            traceparent: call.traceparent,
             listener,
         })
     }

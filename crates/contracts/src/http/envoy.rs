@@ -57,6 +57,7 @@ impl<'a> Asked<'a> {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: patience.map(Duration::from_millis),
+            traceparent: None,
             listener: self.listener,
         })
     }

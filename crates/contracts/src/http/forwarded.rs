@@ -56,6 +56,7 @@ impl<'a> Asked<'a> {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: Some(super::PATIENCE),
+            traceparent: None,
             listener: self.listener,
         })
     }

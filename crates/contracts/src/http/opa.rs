@@ -171,6 +171,7 @@ impl Document<'_> {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: Some(super::PATIENCE),
+            traceparent: None,
             listener: asked.listener,
         })
     }

@@ -53,6 +53,7 @@ impl Asked<'_> {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: Some(super::PATIENCE),
+            traceparent: None,
             listener: self.listener,
         })
     }

@@ -61,6 +61,7 @@ fn body(
         context_extensions: Pairs::new(),
         metadata: &NoMetadata,
         timeout: None,
+        traceparent: None,
         listener: model::ListenerOptions::default(),
     };
     denials.say(&mut denial);

@@ -62,6 +62,7 @@ pub(super) fn redacted(check: &Check<'_>, record: &Record<'_, '_>, missing: &mut
         context_extensions,
         metadata: check.metadata,
         timeout: None,
+        traceparent: None,
         listener: check.listener,
     };
     OwnedCheck::of(

@@ -86,7 +86,7 @@ impl<'r> Visible<'r> {
 
     /// The query without the values that may not be shown; what could be read in two ways stays so. `None` if nothing of
     /// it may be kept, because some take it for other pairs than we do.
-    pub(super) fn kept_query(self, query: &str) -> Option<String> {
+    pub fn kept_query(self, query: &str) -> Option<String> {
         if query.contains(';') {
             return None;
         }

@@ -155,6 +155,7 @@ impl Stage {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: None,
+            traceparent: None,
             listener: model::ListenerOptions::default(),
         };
         self.pipeline.decide_now(&check).expect("no key is needed")

@@ -113,6 +113,7 @@ impl Asker {
             context_extensions: Pairs::default(),
             metadata: &NoMetadata,
             timeout: None,
+            traceparent: None,
             listener: ListenerOptions::default(),
         };
         let answer = self.0.decide_house(&check, action, resource).await;

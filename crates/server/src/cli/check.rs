@@ -120,8 +120,13 @@ impl Ask {
                     decide_directly(&explainer, question, body.as_deref()).await;
                 }
                 Form::Message(message) => {
-                    contracts::envoy::answer(&explainer, message, None, model::ListenerOptions::default())
-                        .await;
+                    contracts::envoy::answer(
+                        &explainer,
+                        message,
+                        contracts::envoy::Call::default(),
+                        model::ListenerOptions::default(),
+                    )
+                    .await;
                 }
                 Form::Decision(_) => {}
             }
@@ -279,6 +284,7 @@ async fn decide_directly(decide: &impl Decide, question: &Question, body: Option
         context_extensions: Pairs::new(),
         metadata: &NoMetadata,
         timeout: None,
+        traceparent: None,
         listener: model::ListenerOptions::default(),
     };
     match decide.decide_now(&check) {

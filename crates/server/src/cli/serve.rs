@@ -11,6 +11,7 @@ use super::{ConfigFile, eprint_invalid, exit, runtime};
 use crate::config::Loaded;
 use crate::decision_log::DecisionLog;
 use crate::house::House;
+use crate::otlp::Environment;
 use crate::reload::Origin;
 
 /// Answer proxies until stopped.
@@ -74,7 +75,7 @@ impl Serve {
 }
 
 async fn serve(loaded: Loaded, origin: Origin) -> Result<(), Box<dyn std::error::Error>> {
-    let (log, writer) = DecisionLog::start(&loaded.config.decision_log)
+    let (log, writer) = DecisionLog::with_traces(&loaded.config.decision_log, &Environment::of_process())
         .map_err(|error| format!("cannot open the decision log (`decision_log`): {error}"))?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 /// The settings that name a file, as JSON pointers; `*` stands for every entry of a list.
 const PATHS: &[&str] = &[
+    "/decision_log/file",
     "/issuers/*/jwks_file",
     "/listen/envoy_grpc_options/tls/certificate",
     "/listen/envoy_grpc_options/tls/key",

@@ -184,6 +184,14 @@ fn describe(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Prob
                         .all(|e| e.instance_path().as_str() == at && is_null_type(e))
                 })
                 .collect();
+            // Of the other forms, only one may be of the kind that the value is.
+            let of_kind: Vec<_> = forms
+                .iter()
+                .copied()
+                .filter(|errors| !errors.iter().any(|e| e.instance_path().as_str() == at && is_type(e)))
+                .collect();
+            let any = matches!(error.kind(), ValidationErrorKind::AnyOf { .. });
+            let forms = if any && of_kind.len() == 1 { of_kind } else { forms };
             match forms.as_slice() {
                 [errors] => errors.iter().flat_map(|error| describe(error, schema)).collect(),
                 _ => match one_of(at, error.instance(), schema.pointer(rule).and_then(Value::as_array)) {
@@ -265,6 +273,10 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "a group of settings",
     }
+}
+
+fn is_type(error: &jsonschema::ValidationError<'_>) -> bool {
+    matches!(error.kind(), ValidationErrorKind::Type { .. })
 }
 
 fn is_null_type(error: &jsonschema::ValidationError<'_>) -> bool {

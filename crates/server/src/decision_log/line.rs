@@ -1,171 +1,177 @@
-//! A record as a line of the log: packed by whoever decides, unpacked and written by the log's own thread.
+//! A line of the log: read from the parts of a record, masked, and written by the log's own thread.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use decide::Record;
-use decide::policy::append_uid;
-use model::{Target, Verdict};
+use model::Reason;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use super::parts::{Parts, Taken};
+use super::masks::Masks;
+use super::parts::Taken;
+use crate::traces::Parent;
 
-/// One line of the log.
-#[derive(Debug, Serialize)]
-pub(super) struct Line<'a> {
-    time: String,
-    decision_id: &'a str,
-    verdict: &'a str,
-    reason: &'a str,
-    why: Cow<'a, str>,
+/// One decision of Portcullis: a line of the decision log. What is not known of a decision is left out. Fields may be added in
+/// later versions; none changes its meaning.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "Portcullis decision record")]
+pub(crate) struct Line<'a> {
+    /// When it was decided: RFC 3339, UTC, with microseconds.
+    #[schemars(extend("format" = "date-time"))]
+    pub(crate) time: String,
+    /// Names the decision: in this line, to the caller and the upstream, and in `portcullis check --explain --decision`.
+    #[schemars(extend("format" = "uuid"))]
+    pub(crate) decision_id: &'a str,
+    /// What was answered.
+    #[schemars(extend("enum" = ["allow", "deny"]))]
+    pub(crate) verdict: &'a str,
+    /// Why, as a class to count by.
+    #[schemars(schema_with = "reasons")]
+    pub(crate) reason: &'a str,
+    /// Why, in a line for operators. It is not for callers.
+    pub(crate) why: Cow<'a, str>,
+    /// HTTP status of a denial.
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    contract: &'a str,
+    pub(crate) status: Option<u16>,
+    /// How the proxy asked.
+    pub(crate) contract: &'a str,
+    /// Who asked, as policies name it. Missing if the credential was refused, or nobody looked at it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<&'a str>,
+    pub(crate) principal: Option<Cow<'a, str>>,
+    /// The OAuth client that the token was issued to.
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a str>,
+    /// Who acts for the principal, the outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     actors: Vec<&'a str>,
+    /// The action, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a str>,
+    /// The resource, as policies name it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'a str>,
+    resource: Option<Cow<'a, str>>,
+    /// The other end of a COPY or MOVE.
     #[serde(skip_serializing_if = "Option::is_none")]
-    other_end: Option<&'a str>,
+    other_end: Option<Cow<'a, str>>,
+    /// The route that matched, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    route: Option<&'a str>,
-    policies: Vec<&'a str>,
+    pub(crate) route: Option<&'a str>,
+    /// The policies that determined the verdict.
+    pub(crate) policies: Vec<&'a str>,
+    /// What the answer would have been, had it not only been audited (`mode: audit`).
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<AuditLine<'a>>,
+    /// Policies that could not be evaluated, whether or not the verdict depends on them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ErrorLine<'a>>,
     #[serde(flatten)]
     request: Option<RequestLine<'a>>,
+    /// The trace that the request belongs to (W3C trace context): that of the proxy's call, or else that of the request; or the
+    /// one that begins here. 32 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    client_ip: Option<&'a str>,
+    pub(crate) trace_id: Option<String>,
+    /// The client's address, or its network (`client_ip: network`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<Cow<'a, str>>,
+    /// The key that verified the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<&'a str>,
-    version: &'a str,
+    /// What was known of the token: `hit` (everything), `verified` (that it is good), `miss` (nothing: it was verified now).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["hit", "verified", "miss"]))]
+    pub(crate) token_cache: Option<&'a str>,
+    /// The version of the rules that decided: a digest over policies, schema, routes and settings.
+    pub(crate) version: &'a str,
+    /// How long the decision took, in microseconds.
     microseconds: f64,
+    /// How many of them each step took, in some of the lines (`measure_steps_every`): `wait`, `gate`, `identity`, `route`,
+    /// `policies`, `answer`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<&str, f64>")]
+    steps: BTreeMap<&'a str, f64>,
+    /// Whether it is to be written, and not only for a span.
+    #[serde(skip)]
+    pub(super) is_recorded: bool,
+    /// When the decision was made.
+    #[serde(skip)]
+    pub(crate) at: SystemTime,
+    #[serde(skip)]
+    pub(crate) took: Duration,
+    #[serde(skip)]
+    pub(crate) timed: Vec<(&'a str, Duration)>,
+    /// Where the request belongs.
+    #[serde(skip)]
+    pub(crate) parent: Option<Parent>,
 }
 
 /// What the answer would have been, had it not only been audited.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct AuditLine<'a> {
+    /// Always `deny`.
+    #[schemars(extend("enum" = ["deny"]))]
     verdict: &'static str,
+    /// Why, as a class to count by.
+    #[schemars(schema_with = "reasons")]
     reason: &'a str,
+    /// HTTP status of the denial.
     status: u16,
+    /// The policies that would have determined it.
     policies: Vec<&'a str>,
 }
 
 /// A policy that could not be evaluated.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ErrorLine<'a> {
+    /// The policy.
     policy: &'a str,
+    /// The file it is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
+    /// The line there.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
-    message: &'a str,
+    /// What went wrong.
+    message: Cow<'a, str>,
 }
 
-/// What was asked for. The query is left out: it may carry secrets.
-#[derive(Debug, Serialize)]
+/// What was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
 struct RequestLine<'a> {
+    /// The method.
     method: &'a str,
+    /// The host, in lower case.
     host: &'a str,
-    path: &'a str,
+    /// The path in its canonical form, without the query.
+    path: Cow<'a, str>,
+    /// The query with the values that may be told (`query: exposed`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<Cow<'a, str>>,
+    /// The request's `x-request-id`, if it is of at most 128 printable characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
-/// Appends the parts of a record to a queue.
-pub(super) fn pack(record: &Record<'_, '_>, out: &mut Vec<u8>) {
-    let decision = record.decision;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let since = since.unwrap_or(Duration::ZERO);
-    out.put_number(u64::try_from(since.as_micros()).unwrap_or_default());
-    let mut id = [0; 36];
-    out.put_text(decision.id().encode(&mut id));
-    out.put_text(if decision.is_allow() { "allow" } else { "deny" });
-    out.put_text(decision.reason().as_str());
-    match decision.verdict() {
-        // The policies say it.
-        Verdict::Allow(_) if decision.audited().is_none() => out.put_maybe(None),
-        _ => out.put_text(&record.why()),
-    }
-    out.put_number(match decision.verdict() {
-        Verdict::Allow(_) => 0,
-        Verdict::Deny(denial) => denial.status.into(),
-    });
-    out.put_text(record.contract.as_str());
-    match record.principal {
-        None => out.put_maybe(None),
-        Some(principal) => out.put_written(|out| {
-            let _ = write!(out, "{principal}");
-        }),
-    }
-    out.put_maybe(record.principal.and_then(|principal| principal.client.as_deref()));
-    let actors = record.principal.map_or(&[][..], |principal| &principal.actors);
-    out.put_number(actors.len() as u64);
-    for actor in actors {
-        out.put_written(|out| {
-            let _ = write!(out, "{actor}");
-        });
-    }
-    out.put_maybe(record.action);
-    match record.resource {
-        None => out.put_maybe(None),
-        Some(resource) => out.put_written(|out| append_uid(resource, out)),
-    }
-    out.put_maybe(record.other_end);
-    out.put_maybe(record.route);
-    out.put_texts(decision.policies());
-    match decision.audited() {
-        None => out.put_maybe(None),
-        Some(audited) => {
-            out.put_text(audited.denial.reason.as_str());
-            out.put_number(audited.denial.status.into());
-            out.put_texts(&audited.policies);
-        }
-    }
-    out.put_number(record.errors.len() as u64);
-    for error in record.errors {
-        out.put_text(&error.policy);
-        out.put_maybe(error.place.as_ref().map(|(file, _)| &**file));
-        out.put_number(error.place.as_ref().map_or(0, |(_, line)| *line as u64));
-        out.put_text(&error.message);
-    }
-    match record.check.map(|check| &check.target) {
-        Some(Target::Http(request)) => {
-            out.put_text(request.method);
-            out.put_text(request.host.as_str());
-            out.put_text(request.path.as_str());
-            let id = request.headers.single("x-request-id").ok().flatten();
-            let id = id.and_then(|id| std::str::from_utf8(id).ok());
-            out.put_maybe(id.filter(|id| id.len() <= 128));
-        }
-        Some(Target::Tcp(_)) | None => out.put_maybe(None),
-    }
-    match record.client_ip {
-        None => out.put_maybe(None),
-        Some(ip) => out.put_written(|out| {
-            let _ = write!(out, "{ip}");
-        }),
-    }
-    out.put_maybe(record.key_id);
-    out.put_text(&decision.version().0);
-    out.put_number(u64::try_from(record.took.as_nanos()).unwrap_or(u64::MAX));
+/// The schema of a line (JSON Schema 2020-12).
+pub(crate) fn schema() -> serde_json::Value {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Line<'_>>()
+        .to_value()
+}
+
+fn reasons(_: &mut SchemaGenerator) -> Schema {
+    let all: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    json_schema!({"type": "string", "enum": all})
 }
 
 impl<'a> Line<'a> {
     /// Reads a record; `None` if it cannot be read.
     pub(super) fn unpack(mut record: &'a [u8], clock: &mut Clock) -> Option<Self> {
         let mut from = Taken(&mut record);
-        let time = clock.text(from.number()?);
+        let is_recorded = from.number()? == 1;
+        let micros = from.number()?;
         let decision_id = from.text()?;
         let (verdict, reason, why) = (from.text()?, from.text()?, from.maybe()?);
         let status = u16::try_from(from.number()?).ok()?;
@@ -188,7 +194,7 @@ impl<'a> Line<'a> {
                 policy,
                 file,
                 line: file.map(|_| line),
-                message: from.text()?,
+                message: from.text()?.into(),
             })
         })?;
         let request = match from.maybe()? {
@@ -196,12 +202,18 @@ impl<'a> Line<'a> {
             Some(method) => Some(RequestLine {
                 method,
                 host: from.text()?,
-                path: from.text()?,
+                path: from.text()?.into(),
+                query: from.maybe()?.map(Cow::Borrowed),
                 request_id: from.maybe()?,
             }),
         };
+        let parent = from.maybe()?.and_then(Parent::parse);
+        let (client_ip, key_id, token_cache) = (from.maybe()?, from.maybe()?, from.maybe()?);
+        let version = from.text()?;
+        let took = Duration::from_nanos(from.number()?);
+        let timed = from.list(|from| Some((from.text()?, Duration::from_nanos(from.number()?))))?;
         Some(Self {
-            time,
+            time: clock.text(micros),
             decision_id,
             verdict,
             reason,
@@ -211,23 +223,67 @@ impl<'a> Line<'a> {
             ),
             status: (status != 0).then_some(status),
             contract,
-            principal,
+            principal: principal.map(Cow::Borrowed),
             client,
             actors,
             action,
-            resource,
-            other_end,
+            resource: resource.map(Cow::Borrowed),
+            other_end: other_end.map(Cow::Borrowed),
             route,
             policies,
             audit,
             errors,
             request,
-            client_ip: from.maybe()?,
-            key_id: from.maybe()?,
-            version: from.text()?,
-            microseconds: (from.number()? as f64 / 100.0).round() / 10.0,
+            trace_id: parent.as_ref().map(|parent| parent.trace_id.to_string()),
+            client_ip: client_ip.map(Cow::Borrowed),
+            key_id,
+            token_cache,
+            version,
+            microseconds: microseconds(took),
+            steps: timed
+                .iter()
+                .map(|(step, took)| (*step, microseconds(*took)))
+                .collect(),
+            is_recorded,
+            at: UNIX_EPOCH + Duration::from_micros(micros),
+            took,
+            timed,
+            parent,
         })
     }
+
+    /// The trace that it belongs to, as the line says it.
+    pub(crate) fn trace(&self) -> Option<opentelemetry::TraceId> {
+        opentelemetry::TraceId::from_hex(self.trace_id.as_deref()?).ok()
+    }
+
+    /// The same without what the masks hide.
+    pub(super) fn masked(mut self, masks: &Masks) -> Self {
+        if let Some(address) = &self.client_ip {
+            self.client_ip = masks.address(address).map(Cow::Owned);
+        }
+        let hidden = self
+            .principal
+            .as_ref()
+            .and_then(|principal| masks.hide(principal));
+        if let Some(hidden) = hidden {
+            let mask = |text: &mut Cow<'_, str>| *text = Cow::Owned(hidden.in_text(text));
+            mask(&mut self.why);
+            let request = self.request.as_mut();
+            let of_request = request.map(|request| [Some(&mut request.path), request.query.as_mut()]);
+            let texts = of_request.into_iter().flatten().flatten();
+            let texts = texts.chain(&mut self.resource).chain(&mut self.other_end);
+            texts
+                .chain(self.errors.iter_mut().map(|error| &mut error.message))
+                .for_each(mask);
+            self.principal = Some(hidden.principal.into());
+        }
+        self
+    }
+}
+
+fn microseconds(time: Duration) -> f64 {
+    (time.as_nanos() as f64 / 100.0).round() / 10.0
 }
 
 /// Writes times; most of one are those of the one before.

@@ -1,6 +1,5 @@
-use std::io;
+use std::io::{self, Write};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, channel};
 
 use model::{Contract, Decision, Denial, Reason, Version};
 
@@ -24,7 +23,7 @@ impl Write for Gate {
     }
 }
 
-fn offer(log: &dyn Recorder) {
+fn denied() -> Decision {
     let denial = Denial {
         status: 403,
         reason: Reason::NoPermit,
@@ -34,8 +33,24 @@ fn offer(log: &dyn Recorder) {
         redirect: None,
         headers: Arc::default(),
     };
-    let decision = Decision::deny(denial, Vec::new(), Version("v".into()));
-    log.offer(&Record::of(&decision, Contract::Direct));
+    Decision::deny(denial, Vec::new(), Version("v".into()))
+}
+
+fn offer(log: &dyn Recorder) {
+    log.offer(&Record::of(&denied(), Contract::Direct));
+}
+
+fn log(queues: &Arc<Queues>, share: f64, purposes: Purposes) -> DecisionLog {
+    DecisionLog(Some(Wanted {
+        queues: Arc::clone(queues),
+        counts: Arc::new(Counts {
+            queues: Arc::clone(queues),
+            sinks: Vec::new(),
+        }),
+        share,
+        query: QueryMask::Drop,
+        purposes,
+    }))
 }
 
 /// How many bytes a record takes in its queue, with its length.
@@ -43,7 +58,7 @@ fn packed() -> usize {
     struct Packed(Mutex<Vec<u8>>);
     impl Recorder for Packed {
         fn offer(&self, record: &Record<'_, '_>) {
-            line::pack(record, &mut self.0.lock().unwrap());
+            pack(record, Purpose::Log, QueryMask::Drop, &mut self.0.lock().unwrap());
         }
     }
     let packed = Packed(Mutex::default());
@@ -56,7 +71,7 @@ fn a_slow_sink_drops_records_and_counts_them_and_nobody_waits() {
     let (open, gate) = channel();
     let written = Arc::new(Mutex::new(Vec::new()));
     let queues = Arc::new(Queues::of(1, 4 * packed()));
-    let log = DecisionLog(Some(Arc::clone(&queues)));
+    let log = log(&queues, 1.0, Purposes::Lines);
     // Nobody reads yet: four fit, the others are dropped at once.
     for _ in 0..10 {
         offer(&log);
@@ -66,7 +81,8 @@ fn a_slow_sink_drops_records_and_counts_them_and_nobody_waits() {
         open: gate,
         written: Arc::clone(&written),
     });
-    let writer = std::thread::spawn(move || write(&queues, sink));
+    let mut press = Press::new(vec![Text::stream("gate", sink)], Masks::default());
+    let writer = std::thread::spawn(move || press.run(&queues));
     drop(open);
     drop(log);
     writer.join().unwrap();
@@ -86,22 +102,102 @@ fn a_slow_sink_drops_records_and_counts_them_and_nobody_waits() {
 #[test]
 fn a_record_that_cannot_be_read_costs_only_itself() {
     let queues = Arc::new(Queues::of(1, 4 * packed()));
-    let log = DecisionLog(Some(Arc::clone(&queues)));
+    let log = log(&queues, 1.0, Purposes::Lines);
     offer(&log);
     queues.push(|queue| queue.extend_from_slice(b"no record"));
     queues.push(|_| {});
     offer(&log);
     drop(log);
-    let (mut lines, mut clock) = (Vec::new(), Clock::default());
+    let mut press = Press::new(
+        vec![Text::stream("nowhere", Box::new(io::sink()))],
+        Masks::default(),
+    );
     let mut read = Vec::new();
     queues.drain(|mut records| {
         let mut records = Taken(&mut records);
         while let Some(record) = records.record() {
-            read.push(append(record, &mut lines, &mut clock));
+            read.push(press.take(record));
         }
         assert!(records.0.is_empty());
     });
     assert_eq!(read, [true, false, false, true]);
-    let text = String::from_utf8(lines).unwrap();
+    let text = String::from_utf8(press.lines).unwrap();
     assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+/// A sink that fails, or takes what it gets.
+struct Moody(Arc<Mutex<Result<Vec<u8>, ()>>>);
+
+impl Write for Moody {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut *self.0.lock().unwrap() {
+            Ok(written) => written.extend_from_slice(bytes),
+            Err(()) => return Err(io::ErrorKind::StorageFull.into()),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_that_fails_costs_its_own_lines_only_and_may_recover() {
+    let states = [
+        Arc::new(Mutex::new(Ok(Vec::new()))),
+        Arc::new(Mutex::new(Err(()))),
+    ];
+    let texts = states
+        .iter()
+        .map(|state| Text::stream("moody", Box::new(Moody(Arc::clone(state)))));
+    let mut press = Press::new(texts.collect(), Masks::default());
+    let mut packed = Vec::new();
+    let denied = denied();
+    pack(
+        &Record::of(&denied, Contract::Direct),
+        Purpose::Log,
+        QueryMask::Drop,
+        &mut packed,
+    );
+    let write = |press: &mut Press| {
+        assert!(press.take(&packed));
+        press.write();
+    };
+    write(&mut press);
+    *states[1].lock().unwrap() = Ok(Vec::new());
+    write(&mut press);
+    let counts: Vec<_> = press.texts.iter().map(|text| text.count.counts()).collect();
+    assert_eq!(counts, [(2, 0), (1, 1)]);
+    let lines = |state: &Mutex<Result<Vec<u8>, ()>>| {
+        let state = state.lock().unwrap();
+        state.as_ref().unwrap().iter().filter(|c| **c == b'\n').count()
+    };
+    assert_eq!([lines(&states[0]), lines(&states[1])], [2, 1]);
+}
+
+#[test]
+fn only_allows_are_left_out_and_by_their_lot() {
+    use Purpose::{Log, Span};
+    let queues = Arc::new(Queues::of(1, 0));
+    let low_high_never = [Some(0.2), Some(0.3), None];
+    for (share, purposes, expected) in [
+        (1.0, Purposes::Lines, [Some(Log), Some(Log), Some(Log)]),
+        (0.25, Purposes::Lines, [Some(Log), None, Some(Log)]),
+        (0.0, Purposes::Lines, [None, None, Some(Log)]),
+        (0.25, Purposes::Both, [Some(Log), Some(Span), Some(Log)]),
+        (1.0, Purposes::Spans, [Some(Span), Some(Span), Some(Span)]),
+    ] {
+        let DecisionLog(Some(wanted)) = &log(&queues, share, purposes) else {
+            panic!("it is wanted");
+        };
+        let found = low_high_never.map(|lot| wanted.purpose_of(lot));
+        assert_eq!(found, expected, "{share} {purposes:?}");
+        let denied = wanted.purpose(&Record::of(&denied(), Contract::Direct));
+        assert_eq!(denied, expected[2], "a denial");
+    }
+    // Lots are spread evenly.
+    let lots = (0..2000).map(|_| denied().id().lot());
+    let low = lots.filter(|lot| (0.0..0.25).contains(lot)).count();
+    assert!((350..650).contains(&low), "{low} of 2000");
 }

@@ -147,6 +147,7 @@ impl Question {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: None,
+            traceparent: None,
             listener: model::ListenerOptions::default(),
         })
     }

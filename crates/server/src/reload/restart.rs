@@ -42,7 +42,7 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
             "admin_options.tls",
             admin_options.tls.is_some() != started.admin_options.tls.is_some(),
         ),
-        ("decision_log", *decision_log != started.decision_log),
+        ("decision_log", decision_log.all() != started.decision_log.all()),
         ("authority", differ_in_authority(started, now)),
         ("explain", differ(explain, &started.explain)),
         ("limits", differ(limits, &started.limits)),

@@ -11,6 +11,7 @@ mod flood;
 mod init;
 mod limits;
 mod packs;
+mod records;
 mod references;
 mod serving;
 mod shadow;

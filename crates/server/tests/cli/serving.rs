@@ -89,7 +89,7 @@ impl Server {
     }
 
     /// SIGTERM, and the end: its exit code and what it wrote to stdout.
-    fn terminate(mut self) -> Ran {
+    pub(crate) fn terminate(mut self) -> Ran {
         let child = self.child.take().expect("it runs");
         let killed = Command::new("kill")
             .args(["-TERM", &child.id().to_string()])

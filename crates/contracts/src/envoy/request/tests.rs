@@ -15,6 +15,7 @@ use proto::envoy::config::core::v3 as core;
 use proto::envoy::service::auth::v3::{self as auth, attribute_context as context};
 
 use super::CheckRequest;
+use crate::envoy::Call;
 
 /// A request that sets every field that is read.
 fn sample() -> auth::CheckRequest {
@@ -91,7 +92,11 @@ fn edited_http(edit: impl FnOnce(&mut context::HttpRequest)) -> Vec<u8> {
 #[track_caller]
 fn with_check<T>(bytes: &[u8], look: impl FnOnce(&Check<'_>) -> T) -> T {
     let request = CheckRequest::read(bytes).unwrap();
-    look(&request.check(None, ListenerOptions::default()).unwrap())
+    look(
+        &request
+            .check(Call::default(), ListenerOptions::default())
+            .unwrap(),
+    )
 }
 
 #[track_caller]
@@ -106,9 +111,12 @@ fn with_http<T>(bytes: &[u8], look: impl FnOnce(&HttpRequest<'_>) -> T) -> T {
 fn every_field_arrives() {
     let bytes = sample().encode_to_vec();
     let request = CheckRequest::read(&bytes).unwrap();
-    let check = request
-        .check(Some(Duration::from_millis(200)), ListenerOptions::default())
-        .unwrap();
+    let call = Call {
+        timeout: Some(Duration::from_millis(200)),
+        traceparent: Some(b"as it came"),
+    };
+    let check = request.check(call, ListenerOptions::default()).unwrap();
+    assert_eq!(check.traceparent, Some(&b"as it came"[..]));
     let Target::Http(http) = &check.target else {
         panic!("{check:?}");
     };

@@ -85,6 +85,7 @@ fn ask(
         context_extensions: Pairs::new(),
         metadata: &NoMetadata,
         timeout: None,
+        traceparent: None,
     };
     let decision = pipeline.decide_as(&check, who, SystemTime::UNIX_EPOCH);
     let policies = decision.policies().iter().map(ToString::to_string).collect();

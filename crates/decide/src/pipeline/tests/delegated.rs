@@ -64,6 +64,7 @@ fn decided(
         context_extensions: Pairs::default(),
         metadata: &NoMetadata,
         timeout: None,
+        traceparent: None,
         listener: model::ListenerOptions::default(),
     };
     stage.pipeline.decide_as(&check, principal, SystemTime::now());

@@ -133,6 +133,7 @@ impl Stage {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: None,
+            traceparent: None,
         };
         let decision = self.pipeline.decide_as(&check, given, SystemTime::now());
         let (_, explanation) = self.runtime.block_on(self.pipeline.explain(&check, Some(given)));

@@ -201,6 +201,7 @@ fn policies_of_the_authority_say_who_may_ask_what_of_it() {
             context_extensions: Pairs::default(),
             metadata: &NoMetadata,
             timeout: None,
+            traceparent: None,
             listener: ListenerOptions::default(),
         };
         let answer = stage

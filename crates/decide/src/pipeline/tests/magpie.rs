@@ -87,6 +87,7 @@ fn ask(
         context_extensions: Pairs::new(),
         metadata: &NoMetadata,
         timeout: None,
+        traceparent: None,
     };
     let pipeline = Pipeline::offline(Arc::new(rules()), Box::new(Records::default()));
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -53,6 +53,7 @@ impl Stage {
             context_extensions: Pairs::new(),
             metadata: &NoMetadata,
             timeout: None,
+            traceparent: None,
             listener: model::ListenerOptions::default(),
         };
         let asking = Asking::by_credentials(Waited::No);

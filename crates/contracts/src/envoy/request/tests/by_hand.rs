@@ -4,6 +4,7 @@ use model::{ListenerOptions, Malformed};
 use prost::Message;
 
 use super::{CheckRequest, sample};
+use crate::envoy::Call;
 use crate::wire::Put;
 
 /// A request with an HTTP request written by hand.
@@ -35,7 +36,7 @@ pub(super) fn and_http(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 
 pub(super) fn refusal(bytes: &[u8]) -> Option<Malformed> {
     match CheckRequest::read(bytes) {
-        Ok(request) => request.check(None, ListenerOptions::default()).err(),
+        Ok(request) => request.check(Call::default(), ListenerOptions::default()).err(),
         Err(malformed) => Some(malformed),
     }
 }

@@ -178,7 +178,7 @@ fn check_bytes(bytes: &[u8]) -> Result<(), TestCaseError> {
     }
     // Whatever it is, it ends in a check or in a refusal, and no question about it panics.
     if let Ok(request) = CheckRequest::read(bytes)
-        && let Ok(check) = request.check(None, ListenerOptions::default())
+        && let Ok(check) = request.check(Call::default(), ListenerOptions::default())
     {
         for namespace in ["", "a", "jwt"] {
             for at in [&["a".into()][..], &["a".into(), "b".into()]] {
