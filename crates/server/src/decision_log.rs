@@ -187,12 +187,9 @@ impl Recorder for DecisionLog {
         let Some(wanted) = &self.0 else {
             return vec![("queue", 0)];
         };
-        let lost = |sink: &Arc<SinkCount>| (sink.name, sink.counts().1);
-        let sinks = wanted.counts.sinks().iter().map(lost);
-        [("queue", wanted.counts.dropped())]
-            .into_iter()
-            .chain(sinks)
-            .collect()
+        let counts = &wanted.counts;
+        let sinks = counts.sinks().iter().map(|sink| (sink.name, sink.counts().1));
+        [("queue", counts.dropped())].into_iter().chain(sinks).collect()
     }
 }
 
