@@ -6,8 +6,10 @@ mod broken;
 mod demo;
 mod documents;
 mod encrypted;
+mod exit_codes;
 mod explained;
 mod flood;
+mod help;
 mod init;
 mod limits;
 mod packs;
@@ -28,6 +30,8 @@ fn portcullis(words: &[&str]) -> Command {
         .args(words)
         .current_dir(root())
         .env_remove("RUST_LOG")
+        .env_remove("PORTCULLIS_UPDATE")
+        .env_remove("PORTCULLIS_SKIPPED_FILE")
         .stdin(Stdio::null());
     command
 }
