@@ -5,6 +5,8 @@
 //! answered with a `CheckResponse`, and everything that does not look like a gRPC call from a proxy gets an HTTP error,
 //! never a 200. Protocol: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
+mod gathered;
+
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -19,6 +21,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use model::{Decide, Malformed, Reason};
 
+pub use self::gathered::Gathered;
+use self::gathered::PIECE;
 use crate::message::Message;
 use crate::{Listener, envoy};
 
@@ -276,8 +280,13 @@ impl Body for Reply {
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(frame) = self.frame.take() {
-            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        if let Some(mut piece) = self.frame.take() {
+            if piece.len() > PIECE {
+                // Halves of it, or pieces: a tiny one would count as a flood to some clients.
+                let rest = piece.split_off(PIECE.min(piece.len() / 2));
+                self.frame = Some(rest);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         Poll::Ready(self.trailers.take().map(|()| {
             let mut trailers = HeaderMap::with_capacity(1);

@@ -153,7 +153,10 @@ impl Target {
             .status()
             .map_err(|error| format!("cannot start cargo: {error}"))?;
         if !status.success() {
-            return Err(format!("cargo ended with {status}"));
+            return Err(format!(
+                "cargo ended with {status}; a static program needs the C library as an archive (Debian: libc6-dev, \
+                 Fedora: glibc-static)"
+            ));
         }
         Ok(workspace
             .target

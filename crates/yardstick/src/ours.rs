@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::Listener;
-use contracts::grpc::{AuthorizationService, DEFAULT_MAX_MESSAGE_BYTES};
+use contracts::grpc::{AuthorizationService, DEFAULT_MAX_MESSAGE_BYTES, Gathered};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -106,7 +106,10 @@ pub(crate) async fn serve(address: SocketAddr, answer: &CheckResponse) -> Result
                 .max_local_error_reset_streams(1000)
                 .keep_alive_interval(Duration::from_secs(60))
                 .keep_alive_timeout(Duration::from_secs(20));
-            if let Err(error) = http.serve_connection(TokioIo::new(stream), answer).await {
+            if let Err(error) = http
+                .serve_connection(Gathered(TokioIo::new(stream)), answer)
+                .await
+            {
                 eprintln!("a connection ended: {error}");
             }
         });

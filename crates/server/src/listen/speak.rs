@@ -8,7 +8,7 @@ use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::grpc::AuthorizationService;
+use contracts::grpc::{AuthorizationService, Gathered};
 use contracts::http::HttpDoors;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -180,7 +180,7 @@ async fn speak_grpc<D: Decide>(
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let mut connection = std::pin::pin!(http.serve_connection(Gathered(TokioIo::new(stream)), answer));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = told => {
