@@ -60,7 +60,7 @@ pub mod exit {
 
 /// Portcullis decides whether a request may pass: an ingress proxy asks, Cedar policies answer.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "portcullis", version, term_width = 120, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -335,6 +335,12 @@ enum Failure {
     Said(ExitCode),
     /// Still to tell.
     Message(String),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Message(message)
+    }
 }
 
 impl Failure {

@@ -70,8 +70,7 @@ Exit codes: 0 allowed, 1 failed, 2 wrong usage, 3 denied, 4 invalid configuratio
 
 impl Ask {
     pub(super) fn run(self) -> ExitCode {
-        let asked = self.asked.read().map_err(Failure::Message);
-        let asked = asked.and_then(|form| match (&self.server, form) {
+        let asked = self.asked.read().and_then(|form| match (&self.server, form) {
             (server, Form::Decision(id)) => self.remembered(server.as_deref().unwrap_or(ADMIN), &id),
             (Some(_), _) if self.explain => Err(Failure::Message(
                 "--explain works with the configuration, or with --decision for a decision that a server made".to_owned(),

@@ -4,6 +4,7 @@ mod administer;
 mod answers;
 mod broken;
 mod demo;
+mod doctor;
 mod documents;
 mod encrypted;
 mod exit_codes;

@@ -69,7 +69,7 @@ impl Asked {
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub(super) fn read(&self) -> Result<Form, String> {
+    pub(super) fn read(&self) -> Result<Form, Failure> {
         let mut form = match self {
             Self {
                 decision: Some(id), ..
@@ -111,10 +111,9 @@ impl Asked {
                 Form::Request(question, None)
             }
             _ => {
-                return Err(
-                    "there is no question: give METHOD and URL, --curl, --har, --check-request or --decision"
-                        .to_owned(),
-                );
+                return Err(usage(
+                    "there is no question: give METHOD and URL, --curl, --har, --check-request or --decision",
+                ));
             }
         };
         for header in &self.headers {
