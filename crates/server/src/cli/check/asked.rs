@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use model::{Principal, PrincipalKind};
 
+use super::super::Failure;
+use super::super::remote::usage;
 use super::{check_request, curl, har};
 use crate::ask::Question;
 
@@ -126,7 +128,7 @@ impl Asked {
                     question.headers.push((name, value.trim().to_owned()));
                 }
                 Form::Message(_) | Form::Decision(_) => {
-                    return Err("-H: a CheckRequest has its headers inside".to_owned());
+                    return Err("-H: a CheckRequest has its headers inside".to_owned().into());
                 }
             }
         }
