@@ -30,7 +30,7 @@ pub struct NetworkSettings {
     /// all are published: to rotate, put the new one first and take the old one away a day later. Default: keys that the store
     /// keeps and `portcullis keys rotate` replaces.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<String>", extend("writeOnly" = true))]
     pub private_keys: Vec<SecretString>,
     /// The issuer (short name) whose subjects other nodes and administrators name without it: `alice` instead of `main/alice`,
     /// as between nodes of Magpie. Default: none, all names are written as in policies.

@@ -2,10 +2,13 @@
 
 mod access;
 mod check;
+mod config;
+mod doctor;
 mod healthcheck;
 mod init;
 mod keys;
 mod lint;
+mod man;
 mod matrix;
 mod node;
 mod remote;
@@ -22,10 +25,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
-use crate::config;
-use crate::decision_log;
+use crate::config::{self as configuration, Overrides};
 use crate::demo;
 use crate::reload::Origin;
 use crate::stack;
@@ -45,7 +48,7 @@ pub mod exit {
     pub fn denied() -> ExitCode {
         ExitCode::from(3)
     }
-    /// The configuration is not valid.
+    /// The configuration, policies or suites are not valid.
     pub fn invalid() -> ExitCode {
         ExitCode::from(4)
     }
@@ -57,7 +60,7 @@ pub mod exit {
 
 /// Portcullis decides whether a request may pass: an ingress proxy asks, Cedar policies answer.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "portcullis", version, term_width = 120, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -76,9 +79,11 @@ Examples:
   portcullis revoke token --from-token-file leaked.txt   it stops counting now
   portcullis healthcheck --config portcullis.yaml    whether the server is ready, for probes
   portcullis shadow report                           what candidate policies would answer otherwise
+  portcullis config show --origin                    what is in force, and where each value came from
+  portcullis doctor --config portcullis.yaml         whether everything around it is as it should be
 
 Exit codes: 0 done or allowed, 1 failed, 2 wrong usage, 3 denied or refused,
-4 invalid configuration, 5 tests of policies failed.";
+4 invalid configuration or policies, 5 tests of policies failed.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -92,6 +97,8 @@ enum Verb {
     Check(Box<check::Ask>),
     /// Ask a running server whether it is ready: a probe for images without a shell
     Healthcheck(healthcheck::Healthcheck),
+    /// Look at everything around the server: issuers, clocks, listeners, certificates, files, store, the proxy in front
+    Doctor(doctor::Doctor),
     /// Check the configuration, schema, policies and routes, and print every problem
     Validate(validate::Validate),
     /// Run the tests of policies: suites of questions with their right answers
@@ -120,25 +127,28 @@ enum Verb {
     /// About candidate policies (`shadow`): what they would answer otherwise
     #[command(subcommand)]
     Shadow(shadow::ShadowVerb),
-    /// About the configuration file
+    /// About the configuration: what can be said, and what is in force
     #[command(subcommand)]
-    Config(ConfigVerb),
+    Config(config::ConfigVerb),
+    /// Print the completions of a shell
+    Completions(man::Completions),
+    /// Print the manual, or write a page for each verb
+    Man(man::Man),
     /// Print the version
+    #[command(after_help = "Examples:\n  portcullis version")]
     Version,
 }
 
-#[derive(Debug, Subcommand)]
-enum ConfigVerb {
-    /// Print the JSON Schema of the configuration file, for editors and for reading
-    Schema {
-        /// That of a line of the decision log instead
-        #[arg(long)]
-        decisions: bool,
-    },
-}
+const SCHEMA: &str = "\
+Examples:
+  portcullis schema --config policies/default/portcullis.yaml
+  portcullis schema --config portcullis.yaml --authority
+
+Exit codes: 0 done, 1 there is no `authority`, 2 wrong usage, 4 invalid configuration or policies.";
 
 /// The whole Cedar schema.
 #[derive(Debug, clap::Args)]
+#[command(after_help = SCHEMA)]
 struct Schema {
     #[command(flatten)]
     config: ConfigFile,
@@ -169,28 +179,72 @@ impl Schema {
 /// Where the configuration is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration file
-    #[arg(long, short, value_name = "FILE", default_value = "portcullis.yaml")]
-    config: PathBuf,
+    /// The configuration file [default: what PORTCULLIS_CONFIG says, else portcullis.yaml]
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 impl ConfigFile {
-    /// Loads it, or prints what is wrong.
-    fn load(&self) -> Result<config::Loaded, ExitCode> {
-        config::load(&self.config).map_err(|invalid| {
-            eprint_invalid(&invalid);
-            exit::invalid()
-        })
+    /// That file.
+    fn of(path: PathBuf) -> Self {
+        Self { config: Some(path) }
     }
 
-    /// The same, with where it came from.
-    fn load_noting(&self) -> Result<(config::Loaded, Origin), ExitCode> {
-        let (loaded, reads) = config::load_noting(&self.config);
-        let file = self.config.clone();
+    fn path(&self) -> PathBuf {
+        let said = self.config.clone();
+        let variable = || std::env::var_os("PORTCULLIS_CONFIG").filter(|file| !file.is_empty());
+        said.or_else(|| variable().map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from("portcullis.yaml"))
+    }
+
+    /// What flags and the environment say instead of the file.
+    fn overrides(settings: &config::Settings) -> Overrides {
+        let environment = std::env::vars_os();
+        let texts =
+            environment.filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+        Overrides::of(&settings.said(), texts)
+    }
+
+    /// Loads it, or prints what is wrong.
+    fn load(&self) -> Result<configuration::Loaded, ExitCode> {
+        self.load_for(Output::Text)
+    }
+
+    /// The same; what is wrong is printed in that way.
+    fn load_for(&self, output: Output) -> Result<configuration::Loaded, ExitCode> {
+        let (loaded, _) = self.load_noting(&config::Settings::default(), output)?;
+        Ok(loaded)
+    }
+
+    /// The same where flags say some settings, with where everything came from.
+    fn load_noting(
+        &self,
+        settings: &config::Settings,
+        output: Output,
+    ) -> Result<(configuration::Loaded, Origin), ExitCode> {
+        let overrides = Self::overrides(settings);
+        let file = self.path();
+        let (loaded, reads) = configuration::load_noting(&file, &overrides);
         match loaded {
-            Ok(loaded) => Ok((loaded, Origin { file, reads })),
+            Ok(loaded) => {
+                let origin = Origin {
+                    file,
+                    reads,
+                    overrides,
+                };
+                Ok((loaded, origin))
+            }
             Err(invalid) => {
-                eprint_invalid(&invalid);
+                tell_invalid(std::slice::from_ref(&invalid), output);
                 Err(exit::invalid())
             }
         }
@@ -220,6 +274,7 @@ impl Cli {
             Verb::Init(init) => init.run(),
             Verb::Check(ask) => ask.run(),
             Verb::Healthcheck(healthcheck) => healthcheck.run(),
+            Verb::Doctor(doctor) => doctor.run(),
             Verb::Validate(validate) => validate.run(),
             Verb::Test(test) => test.run(),
             Verb::Matrix(matrix) => matrix.run(),
@@ -231,14 +286,9 @@ impl Cli {
             Verb::RemoteUser(verb) => verb.run(),
             Verb::Keys(verb) => verb.run(),
             Verb::Schema(schema) => schema.run(),
-            Verb::Config(ConfigVerb::Schema { decisions }) => {
-                let schema = match decisions {
-                    true => decision_log::schema(),
-                    false => config::json_schema(),
-                };
-                say(&format!("{schema:#}\n"));
-                ExitCode::SUCCESS
-            }
+            Verb::Config(verb) => verb.run(),
+            Verb::Completions(completions) => completions.run(),
+            Verb::Man(man) => man.run(),
             Verb::Version => {
                 say(concat!("portcullis ", env!("CARGO_PKG_VERSION"), "\n"));
                 ExitCode::SUCCESS
@@ -252,12 +302,19 @@ fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Problems go to standard error, with a count at the end.
+/// Problems go to standard error, with a count at the end; for programs to standard output, as a document.
 #[expect(
     clippy::print_stderr,
     reason = "problems are told to the person at the terminal"
 )]
-fn eprint_invalids(invalid: &[config::Invalid]) {
+fn tell_invalid(invalid: &[configuration::Invalid], output: Output) {
+    if output == Output::Json {
+        let problems: Vec<Value> = invalid.iter().flat_map(configuration::Invalid::json).collect();
+        return say(&format!(
+            "{:#}\n",
+            json!({ "valid": false, "problems": problems })
+        ));
+    }
     let mut errors = 0;
     for invalid in invalid {
         eprint!("{invalid}");
@@ -268,8 +325,8 @@ fn eprint_invalids(invalid: &[config::Invalid]) {
     }
 }
 
-fn eprint_invalid(invalid: &config::Invalid) {
-    eprint_invalids(std::slice::from_ref(invalid));
+fn eprint_invalid(invalid: &configuration::Invalid) {
+    tell_invalid(std::slice::from_ref(invalid), Output::Text);
 }
 
 /// Why a verb ends early.
@@ -278,6 +335,12 @@ enum Failure {
     Said(ExitCode),
     /// Still to tell.
     Message(String),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::Message(message)
+    }
 }
 
 impl Failure {

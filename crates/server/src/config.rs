@@ -2,18 +2,23 @@
 
 mod authority;
 mod checked;
+mod described;
 mod files;
 mod json;
 mod listen;
+mod overrides;
 mod paths;
 mod reads;
 mod references;
 mod reload;
 mod report;
 mod schema;
+mod shown;
 mod tls;
 mod yaml;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,11 +40,14 @@ use files::Named;
 pub(crate) use listen::AllowedPeers;
 use listen::check_listeners;
 pub use listen::{AdminListen, DoorSettings, GrpcListen, HttpContract, HttpListen, Listen};
+use overrides::OTHERS;
+pub use overrides::Overrides;
 use reads::Reader;
 pub use reads::Reads;
 pub use reload::ReloadSettings;
 pub use report::Invalid;
 pub use schema::json_schema;
+pub(crate) use shown::Shown;
 pub use tls::TlsSettings;
 
 /// The configuration of `portcullis serve`.
@@ -260,6 +268,11 @@ impl Default for Limits {
     }
 }
 
+/// The reference of all settings, as Markdown.
+pub(crate) fn reference() -> String {
+    described::Described::new().markdown()
+}
+
 /// A configuration that passed every check, compiled.
 #[derive(Debug)]
 pub struct Loaded {
@@ -287,42 +300,44 @@ enum Unfit {
 /// # Errors
 /// Every problem of the file and of the policy and schema files it names, ready to be shown.
 pub fn load(path: &Path) -> Result<Loaded, Invalid> {
-    load_noting(path).0
+    noting(path, Unfit::Refuses, &Overrides::default()).0
 }
 
-/// The same, with what was read for it, whether that is a configuration or not.
-pub fn load_noting(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
-    noting(path, Unfit::Refuses)
+/// The same where flags or the environment say some settings, with what was read for it, whether that is a configuration or
+/// not.
+pub(crate) fn load_noting(path: &Path, overrides: &Overrides) -> (Result<Loaded, Invalid>, Reads) {
+    noting(path, Unfit::Refuses, overrides)
 }
 
 /// The same for a server that runs: candidate policies that cannot be used are left out.
-pub(crate) fn load_again(path: &Path) -> (Result<Loaded, Invalid>, Reads) {
-    noting(path, Unfit::LeftOut)
+pub(crate) fn load_again(path: &Path, overrides: &Overrides) -> (Result<Loaded, Invalid>, Reads) {
+    noting(path, Unfit::LeftOut, overrides)
 }
 
 /// The settings of the file alone: policies are not looked at, and what is wrong elsewhere is left out.
 ///
 /// # Errors
 /// It cannot be read, or has no such settings at all.
-pub(crate) fn settings(path: &Path) -> Result<Config, Invalid> {
+pub(crate) fn settings(path: &Path, overrides: &Overrides) -> Result<Config, Invalid> {
     let name = path.display().to_string();
     let reader = Reader::default();
     let text = reader.text(path).map_err(|error| {
         Invalid::unreadable(&name, &error.to_string(), "name the file with --config FILE")
     })?;
     let document = yaml::Document::parse(&name, &text)?;
-    let (_, config, _) = read_settings(document, path.parent().unwrap_or(Path::new(".")), &reader)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let (_, config, _) = read_settings(document, (folder, &reader), overrides)?;
     Ok(config)
 }
 
-fn noting(path: &Path, unfit: Unfit) -> (Result<Loaded, Invalid>, Reads) {
+fn noting(path: &Path, unfit: Unfit, overrides: &Overrides) -> (Result<Loaded, Invalid>, Reads) {
     let noting = || {
         let reader = Reader::default();
         let name = path.display().to_string();
         let loaded = match reader.text(path) {
             Ok(text) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
-                read_all(&name, &text, (folder, &reader), unfit)
+                read_all(&name, &text, (folder, &reader), unfit, overrides)
             }
             Err(error) => Err(Invalid::unreadable(
                 &name,
@@ -349,8 +364,11 @@ fn no_room(name: &str, error: &std::io::Error) -> Invalid {
 /// # Errors
 /// As [`load`].
 pub fn load_text(name: &str, text: &str, folder: &Path) -> Result<Loaded, Invalid> {
-    stack::with_room(|| read_all(name, text, (folder, &Reader::default()), Unfit::Refuses))
-        .unwrap_or_else(|error| Err(no_room(name, &error)))
+    let read = || {
+        let (reader, overrides) = (Reader::default(), Overrides::default());
+        read_all(name, text, (folder, &reader), Unfit::Refuses, &overrides)
+    };
+    stack::with_room(read).unwrap_or_else(|error| Err(no_room(name, &error)))
 }
 
 fn read_all(
@@ -358,9 +376,10 @@ fn read_all(
     text: &str,
     (folder, reader): (&Path, &Reader),
     unfit: Unfit,
+    overrides: &Overrides,
 ) -> Result<Loaded, Invalid> {
     let document = yaml::Document::parse(name, text)?;
-    let (document, config, mut problems) = read_settings(document, folder, reader)?;
+    let (document, config, mut problems) = read_settings(document, (folder, reader), overrides)?;
     let before = problems.len();
     let named = config.named();
     let sources = files::sources(
@@ -428,7 +447,8 @@ fn read_all(
 pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loaded, Invalid> {
     let here = || {
         let document = yaml::Document::parse(name, text)?;
-        let (document, config, problems) = read_settings(document, Path::new(""), &Reader::default())?;
+        let (reader, overrides) = (Reader::default(), Overrides::default());
+        let (document, config, problems) = read_settings(document, (Path::new(""), &reader), &overrides)?;
         compile(document, config, (sources, None), problems, Unfit::Refuses)
     };
     stack::with_room(here).unwrap_or_else(|error| Err(no_room(name, &error)))
@@ -437,12 +457,23 @@ pub fn load_with_sources(name: &str, text: &str, sources: Sources) -> Result<Loa
 /// The settings, with the unknown ones left out and reported: everything else can be looked at all the same.
 fn read_settings(
     mut document: yaml::Document,
-    folder: &Path,
-    reader: &Reader,
+    (folder, reader): (&Path, &Reader),
+    overrides: &Overrides,
 ) -> Result<(yaml::Document, Config, Vec<Problem>), Invalid> {
-    let mut problems = document.resolve(folder, &|name| std::env::var(name), reader);
+    let referenced = RefCell::new(BTreeSet::new());
+    let environment = |name: &str| {
+        referenced.borrow_mut().insert(name.to_owned());
+        std::env::var(name)
+    };
+    let mut problems = document.resolve(folder, &environment, reader);
+    document.override_by(overrides);
+    problems.extend(overrides.unknown(&referenced.borrow()));
     let mut known = document.value().clone();
-    schema::convert(&mut known, document.references().replaced());
+    let overridden = overrides.places().map(|(pointer, _)| pointer);
+    let texts: Vec<String> = overridden
+        .chain(document.references().replaced().iter().cloned())
+        .collect();
+    schema::convert(&mut known, &texts);
     for problem in schema::check(&known) {
         let follows = document.references().explains(&problem);
         match &problem.at {
@@ -452,7 +483,7 @@ fn read_settings(
             Place::Setting(_) | Place::Source { .. } => {}
         }
         if !follows {
-            problems.push(problem);
+            problems.push(overrides.place_of(problem));
         }
     }
     paths::begin_at(folder, &mut known);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use coverage::Coverage;
 pub(crate) use read::{Case, ReadSuite};
 pub(crate) use run::{Ran, Row};
-pub(crate) use table::{COMMITTED, diff, matrix};
+pub(crate) use table::{COMMITTED, answers, diff, matrix};
 
 use crate::config::{self, Invalid, Loaded};
 use read::Reader;

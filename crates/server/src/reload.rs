@@ -18,7 +18,7 @@ use decide::{Pipeline, Rules};
 use serde::Serialize;
 use tokio::sync::{oneshot, watch as tokio_watch};
 
-use crate::config::{Config, Reads};
+use crate::config::{Config, Overrides, Reads};
 use crate::listen::Stop;
 use crate::tls::Tls;
 
@@ -29,6 +29,8 @@ pub struct Origin {
     pub file: PathBuf,
     /// What was read when it was loaded.
     pub reads: Reads,
+    /// What flags and the environment say instead of it.
+    pub overrides: Overrides,
 }
 
 /// Reloads of a running server: asked for, and told about. Clones are about the same server.

@@ -8,6 +8,8 @@ use crate::workspace::Workspace;
 /// What to write, and the words that make `portcullis` print it.
 const FILES: &[(&str, &str)] = &[
     ("deploy/config.schema.json", "config schema"),
+    ("docs/cli.md", "man --output markdown"),
+    ("docs/configuration.md", "config schema --output markdown"),
     ("deploy/decision-record.schema.json", "config schema --decisions"),
 ];
 

@@ -15,13 +15,13 @@ pub struct KeySettings {
     /// What encrypts private keys in the store: 32 random bytes in hexadecimal digits (`openssl rand -hex 32`), the same on
     /// all replicas. Use `${NAME}` or `$file`. Without it no private key is kept in the store.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub encryption_key: Option<SecretString>,
     /// Ed25519 keys that sign delegated tokens, in PEM (`$file: token.pem`, made by `openssl genpkey -algorithm ed25519`). The
     /// first signs, all are published: to rotate, add the new one as the second, put it first when everybody knows it, and
     /// take the old one away when its tokens are gone. Default: keys that the store keeps and `portcullis keys rotate` replaces
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<String>", extend("writeOnly" = true))]
     pub token_keys: Vec<SecretString>,
     /// For how many seconds a new key of the store is published before it signs, so that everybody who keeps the published
     /// keys has seen it by then. Default: 300

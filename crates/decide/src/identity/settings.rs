@@ -37,7 +37,7 @@ pub struct IssuerSettings {
     /// Secrets that the issuer signs with by HMAC, instead of keys: each of at least 32 bytes. Whoever knows one can sign as
     /// the issuer. Use `${NAME}` or `$file`. Several are for rotation.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<String>", extend("writeOnly" = true))]
     pub hmac_secrets: Vec<SecretString>,
     /// The names we go by in `aud`. A token must be meant for one of them, exactly.
     pub audiences: Vec<String>,

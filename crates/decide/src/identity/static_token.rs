@@ -42,7 +42,7 @@ pub struct StaticTokenSettings {
 pub struct StaticToken {
     /// The token: at least 16 characters of visible ASCII. Use `${NAME}` or `$file`, and random tokens.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub token: Option<SecretString>,
     /// The SHA-256 of the token in hexadecimal digits, instead of the token: `printf %s "$TOKEN" | sha256sum`
     #[serde(default)]

@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use decide::Pipeline;
 use decide::explain::Explanation;
 use model::{
@@ -27,7 +26,7 @@ use self::asked::{Asked, Form};
 use self::explain::Explainer;
 use self::tree::Colours;
 use super::access::Access;
-use super::{ConfigFile, Failure, exit, runtime, say};
+use super::{ConfigFile, Failure, Output, exit, runtime, say};
 use crate::ask::{self, Answer, Question};
 use crate::decision_log::Memory;
 
@@ -69,18 +68,9 @@ Examples:
 No credential is ever printed. With -o json, --explain prints the document that docs/explain.md describes.
 Exit codes: 0 allowed, 1 failed, 2 wrong usage, 3 denied, 4 invalid configuration.";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// The decision record, or what a server tells of it
-    Json,
-}
-
 impl Ask {
     pub(super) fn run(self) -> ExitCode {
-        let asked = self.asked.read().map_err(Failure::Message);
-        let asked = asked.and_then(|form| match (&self.server, form) {
+        let asked = self.asked.read().and_then(|form| match (&self.server, form) {
             (server, Form::Decision(id)) => self.remembered(server.as_deref().unwrap_or(ADMIN), &id),
             (Some(_), _) if self.explain => Err(Failure::Message(
                 "--explain works with the configuration, or with --decision for a decision that a server made".to_owned(),
@@ -96,7 +86,7 @@ impl Ask {
 
     fn offline(&self, form: &Form) -> Result<ExitCode, Failure> {
         let given = self.asked.given().map_err(Failure::Message)?;
-        let loaded = self.file.load().map_err(Failure::Said)?;
+        let loaded = self.file.load_for(self.output).map_err(Failure::Said)?;
         let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
         let memory = Memory::default();
         let explainer = runtime.block_on(async {

@@ -1,21 +1,20 @@
 //! `portcullis healthcheck`: a probe for images without a shell.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::access::{Trust, unreachable};
-use super::{Failure, eprint_invalid, exit, runtime, say};
+use super::config::Settings;
+use super::{ConfigFile, Failure, eprint_invalid, exit, runtime, say};
 use crate::config;
 
 /// Ask a running server whether it is ready.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Healthcheck {
-    /// Where to ask: `admin` and `admin_options.tls` of this configuration file; the rest of it is not looked at
-    #[arg(long, short, value_name = "FILE", default_value = "portcullis.yaml")]
-    config: PathBuf,
+    #[command(flatten)]
+    file: ConfigFile,
     /// Ask at this address instead, or at this URL: https, if it has `admin_options.tls`
     #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
     address: Option<String>,
@@ -30,6 +29,8 @@ pub(crate) struct Healthcheck {
 }
 
 const AFTER_HELP: &str = "\
+Where to ask is said by `admin` and `admin_options.tls` of the configuration; the rest of it is not looked at.
+
 Examples:
   portcullis healthcheck --config /etc/portcullis/portcullis.yaml
   portcullis healthcheck --address 127.0.0.1:9192 --live
@@ -70,16 +71,22 @@ impl Healthcheck {
 
     /// The admin listener of the configuration, as this machine reaches it.
     fn configured(&self) -> Result<String, Failure> {
-        let settings = config::settings(&self.config).map_err(|invalid| {
-            eprint_invalid(&invalid);
-            Failure::Said(exit::invalid())
-        })?;
-        let scheme = match settings.admin_options.tls {
-            Some(_) => "https",
-            None => "http",
-        };
-        Ok(format!("{scheme}://{}", from_here(settings.admin)))
+        let settings = config::settings(&self.file.path(), &ConfigFile::overrides(&Settings::default()))
+            .map_err(|invalid| {
+                eprint_invalid(&invalid);
+                Failure::Said(exit::invalid())
+            })?;
+        Ok(admin_url(&settings))
     }
+}
+
+/// Where the admin listener of the configuration is, as this machine reaches it.
+pub(super) fn admin_url(settings: &config::Config) -> String {
+    let scheme = match settings.admin_options.tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    format!("{scheme}://{}", from_here(settings.admin))
 }
 
 /// What listens on all addresses is asked at the loopback address.

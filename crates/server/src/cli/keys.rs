@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::remote::table::Column;
-use super::remote::{Ask, EXIT_CODES, Remote, ended};
+use super::remote::{Ask, Remote, asking, ended};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysVerb {
     /// Print the house's keys, without their private parts
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis keys list\n  portcullis keys list -o json"))]
     List(Remote),
     /// Make new keys; those before verify until their tokens are gone
     #[command(after_help = ROTATE)]
     Rotate(Rotate),
     /// Remove a key that leaked: every token that it signed is refused from now on
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis keys remove token-2026-11"))]
     Remove {
         /// The key's name, as `keys list` prints it
         kid: String,

@@ -51,7 +51,7 @@ Rules:
 Examples:
   portcullis lint                       every pack at or below this folder
   portcullis lint --deny -o github      in a pipeline
-  portcullis lint --config portcullis.yaml
+  portcullis lint --config policies/default/portcullis.yaml
 
 Exit codes: 0 done, 1 something was found and --deny given, 2 wrong usage, 4 invalid configuration or suite.";
 
@@ -68,7 +68,11 @@ enum Output {
 impl Lint {
     pub(super) fn run(self) -> ExitCode {
         let folders = self.config.map_or(self.folders, |file| vec![file]);
-        let packs = match packs(&folders, Suites::Optional) {
+        let problems = match self.output {
+            Output::Json => super::Output::Json,
+            Output::Text | Output::Github => super::Output::Text,
+        };
+        let packs = match packs(&folders, Suites::Optional, problems) {
             Ok(packs) => packs,
             Err(code) => return code,
         };

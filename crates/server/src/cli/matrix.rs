@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use serde_json::{Map, Value, json};
+
 use super::test::{Suites, complain, packs, shown};
-use super::{exit, say};
-use crate::policy_tests::{COMMITTED, diff, matrix};
+use super::{Output, exit, say};
+use crate::policy_tests::{COMMITTED, Pack, answers, diff, matrix};
 
 /// Print who may do what.
 #[derive(Debug, clap::Args)]
@@ -20,6 +22,9 @@ pub(crate) struct Matrix {
     /// Write the `matrix.txt` of each pack instead
     #[arg(long)]
     write: bool,
+    /// How the table is printed
+    #[arg(long, short, value_enum, default_value_t = Output::Text, conflicts_with_all = ["check", "write"])]
+    output: Output,
 }
 
 const AFTER_HELP: &str = "\
@@ -35,12 +40,13 @@ Exit codes: 0 done, 1 cannot write, 2 wrong usage, 4 invalid configuration or su
 
 impl Matrix {
     pub(super) fn run(self) -> ExitCode {
-        let packs = match packs(&self.folders, Suites::Needed) {
+        let packs = match packs(&self.folders, Suites::Needed, self.output) {
             Ok(packs) => packs,
             Err(code) => return code,
         };
         let several = packs.len() > 1;
         let mut code = ExitCode::SUCCESS;
+        let mut list = Vec::new();
         for (index, pack) in packs.iter().enumerate() {
             let table = matrix(pack);
             let file = shown(&pack.folder, COMMITTED);
@@ -68,12 +74,31 @@ impl Matrix {
                         code = exit::tests_failed();
                     }
                 }
+            } else if self.output == Output::Json {
+                list.push(json(pack));
             } else {
                 let gap = if index > 0 { "\n" } else { "" };
                 let heading = format!("{gap}==> {} <==\n", pack.file.display());
                 say(&format!("{}{table}", if several { &heading } else { "" }));
             }
         }
+        if self.output == Output::Json {
+            say(&format!("{:#}\n", Value::Array(list)));
+        }
         code
     }
+}
+
+/// The table of a pack for programs.
+fn json(pack: &Pack) -> Value {
+    let suites = answers(pack).into_iter().map(|suite| {
+        let requests = suite.requests.iter().map(|(request, answers)| {
+            let people = suite.people.iter().map(|name| (*name).to_owned());
+            let answers: Map<String, Value> =
+                people.zip(answers.iter().cloned().map(Value::String)).collect();
+            json!({ "request": request, "answers": answers })
+        });
+        json!({ "file": suite.file, "requests": requests.collect::<Vec<_>>() })
+    });
+    json!({ "pack": pack.file.display().to_string(), "suites": suites.collect::<Vec<_>>() })
 }

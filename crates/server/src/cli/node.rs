@@ -6,12 +6,12 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::remote::{Ask, EXIT_CODES, Limit, Remote, ended, usage};
+use super::remote::{Ask, Limit, Remote, asking, ended, usage};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeVerb {
     /// Print the nodes
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis node list\n  portcullis node list --limit 20 -o json"))]
     List {
         #[command(flatten)]
         limit: Limit,
@@ -19,16 +19,16 @@ pub(crate) enum NodeVerb {
         remote: Remote,
     },
     /// Print what is known of a node
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis node show node-b"))]
     Show(Named),
     /// Add a node
     #[command(after_help = ADD)]
     Add(Addresses),
     /// Change what is known of a node; what is not said stays
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis node change node-b --jwks-url https://b.example.org/network/jwks"))]
     Change(Addresses),
     /// Remove a node, with its users and their tokens
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis node remove node-b"))]
     Remove(Named),
 }
 

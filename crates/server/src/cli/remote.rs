@@ -19,11 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAGE: usize = 1000;
 
 /// What every verb that asks the admin API says at the end of its help.
-pub(super) const EXIT_CODES: &str = "\
+const EXIT_CODES: &str = "\
 The token of whoever asks is read from --token-file or PORTCULLIS_TOKEN; it is never an argument: arguments
 show in lists of processes. What somebody may do is said by the policies of `authority.policies`.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the server says no, 4 the server finds the request invalid.";
+
+/// The end of the help of such a verb, with its examples.
+pub(super) fn asking(examples: &str) -> String {
+    format!("Examples:\n{examples}\n\n{EXIT_CODES}")
+}
 
 /// Where to ask, as whom, and how to print.
 #[derive(Debug, clap::Args)]

@@ -6,15 +6,15 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Failure;
-use super::remote::{Ask, EXIT_CODES, Limit, Remote, ended};
+use super::remote::{Ask, Limit, Remote, asking, ended};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RemoteUserVerb {
     /// Print the users of other nodes
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis remote-user list --node node-b\n  portcullis remote-user list --local-user main/7d2f6c1e-5b1a-4c55-9a38-0f6a3d1b8e01 -o json"))]
     List(List),
     /// Print one of them
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis remote-user show node-b bob"))]
     Show(Named),
     /// Add one
     #[command(after_help = ADD)]
@@ -23,10 +23,10 @@ pub(crate) enum RemoteUserVerb {
     #[command(after_help = MAP)]
     Map(Mapped),
     /// Say that somebody is nobody here but a user of their node
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis remote-user unmap node-b bob"))]
     Unmap(Named),
     /// Remove one, with their token
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis remote-user remove node-b bob"))]
     Remove(Named),
 }
 

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::remote::{Ask, EXIT_CODES, Limit, Remote, ended, usage};
+use super::remote::{Ask, Limit, Remote, asking, ended, usage};
 
 /// More than this is not read: no token is that long.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
@@ -25,13 +25,13 @@ pub(crate) enum RevokeVerb {
     #[command(after_help = SUBJECT)]
     Subject(Of),
     /// Revoke what was issued to a client, and what it acts with for others
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis revoke client main/jobs --reason 'its secret leaked'"))]
     Client(Of),
     /// Revoke everything that an issuer issued
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis revoke issuer main --issued-before 2026-11-22T07:30:00Z"))]
     Issuer(Issuer),
     /// Print what is revoked
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis revoke list\n  portcullis revoke list -o json"))]
     List {
         #[command(flatten)]
         limit: Limit,
@@ -39,7 +39,7 @@ pub(crate) enum RevokeVerb {
         remote: Remote,
     },
     /// Take a revocation back
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis revoke lift 3f8e0c52"))]
     Lift {
         /// The revocation's id, as `revoke list` prints it
         id: String,

@@ -7,7 +7,9 @@ use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::{ConfigFile, eprint_invalid, exit, runtime};
+use super::config::Settings;
+use super::remote::usage;
+use super::{ConfigFile, Failure, Output, eprint_invalid, exit, runtime};
 use crate::config::Loaded;
 use crate::decision_log::DecisionLog;
 use crate::house::House;
@@ -16,13 +18,30 @@ use crate::reload::Origin;
 
 /// Answer proxies until stopped.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Serve {
     #[command(flatten)]
     file: ConfigFile,
-    /// How the server's own log looks; it goes to standard error (what is in it: RUST_LOG, default `info`)
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
+    #[command(flatten)]
+    settings: Settings,
+    /// What is in the server's own log, which goes to standard error: `debug`, or `decide=debug,info` (also PORTCULLIS_LOG,
+    /// else RUST_LOG) [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How that log looks (also PORTCULLIS_LOG_FORMAT) [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
 }
+
+const AFTER_HELP: &str = "\
+Flags count more than variables of the environment, those more than the file, and the file more than defaults.
+
+Examples:
+  portcullis serve --config portcullis.yaml
+  portcullis serve --admin 127.0.0.1:9292 --threads 2 --log debug
+  PORTCULLIS_LISTEN_ENVOY_GRPC=0.0.0.0:9191 portcullis serve --log-format json
+
+Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 4 invalid configuration or policies.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogFormat {
@@ -34,12 +53,14 @@ enum LogFormat {
 
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
-        let (loaded, origin) = match self.file.load_noting() {
+        let (loaded, origin) = match self.file.load_noting(&self.settings, Output::Text) {
             Ok(both) => both,
             Err(code) => return code,
         };
         eprint_invalid(&loaded.advice);
-        self.start_log();
+        if let Err(failure) = self.start_log() {
+            return failure.tell();
+        }
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -56,8 +77,24 @@ impl Serve {
         }
     }
 
-    fn start_log(&self) {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    /// Starts the server's own log.
+    fn start_log(&self) -> Result<(), Failure> {
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let said = self.log.clone().or_else(|| variable("PORTCULLIS_LOG"));
+        let filter = match said {
+            Some(text) => EnvFilter::try_new(&text)
+                .map_err(|error| usage(format!("`{text}` says nothing about the log: {error}")))?,
+            None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        };
+        let format = match (self.log_format, variable("PORTCULLIS_LOG_FORMAT")) {
+            (Some(format), _) => format,
+            (None, Some(text)) => LogFormat::from_str(&text, false).map_err(|_| {
+                usage(format!(
+                    "PORTCULLIS_LOG_FORMAT is `text` or `json`, and not `{text}`"
+                ))
+            })?,
+            (None, None) => LogFormat::Text,
+        };
         // It would log every event of a watched folder, and where the log is in that folder, each line is an event.
         let filter = match "notify=warn".parse() {
             Ok(quiet) => filter.add_directive(quiet),
@@ -67,10 +104,11 @@ impl Serve {
             .with_env_filter(filter)
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
-        match self.log_format {
+        match format {
             LogFormat::Text => log.init(),
             LogFormat::Json => log.json().init(),
         }
+        Ok(())
     }
 }
 

@@ -15,8 +15,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Subcommand)]
 pub(crate) enum ShadowVerb {
     /// Print what differs, the most frequent first (exit code 3 if anything does)
+    #[command(after_help = AFTER_HELP)]
     Report(Report),
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis shadow report
+  portcullis shadow report --server 127.0.0.1:9192 -o json
+
+Exit codes: 0 nothing differs, 1 failed, 2 wrong usage, 3 something differs.";
 
 /// Where to ask, and how to print.
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::{eprint_invalids, exit, say};
+use super::{exit, say, tell_invalid};
+use crate::config::Invalid;
 use crate::policy_tests::{self, COMMITTED, Coverage, Pack, Ran, diff};
 
 /// Run the tests of policies.
@@ -66,6 +67,16 @@ enum Output {
     Github,
 }
 
+impl Output {
+    /// How problems of the packs themselves are printed.
+    fn problems(self) -> super::Output {
+        match self {
+            Self::Json => super::Output::Json,
+            Self::Text | Self::Junit | Self::Github => super::Output::Text,
+        }
+    }
+}
+
 /// What came of one pack.
 struct Result {
     pack: Pack,
@@ -87,7 +98,7 @@ struct Summary {
 
 impl Test {
     pub(super) fn run(self) -> ExitCode {
-        let packs = match packs(&self.folders, Suites::Needed) {
+        let packs = match packs(&self.folders, Suites::Needed, self.output.problems()) {
             Ok(packs) => packs,
             Err(code) => return code,
         };
@@ -138,13 +149,14 @@ pub(super) enum Suites {
 }
 
 /// Loads all packs at or below these folders, or prints everything that is wrong with them.
-pub(super) fn packs(folders: &[PathBuf], suites: Suites) -> std::result::Result<Vec<Pack>, ExitCode> {
+pub(super) fn packs(
+    folders: &[PathBuf],
+    suites: Suites,
+    output: super::Output,
+) -> std::result::Result<Vec<Pack>, ExitCode> {
     let mut found: Vec<PathBuf> = Vec::new();
-    let mut unusable = false;
-    let mut fail = |message: String| {
-        complain(&message);
-        unusable = true;
-    };
+    let mut unusable = Vec::new();
+    let mut fail = |message: String| unusable.push(message);
     for folder in folders {
         match policy_tests::packs(folder) {
             Ok(packs) if packs.is_empty() => fail(format!(
@@ -168,12 +180,18 @@ pub(super) fn packs(folders: &[PathBuf], suites: Suites) -> std::result::Result<
             Err(problems) => invalid.extend(problems),
         }
     }
-    eprint_invalids(&invalid);
-    if invalid.is_empty() && !unusable {
-        Ok(packs)
-    } else {
-        Err(exit::invalid())
+    if invalid.is_empty() && unusable.is_empty() {
+        return Ok(packs);
     }
+    if output == super::Output::Json {
+        // A folder has no place to point to.
+        let bare = unusable.iter().map(|message| Invalid::bare(message));
+        invalid.splice(0..0, bare.collect::<Vec<_>>());
+    } else {
+        unusable.iter().for_each(|message| complain(message));
+    }
+    tell_invalid(&invalid, output);
+    Err(exit::invalid())
 }
 
 /// A file of a pack, as messages name it.

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use decide::identity::{self, DEFAULT_CACHE_BYTES, Identity, Inspection};
 
-use super::remote::{EXIT_CODES, ended};
-use super::{ConfigFile, Failure, exit, runtime, say};
+use super::remote::{asking, ended};
+use super::{ConfigFile, Failure, Output, exit, runtime, say};
 
 /// More than this is not read: no token is that long.
 const MAX_INPUT_BYTES: u64 = 1024 * 1024;
@@ -23,13 +23,13 @@ pub(crate) enum TokenVerb {
     /// Explain a token: what it says, which checks it passes, who it makes its bearer
     Inspect(Inspect),
     /// Print the tokens that the house gave, never the tokens themselves
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis token list --subject main/7d2f6c1e-5b1a-4c55-9a38-0f6a3d1b8e01\n  portcullis token list --kind network --node node-b -o json"))]
     List(given::List),
     /// Print what is known of one of them
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis token show 0b6f2d1c"))]
     Show(given::Named),
     /// End one of them: it is refused from now on
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = asking("  portcullis token end 0b6f2d1c"))]
     End(given::Named),
 }
 
@@ -62,14 +62,6 @@ Examples:
 Exit codes: 0 verified (without --config: well-formed, not verified), 1 failed, 2 wrong usage,
 3 refused, 4 invalid configuration.";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    /// For people
-    Text,
-    /// The same as one JSON object
-    Json,
-}
-
 impl TokenVerb {
     pub(super) fn run(self) -> ExitCode {
         match self {
@@ -98,7 +90,7 @@ impl Inspect {
         let authorization = authorization(self.read()?);
         let now = SystemTime::now();
         let inspection = match &self.config {
-            Some(config) => verify(config.clone(), &authorization, now)?,
+            Some(config) => verify(config.clone(), self.output, &authorization, now)?,
             None => identity::inspect(&authorization),
         };
         say(&match self.output {
@@ -131,8 +123,13 @@ impl Inspect {
 }
 
 /// Asks the issuers of the configuration, after their keys were fetched as for any check.
-fn verify(config: PathBuf, authorization: &[u8], now: SystemTime) -> Result<Inspection, Failure> {
-    let loaded = ConfigFile { config }.load().map_err(Failure::Said)?;
+fn verify(
+    config: PathBuf,
+    output: Output,
+    authorization: &[u8],
+    now: SystemTime,
+) -> Result<Inspection, Failure> {
+    let loaded = ConfigFile::of(config).load_for(output).map_err(Failure::Said)?;
     let runtime = runtime().map_err(|error| Failure::Message(error.to_string()))?;
     runtime.block_on(async {
         let handle = tokio::runtime::Handle::current();

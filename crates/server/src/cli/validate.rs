@@ -3,21 +3,40 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::{ConfigFile, eprint_invalid, say};
+use serde_json::{Map, Value, json};
+
+use super::{ConfigFile, Output, eprint_invalid, say};
+use crate::config::Loaded;
 
 /// Check everything that `serve` would load.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Validate {
     #[command(flatten)]
     file: ConfigFile,
+    /// How it is printed
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    output: Output,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis validate --config policies/default/portcullis.yaml
+  portcullis validate --config policies/default/portcullis.yaml -o json
+
+With -o json: `valid`, `problems` (each with severity, file, line, column, message and help), and if it is valid what is
+in it. Exit codes: 0 valid, 1 failed, 2 wrong usage, 4 invalid configuration or policies.";
 
 impl Validate {
     pub(super) fn run(self) -> ExitCode {
-        let loaded = match self.file.load() {
+        let loaded = match self.file.load_for(self.output) {
             Ok(loaded) => loaded,
             Err(code) => return code,
         };
+        if self.output == Output::Json {
+            say(&format!("{:#}\n", json(&loaded)));
+            return ExitCode::SUCCESS;
+        }
         eprint_invalid(&loaded.advice);
         let rules = &loaded.rules;
         let rows: Vec<[String; 4]> = rules
@@ -74,4 +93,35 @@ impl Validate {
         say(&table);
         ExitCode::SUCCESS
     }
+}
+
+/// A valid configuration for programs.
+fn json(loaded: &Loaded) -> Value {
+    let rules = &loaded.rules;
+    let routes: Vec<Value> = rules
+        .routes()
+        .routes()
+        .iter()
+        .map(|route| {
+            let actions = route.actions.iter();
+            let actions: Map<String, Value> = actions
+                .map(|(method, action)| (method.to_string(), action.name.to_string().into()))
+                .collect();
+            json!({
+                "route": route.name.to_string(),
+                "actions": actions,
+                "resource": route.resource.kind.to_string(),
+                "public": route.public,
+            })
+        })
+        .collect();
+    json!({
+        "valid": true,
+        "problems": loaded.advice.json(),
+        "routes": routes,
+        "policies": rules.policies().count(),
+        "issuers": loaded.config.settings.identity.issuers.len(),
+        "headers": rules.upstream_headers(),
+        "version": rules.version().to_string(),
+    })
 }

@@ -6,7 +6,9 @@ use decide::policy::{GENERATED, Sources};
 use decide::problem::{Place, Problem, Severity};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 
+use super::overrides::ENVIRONMENT;
 use super::yaml::Document;
+use serde_json::{Value, json};
 
 /// Problems together with the texts they are in. Shown with `Display`.
 #[derive(Debug)]
@@ -69,6 +71,12 @@ impl Invalid {
         Self::new(Document::unread(name, ""), Sources::default(), vec![problem])
     }
 
+    /// A problem that is in no file.
+    pub(crate) fn bare(message: &str) -> Self {
+        let problem = Problem::setting("", message, "");
+        Self::new(Document::unread("", ""), Sources::default(), vec![problem])
+    }
+
     /// The problems, errors first.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -87,9 +95,8 @@ impl Invalid {
     /// File, line and column (both from 1) of a problem.
     pub(crate) fn place(&self, problem: &Problem) -> (String, usize, usize) {
         let ((name, text), (start, _)) = self.text_of(problem);
-        let before = text.get(..start).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        (name, before.matches('\n').count() + 1, line.chars().count() + 1)
+        let (line, column) = line_and_column(&text, start);
+        (name, line, column)
     }
 
     /// The same texts with other problems.
@@ -123,11 +130,7 @@ impl Invalid {
     /// Each error in a line: `file:line:column: what is wrong; what to do`.
     pub fn lines(&self) -> Vec<String> {
         let line = |(name, text): (String, String), start: usize, message: &str, help: &str| {
-            let before = text.get(..start.min(text.len())).unwrap_or_default();
-            let (row, column) = (
-                1 + before.matches('\n').count(),
-                1 + before.rsplit('\n').next().unwrap_or_default().chars().count(),
-            );
+            let (row, column) = line_and_column(&text, start);
             let help = if help.is_empty() {
                 String::new()
             } else {
@@ -145,6 +148,34 @@ impl Invalid {
                 line(source, start, &problem.message, &problem.help)
             });
         syntax.chain(errors).collect()
+    }
+
+    /// Each problem for programs, errors first.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        let told =
+            |severity: &str, (file, line, column): (String, usize, usize), message: &str, help: &str| {
+                json!({
+                    "severity": severity,
+                    "file": file,
+                    "line": line,
+                    "column": column,
+                    "message": message,
+                    "help": help,
+                })
+            };
+        let syntax = self.syntax.iter().map(|found| {
+            let (name, text) = self.configuration();
+            let (line, column) = line_and_column(&text, found.offset);
+            told("error", (name, line, column), &found.message, found.help)
+        });
+        let problems = self.problems.iter().map(|problem| {
+            let severity = match problem.severity {
+                Severity::Error => "error",
+                Severity::Advice => "advice",
+            };
+            told(severity, self.place(problem), &problem.message, &problem.help)
+        });
+        syntax.chain(problems).collect()
     }
 
     /// Name and text of the file in which a problem is, and where in it.
@@ -194,6 +225,9 @@ impl Invalid {
     }
 
     fn source(&self, name: &str) -> Option<&str> {
+        if name == ENVIRONMENT {
+            return Some(self.document.environment());
+        }
         let mut texts = self.sources.texts().filter(|_| name != GENERATED);
         texts.find(|(known, _)| *known == name).map(|(_, text)| text)
     }
@@ -218,6 +252,13 @@ impl Invalid {
         }
         Ok(())
     }
+}
+
+/// Line and column (both from 1, in characters) of a byte offset.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset.min(text.len())).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 impl fmt::Display for Invalid {

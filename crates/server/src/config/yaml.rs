@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::{Location, Spanned};
 
+use super::overrides::Overrides;
 use super::reads::Reader;
 use super::references::{self, Environment, References};
 use super::report::{Invalid, Syntax};
@@ -21,6 +22,8 @@ pub(super) struct Document {
     value: Value,
     root: Option<Place>,
     references: References,
+    /// The variables of the environment that say settings, as a text.
+    environment: String,
 }
 
 /// The value can have secrets in it.
@@ -84,7 +87,19 @@ impl Document {
             value: Value::Null,
             root: None,
             references: References::default(),
+            environment: String::new(),
         }
+    }
+
+    /// Puts in what flags and the environment say.
+    pub(super) fn override_by(&mut self, overrides: &Overrides) {
+        overrides.put(&mut self.value);
+        self.environment = overrides.text();
+    }
+
+    /// The variables of the environment that say settings, as a text.
+    pub(super) fn environment(&self) -> &str {
+        &self.environment
     }
 
     /// The file's name in messages.

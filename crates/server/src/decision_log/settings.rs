@@ -74,7 +74,7 @@ pub struct RecordSettings {
     /// The key of `subject: hash`, at least 16 bytes. Use `${NAME}` or `$file`. Replicas with the same key give a subject the
     /// same hash.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub hash_key: Option<SecretString>,
     /// How the client's address is told. Default: `keep`
     #[serde(default)]

@@ -21,11 +21,19 @@ use std::process::ExitCode;
 
 /// Show it: a local issuer, a real Envoy, an echo upstream, and a table of answers.
 #[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct Demo {
     /// End after the table; exit code 0 only if every row is what it must be
     #[arg(long)]
     once: bool,
 }
+
+const AFTER_HELP: &str = "\
+Examples:
+  portcullis demo           stays up, with tokens and curl lines to try
+  portcullis demo --once
+
+Exit codes: 0 every row is what it must be, 1 it is not, or something could not be started, 2 wrong usage.";
 
 impl Demo {
     /// Runs it.

@@ -6,44 +6,73 @@ use std::fmt::Write as _;
 
 use super::Pack;
 use super::question::{Question, Rehearsal};
-use super::read::ANONYMOUS;
+use super::read::{ANONYMOUS, ReadSuite};
 
 /// The file in the folder of a pack that its table is kept in.
 pub(crate) const COMMITTED: &str = "matrix.txt";
 
-/// The table of a pack, suite by suite. Requests that depend on more than method and URL are left out.
-pub(crate) fn matrix(pack: &Pack) -> String {
+/// Who may do what by one suite.
+pub(crate) struct Answers<'p> {
+    /// The suite's file, in the folder of the pack.
+    pub(crate) file: &'p str,
+    /// The principals, whoever presents no credential last.
+    pub(crate) people: Vec<&'p str>,
+    /// Each request with an answer for each of the principals: `allow`, or the status of the denial.
+    pub(crate) requests: Vec<(&'p str, Vec<String>)>,
+}
+
+/// The answers of a pack, suite by suite. Requests that depend on more than method and URL are left out.
+pub(crate) fn answers(pack: &Pack) -> Vec<Answers<'_>> {
     let rehearsal = Rehearsal::of(&pack.loaded.rules);
+    pack.suites
+        .iter()
+        .map(|suite| of_suite(&rehearsal, pack, suite))
+        .collect()
+}
+
+fn of_suite<'p>(rehearsal: &Rehearsal, pack: &Pack, suite: &'p ReadSuite) -> Answers<'p> {
+    let mut requests: Vec<(&Question, &str)> = Vec::new();
+    for case in &suite.cases {
+        if case.question.is_plain() && !requests.iter().any(|(known, _)| **known == case.question) {
+            requests.push((&case.question, &case.request));
+        }
+    }
+    requests.sort_by_key(|(question, _)| (&question.host, &question.target, &question.method));
+    let mut people: Vec<_> = suite
+        .people
+        .iter()
+        .filter(|(name, _)| *name != ANONYMOUS)
+        .collect();
+    people.extend(suite.people.get_key_value(ANONYMOUS));
+    let answered = requests.into_iter().map(|(question, request)| {
+        let answer = |asker| rehearsal.ask(asker, question, suite.now).in_short();
+        let answers = people.iter().map(|(_, asker)| answer(asker));
+        (request, answers.collect())
+    });
+    let file = suite.file.strip_prefix(&format!("{}/", pack.folder.display()));
+    Answers {
+        file: file.unwrap_or(&suite.file),
+        requests: answered.collect(),
+        people: people.iter().map(|(name, _)| name.as_str()).collect(),
+    }
+}
+
+/// The table of a pack, suite by suite.
+pub(crate) fn matrix(pack: &Pack) -> String {
     let mut text = String::from(
         "# Who may do what: allow, or the status of the denial. Made by `portcullis matrix --write`.\n",
     );
-    for suite in &pack.suites {
-        let mut requests: Vec<(&Question, &str)> = Vec::new();
-        for case in &suite.cases {
-            if case.question.is_plain() && !requests.iter().any(|(known, _)| **known == case.question) {
-                requests.push((&case.question, &case.request));
-            }
-        }
-        requests.sort_by_key(|(question, _)| (&question.host, &question.target, &question.method));
-        // Whoever presents no credential comes last.
-        let mut people: Vec<_> = suite
-            .people
-            .iter()
-            .filter(|(name, _)| *name != ANONYMOUS)
-            .collect();
-        people.extend(suite.people.get_key_value(ANONYMOUS));
+    for suite in answers(pack) {
         let width = |name: &str| name.chars().count().max("allow".len());
-        let file = suite.file.strip_prefix(&format!("{}/", pack.folder.display()));
-        let _ = writeln!(text, "\n# {}", file.unwrap_or(&suite.file));
-        for (name, _) in &people {
+        let _ = writeln!(text, "\n# {}", suite.file);
+        for name in &suite.people {
             let _ = write!(text, "{name:0$}  ", width(name));
         }
         text.truncate(text.trim_end().len());
         text.push('\n');
-        for (question, request) in requests {
-            for (name, asker) in &people {
-                let answer = rehearsal.ask(asker, question, suite.now);
-                let _ = write!(text, "{:1$}  ", answer.in_short(), width(name));
+        for (request, answers) in suite.requests {
+            for (name, answer) in suite.people.iter().zip(answers) {
+                let _ = write!(text, "{answer:0$}  ", width(name));
             }
             let _ = writeln!(text, "{request}");
         }

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::watch::Watch;
 use super::{Origin, Outcome, Signal, State, Trigger, restart, warn_of_audit, warn_of_headers};
-use crate::config::{self, Config, Loaded, Reads};
+use crate::config::{self, Config, Loaded, Overrides, Reads};
 use crate::listen::Stop;
 use crate::policy_tests;
 use crate::tls::Tls;
@@ -40,6 +40,8 @@ pub(super) struct Work {
     file: PathBuf,
     /// What was read the last time, whether it was good or not.
     reads: Reads,
+    /// What is said instead of the file, since the start.
+    overrides: Overrides,
     /// What the server was started with.
     started: Config,
     /// What it was told the last time, as far as it was good.
@@ -101,6 +103,7 @@ impl Work {
         Self {
             file: origin.file,
             reads: origin.reads,
+            overrides: origin.overrides,
             started: config.clone(),
             config,
             pipeline,
@@ -349,7 +352,7 @@ impl Work {
     fn read(&mut self) -> Option<Result<Loaded, config::Invalid>> {
         for _ in 0..TRIES {
             let begun = Instant::now();
-            let (loaded, reads) = config::load_again(&self.file);
+            let (loaded, reads) = config::load_again(&self.file, &self.overrides);
             thread::sleep(QUIET.saturating_sub(begun.elapsed()));
             let stays = reads.again() == reads;
             self.reads = reads;

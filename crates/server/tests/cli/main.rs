@@ -4,10 +4,13 @@ mod administer;
 mod answers;
 mod broken;
 mod demo;
+mod doctor;
 mod documents;
 mod encrypted;
+mod exit_codes;
 mod explained;
 mod flood;
+mod help;
 mod init;
 mod limits;
 mod packs;
@@ -28,6 +31,8 @@ fn portcullis(words: &[&str]) -> Command {
         .args(words)
         .current_dir(root())
         .env_remove("RUST_LOG")
+        .env_remove("PORTCULLIS_UPDATE")
+        .env_remove("PORTCULLIS_SKIPPED_FILE")
         .stdin(Stdio::null());
     command
 }

@@ -148,10 +148,12 @@ impl JsonSchema for ExternalAccess {
                     "description": "What there is to say of that type.",
                     "properties": {
                         "token": {
+                            "writeOnly": true,
                             "description": "static: the token, at least 8 characters and better 16 or more without blanks. \
                                 Use `${NAME}` or `$file`."
                         },
                         "secret": {
+                            "writeOnly": true,
                             "description": "legacy: the secret in base64, at least 16 bytes and better 32 or more. Use \
                                 `${NAME}` or `$file`."
                         },
@@ -208,6 +210,7 @@ impl JsonSchema for OldKey {
             "type": "object",
             "properties": {
                 "secret": {
+                    "writeOnly": true,
                     "description": "The secret in base64, at least 16 bytes and better 32 or more. Use `${NAME}` or `$file`."
                 }
             }

@@ -23,7 +23,7 @@ pub struct IntrospectionSettings {
     /// Our own client id at the authorization server.
     pub client_id: String,
     /// The secret of that client, sent as HTTP Basic authentication (RFC 6749 section 2.3.1).
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("writeOnly" = true))]
     pub client_secret: SecretString,
     /// If set, the answer must have exactly this `iss`.
     #[serde(default)]

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use model::{Principal, PrincipalKind};
 
+use super::super::Failure;
+use super::super::remote::usage;
 use super::{check_request, curl, har};
 use crate::ask::Question;
 
@@ -69,7 +71,7 @@ impl Asked {
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub(super) fn read(&self) -> Result<Form, String> {
+    pub(super) fn read(&self) -> Result<Form, Failure> {
         let mut form = match self {
             Self {
                 decision: Some(id), ..
@@ -111,10 +113,9 @@ impl Asked {
                 Form::Request(question, None)
             }
             _ => {
-                return Err(
-                    "there is no question: give METHOD and URL, --curl, --har, --check-request or --decision"
-                        .to_owned(),
-                );
+                return Err(usage(
+                    "there is no question: give METHOD and URL, --curl, --har, --check-request or --decision",
+                ));
             }
         };
         for header in &self.headers {
@@ -127,7 +128,7 @@ impl Asked {
                     question.headers.push((name, value.trim().to_owned()));
                 }
                 Form::Message(_) | Form::Decision(_) => {
-                    return Err("-H: a CheckRequest has its headers inside".to_owned());
+                    return Err("-H: a CheckRequest has its headers inside".to_owned().into());
                 }
             }
         }
