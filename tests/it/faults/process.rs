@@ -200,7 +200,8 @@ async fn without_descriptors_the_others_are_answered_and_it_heals() {
         .status();
     assert!(limited.expect("prlimit is there").success());
     let mut crowd = Vec::new();
-    for _ in 0..200 {
+    // Few enough that the kernel keeps those that are not taken.
+    for _ in 0..100 {
         crowd.push(
             TcpStream::connect(served.grpc())
                 .await
