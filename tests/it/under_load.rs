@@ -45,40 +45,59 @@ fn rows(issuer: &LocalIssuer) -> Vec<Row> {
 }
 
 async fn status(envoy: SocketAddr, row: &Row) -> u16 {
-    let mut headers = vec![("host".to_owned(), "api.example.test".to_owned())];
-    headers.extend(
-        row.bearer
-            .iter()
-            .map(|bearer| ("authorization".to_owned(), bearer.clone())),
-    );
-    let answer = http::send(envoy, "GET", row.target, &headers, Bytes::new()).await;
-    answer.expect("an answer").status().as_u16()
+    asked(envoy, row).await.0
 }
 
-/// Asks until it is over, several at a time; `right` says which statuses may be. How many were asked.
+/// The status, and the decision that a denial names: Envoy's own denials name none.
+async fn asked(envoy: SocketAddr, row: &Row) -> (u16, String) {
+    let mut headers = vec![("host".to_owned(), "api.example.test".to_owned())];
+    let bearer = row.bearer.iter();
+    headers.extend(bearer.map(|bearer| ("authorization".to_owned(), bearer.clone())));
+    let answer = http::send(envoy, "GET", row.target, &headers, Bytes::new()).await;
+    let answer = answer.expect("an answer");
+    let decision = answer.headers().get("x-portcullis-decision-id");
+    let decision = decision.and_then(|id| id.to_str().ok()).unwrap_or_default();
+    (answer.status().as_u16(), decision.to_owned())
+}
+
+/// Asks until it is over, several at a time; `right` says which statuses may be, and `told` what is known of a decision. How many
+/// were asked.
 async fn load(
     envoy: SocketAddr,
     rows: &[Row],
     over: &Cell<bool>,
     right: impl Fn(&Row, u16) -> bool,
+    told: impl Fn(&str) -> String,
 ) -> usize {
     let asker = async || {
-        let mut asked = 0;
+        let mut count = 0;
         while !over.get() {
             for row in rows {
-                let status = status(envoy, row).await;
+                let (status, decision) = asked(envoy, row).await;
                 assert!(
                     right(row, status),
-                    "{} must be {} and is {status}",
+                    "{} must be {} and is {status}: {}",
                     row.target,
-                    row.status
+                    row.status,
+                    told(&decision)
                 );
-                asked += 1;
+                count += 1;
             }
         }
-        asked
+        count
     };
     join_all((0..4).map(|_| asker())).await.iter().sum()
+}
+
+/// The record of a decision, and the end of the log.
+fn told(served: &Served, decision: &str) -> String {
+    let decisions = served.decisions();
+    let record = decisions
+        .lines()
+        .find(|line| !decision.is_empty() && line.contains(decision));
+    let log = served.log();
+    let end: Vec<&str> = log.lines().rev().take(30).collect();
+    format!("{}\n{}", record.unwrap_or("no record"), end.join("\n"))
 }
 
 fn kill(served: &Served, signal: &str) {
@@ -127,11 +146,9 @@ async fn sigterm_of_one_of_two_servers_fails_no_request() {
         until("it goes on", async || two.decisions().lines().count() > then + 50).await;
         over.set(true);
     };
-    let (asked, ()) = join(
-        load(envoy, &rows, &over, |row, status| row.status == status),
-        stopping,
-    )
-    .await;
+    let right = |row: &Row, status| row.status == status;
+    let asking = load(envoy, &rows, &over, right, |id| told(&two, id));
+    let (asked, ()) = join(asking, stopping).await;
     assert!(asked > 50, "{asked}");
     let log = one.log();
     assert!(
@@ -174,7 +191,7 @@ async fn kill_9_opens_nothing_and_a_new_server_goes_on() {
         }
         over.set(true);
     };
-    let (asked, ()) = join(load(envoy, &rows, &over, right), killing).await;
+    let (asked, ()) = join(load(envoy, &rows, &over, right, |_| String::new()), killing).await;
     assert!(asked > 50, "{asked}");
     assert_eq!(
         front
@@ -242,11 +259,9 @@ async fn neither_an_issuer_that_is_away_nor_broken_files_fail_a_request() {
         }
         over.set(true);
     };
-    let (asked, ()) = join(
-        load(envoy, &rows, &over, |row, status| row.status == status),
-        breaking,
-    )
-    .await;
+    let right = |row: &Row, status| row.status == status;
+    let asking = load(envoy, &rows, &over, right, |id| told(&served, id));
+    let (asked, ()) = join(asking, breaking).await;
     assert!(asked > 50, "{asked}");
 }
 

@@ -288,7 +288,7 @@ impl Admin {
 }
 
 /// All but `grpc.health.v1`: probes and metrics for everybody, the rest for this very host and for those who are
-/// [`permitted`].
+/// permitted it.
 fn router(readiness: &Readiness, recent: Recent, metrics: Metrics) -> Router {
     let asker = Asker::new(Arc::clone(&readiness.pipeline));
     let asked = |action, kind| {

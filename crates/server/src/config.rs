@@ -458,7 +458,7 @@ fn read_settings(
     paths::begin_at(folder, &mut known);
     match serde_json::from_value::<Config>(known) {
         Ok(mut config) => {
-            config.tls = tls::read(&config, reader, &mut problems);
+            config.tls = tls::read(&config, (folder, reader), &mut problems);
             Ok((document, config, problems))
         }
         Err(error) => {

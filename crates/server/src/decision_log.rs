@@ -182,6 +182,15 @@ impl Recorder for DecisionLog {
                 .push(|queue| pack(record, purpose, wanted.query, queue));
         }
     }
+
+    fn dropped(&self) -> Vec<(&'static str, u64)> {
+        let Some(wanted) = &self.0 else {
+            return vec![("queue", 0)];
+        };
+        let counts = &wanted.counts;
+        let sinks = counts.sinks().iter().map(|sink| (sink.name, sink.counts().1));
+        [("queue", counts.dropped())].into_iter().chain(sinks).collect()
+    }
 }
 
 impl Counts {

@@ -14,7 +14,7 @@ use ::aws_lc_rs::digest::{Context, SHA256};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::version::{TLS12, TLS13};
-use rustls::{Error, InconsistentKeys};
+use rustls::{CertificateError, Error, InconsistentKeys};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -53,7 +53,7 @@ pub(crate) enum Alpn {
 /// Why certificate, key and authorities cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unusable {
-    #[error("the certificate cannot be used: {0}")]
+    #[error("the certificate cannot be used: {}", plain(.0))]
     Certificate(Error),
     #[error("the private key cannot be used: {0}")]
     Key(Error),
@@ -61,6 +61,15 @@ pub(crate) enum Unusable {
     OtherKey,
     #[error("an authority of clients cannot be used: {0}")]
     Clients(String),
+}
+
+/// What is wrong with our own certificate; rustls speaks of that of a peer.
+fn plain(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(error)) => error.to_string(),
+        Error::InvalidCertificate(flaw) => flaw.to_string(),
+        error => error.to_string(),
+    }
 }
 
 impl Identity {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+/// A label, how it is compared, and with what.
+pub(super) type Matcher = (String, String, String);
+
 /// What an expression speaks of.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Expression {
     /// Each metric with what it is selected by: a label, an operator and a value.
-    pub(super) selectors: Vec<(String, Vec<(String, String, String)>)>,
+    pub(super) selectors: Vec<(String, Vec<Matcher>)>,
     /// Labels that are grouped or joined by.
     pub(super) by: BTreeSet<String>,
 }
@@ -124,7 +127,8 @@ fn tokens(text: &str) -> Vec<Token> {
 
 #[test]
 fn expressions_are_read() {
-    let check = |text: &str, selectors: &[(&str, &[(&str, &str, &str)])], by: &[&str]| {
+    type Selector<'s> = (&'s str, &'s [(&'s str, &'s str, &'s str)]);
+    let check = |text: &str, selectors: &[Selector<'_>], by: &[&str]| {
         let owned = |(label, operator, value): &(&str, &str, &str)| {
             (label.to_string(), operator.to_string(), value.to_string())
         };

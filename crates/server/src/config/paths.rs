@@ -5,22 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// The settings that name a file, as JSON pointers; `*` stands for every entry of a list.
-const PATHS: &[&str] = &[
-    "/decision_log/file",
-    "/issuers/*/jwks_file",
-    "/listen/envoy_grpc_options/tls/certificate",
-    "/listen/envoy_grpc_options/tls/key",
-    "/listen/envoy_grpc_options/tls/client_ca",
-    "/listen/http/*/tls/certificate",
-    "/listen/http/*/tls/key",
-    "/listen/http/*/tls/client_ca",
-    "/admin_options/tls/certificate",
-    "/admin_options/tls/key",
-    "/admin_options/tls/client_ca",
-    "/authority/tls/certificate",
-    "/authority/tls/key",
-    "/authority/tls/client_ca",
-];
+const PATHS: &[&str] = &["/decision_log/file", "/issuers/*/jwks_file"];
 
 /// Makes all these paths begin at `folder`. What is no text is left for the schema to refuse.
 pub(super) fn begin_at(folder: &Path, value: &mut Value) {

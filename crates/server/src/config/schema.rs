@@ -188,7 +188,11 @@ fn describe(error: &jsonschema::ValidationError<'_>, schema: &Value) -> Vec<Prob
             let of_kind: Vec<_> = forms
                 .iter()
                 .copied()
-                .filter(|errors| !errors.iter().any(|e| e.instance_path().as_str() == at && is_type(e)))
+                .filter(|errors| {
+                    !errors
+                        .iter()
+                        .any(|e| e.instance_path().as_str() == at && is_of_other_kind(e))
+                })
                 .collect();
             let any = matches!(error.kind(), ValidationErrorKind::AnyOf { .. });
             let forms = if any && of_kind.len() == 1 { of_kind } else { forms };
@@ -275,8 +279,17 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-fn is_type(error: &jsonschema::ValidationError<'_>) -> bool {
-    matches!(error.kind(), ValidationErrorKind::Type { .. })
+/// Whether the value cannot have been meant for this form: it is of another type, or a group or list where there are words.
+fn is_of_other_kind(error: &jsonschema::ValidationError<'_>) -> bool {
+    match error.kind() {
+        ValidationErrorKind::Type { .. } => true,
+        ValidationErrorKind::Enum { .. }
+        | ValidationErrorKind::Constant { .. }
+        | ValidationErrorKind::OneOfNotValid { .. } => {
+            error.instance().is_object() || error.instance().is_array()
+        }
+        _ => false,
+    }
 }
 
 fn is_null_type(error: &jsonschema::ValidationError<'_>) -> bool {

@@ -212,14 +212,14 @@ fn what_the_schema_does_not_allow_is_said_in_words() {
             json!("sdtout"),
             "/decision_log",
             "\"sdtout\" is not one of the known values",
-            "did you mean `stdout`? Known are `stdout`, `stderr`, `off`, `file: …`",
+            "did you mean `stdout`? Known are `stdout`, `stderr`, `otlp`, `off`",
         ),
         (
             "decision_log",
             json!({ "fil": "x" }),
-            "/decision_log",
-            "is not one of the known values",
-            "`file: …`",
+            "/decision_log/fil",
+            "there is no setting `fil` here",
+            "did you mean `file`?",
         ),
         (
             "cors_preflight",

@@ -35,7 +35,7 @@ pub struct TlsSettings {
 }
 
 /// Reads the files of every listener with TLS.
-pub(super) fn read(config: &Config, reader: &Reader, problems: &mut Vec<Problem>) -> Identities {
+pub(super) fn read(config: &Config, from: (&Path, &Reader), problems: &mut Vec<Problem>) -> Identities {
     let http = config.listen.http.iter().enumerate().map(|(index, listener)| {
         (
             format!("listen.http[{index}]"),
@@ -69,7 +69,7 @@ pub(super) fn read(config: &Config, reader: &Reader, problems: &mut Vec<Problem>
     .filter_map(|(setting, pointer, tls, alpn)| {
         let identity = Files {
             pointer: &pointer,
-            reader,
+            from,
             problems,
         }
         .identity(tls.as_ref()?, alpn)?;
@@ -81,16 +81,20 @@ pub(super) fn read(config: &Config, reader: &Reader, problems: &mut Vec<Problem>
 /// The files of one listener.
 struct Files<'a> {
     pointer: &'a str,
-    reader: &'a Reader,
+    /// The folder of the configuration file, and what reads.
+    from: (&'a Path, &'a Reader),
     problems: &'a mut Vec<Problem>,
 }
 
 impl Files<'_> {
     /// What they come to; whatever is wrong is told, all of it.
     fn identity(&mut self, tls: &TlsSettings, alpn: Alpn) -> Option<Identity> {
-        let chain = self.certificates("certificate", &tls.certificate);
-        let key = self.key(&tls.key);
-        let authorities = match &tls.client_ca {
+        let within = |path: &PathBuf| self.from.0.join(path);
+        let (certificate, private) = (within(&tls.certificate), within(&tls.key));
+        let client_ca = tls.client_ca.as_ref().map(within);
+        let chain = self.certificates("certificate", &certificate);
+        let key = self.key(&private);
+        let authorities = match &client_ca {
             Some(path) => self.certificates("client_ca", path).map(Some),
             None => Some(None),
         };
@@ -122,10 +126,10 @@ impl Files<'_> {
         let identity = match Identity::new(chain, key, clients, alpn) {
             Ok(identity) => identity,
             Err(unusable) => {
-                let (member, path) = match (&unusable, &tls.client_ca) {
-                    (Unusable::Key(_) | Unusable::OtherKey, _) => ("key", &tls.key),
+                let (member, path) = match (&unusable, &client_ca) {
+                    (Unusable::Key(_) | Unusable::OtherKey, _) => ("key", &private),
                     (Unusable::Clients(_), Some(path)) => ("client_ca", path),
-                    _ => ("certificate", &tls.certificate),
+                    _ => ("certificate", &certificate),
                 };
                 let help = match unusable {
                     Unusable::OtherKey => {
@@ -139,7 +143,7 @@ impl Files<'_> {
             }
         };
         if let Some(flaw) = dates.and_then(|dates| dates.flaw(std::time::SystemTime::now())) {
-            let message = format!("{}: the certificate {flaw}", tls.certificate.display());
+            let message = format!("{}: the certificate {flaw}", certificate.display());
             let problem = Problem::setting(
                 format!("{}/certificate", self.pointer),
                 message,
@@ -198,7 +202,7 @@ impl Files<'_> {
     }
 
     fn bytes(&mut self, member: &str, path: &Path) -> Option<Vec<u8>> {
-        match self.reader.bytes(path, MAX_FILE_BYTES) {
+        match self.from.1.bytes(path, MAX_FILE_BYTES) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 let message = format!("cannot read {}: {error}", path.display());

@@ -40,10 +40,11 @@ impl Json<'_> {
 /// Whether JSON writes some of the bytes as something else: control characters, quotes and backslashes.
 fn is_escaped(text: &[u8]) -> bool {
     let (words, rest) = text.as_chunks::<8>();
-    let mut last = [b' '; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
+    let last = text.last_chunk::<8>().copied().unwrap_or_else(|| {
+        let mut last = [b' '; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        last
+    });
     // Eight bytes at a time: the highest bit of a byte is set where it is less than another, or equal to it.
     let each = |byte: u8| u64::from_ne_bytes([byte; 8]);
     let is_less = |word: u64, than: u8| word.wrapping_sub(each(than)) & !word & each(0x80);

@@ -155,10 +155,19 @@ struct RequestLine<'a> {
 
 /// The schema of a line (JSON Schema 2020-12).
 pub(crate) fn schema() -> serde_json::Value {
-    schemars::generate::SchemaSettings::draft2020_12()
+    let mut schema = schemars::generate::SchemaSettings::draft2020_12()
         .into_generator()
         .into_root_schema_for::<Line<'_>>()
-        .to_value()
+        .to_value();
+    // What is left out when there is nothing in it.
+    if let Some(required) = schema["required"].as_array_mut() {
+        required.retain(|name| {
+            !["actors", "errors", "steps"]
+                .iter()
+                .any(|left_out| name == left_out)
+        });
+    }
+    schema
 }
 
 fn reasons(_: &mut SchemaGenerator) -> Schema {

@@ -11,7 +11,9 @@ use opentelemetry_sdk::Resource;
 use crate::traces::Parent;
 
 /// Looks up a variable.
-pub(crate) struct Environment(Box<dyn Fn(&str) -> Option<String>>);
+pub(crate) struct Environment(Box<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String>;
 
 /// A kind of thing that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -124,16 +124,16 @@ async fn every_verb_that_asks_a_server_does_so_by_tls() {
         .err;
     assert!(told.contains("no candidate policies"), "{told}");
     let grpc = format!("https://{}", server.envoy_grpc);
-    let url = "https://api.example.test/public/hello";
+    let url = "https://api.example.test/workspaces/ws-alice";
     let asked = papers
         .run(&["check", "--server", &grpc, "-o", "json", "GET", url], false)
-        .expect(0)
+        .expect(3)
         .out;
     let asked: serde_json::Value = serde_json::from_str(&asked).expect("JSON");
     let id = asked["decision_id"].as_str().expect("an id");
     let words = ["check", "--explain", "--decision", id, "--server", &admin];
-    let explained = papers.run(&words, true).expect(0).out;
-    assert!(explained.contains("public-read"), "{explained}");
+    let explained = papers.run(&words, true).expect(3).out;
+    assert!(explained.contains("/workspaces/ws-alice"), "{explained}");
     papers
         .run(&["check", "--server", &server.envoy_grpc, "GET", url], false)
         .expect(1);

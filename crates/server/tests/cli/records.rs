@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::serving::Server;
 use crate::{root, run};
 
-const SCHEMA: &str = "entity User in [Group]; entity Group; entity Anonymous; \
-     entity Robot in [Group] = { subject: String, issuer: String, name?: String, client?: String } tags Set<String>; \
-     entity Page = { name: String };";
+const SCHEMA: &str = "entity Group; entity Anonymous; entity Actor = { issuer: String, client: String }; \
+     entity User, Robot in [Group] = { subject: String, issuer: String, name?: String, client?: String } tags Set<String>; \
+     entity Client = { subject: String, issuer: String, name?: String, client?: String }; entity Page = { name: String };";
 const POLICIES: &str = r#"
 @id("pages") permit (principal, action, resource) unless { resource.name == "members" && principal is Anonymous };
 @id("closed") forbid (principal, action, resource) when { resource.name == "closed" };

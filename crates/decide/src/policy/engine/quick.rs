@@ -38,6 +38,10 @@ pub(super) enum Quick {
     LessOrEqual(Term, Term),
     /// `a.contains(b)`
     Contains(Term, Term),
+    /// `a.containsAny(b)`
+    ContainsAny(Term, Term),
+    /// `a.containsAll(b)`
+    ContainsAll(Term, Term),
 }
 
 /// A part of a condition that has a value.
@@ -104,6 +108,8 @@ impl Quick {
                 BinaryOp::Less => Some(Self::Less(Term::of(arg1)?, Term::of(arg2)?)),
                 BinaryOp::LessEq => Some(Self::LessOrEqual(Term::of(arg1)?, Term::of(arg2)?)),
                 BinaryOp::Contains => Some(Self::Contains(Term::of(arg1)?, Term::of(arg2)?)),
+                BinaryOp::ContainsAny => Some(Self::ContainsAny(Term::of(arg1)?, Term::of(arg2)?)),
+                BinaryOp::ContainsAll => Some(Self::ContainsAll(Term::of(arg1)?, Term::of(arg2)?)),
                 _ => None,
             },
             ExprKind::GetAttr { .. } => Term::of(expression).map(Self::Holds),
@@ -136,16 +142,19 @@ impl Quick {
             Self::Equal(left, right) => left.find(facts)?.equals(right.find(facts)?)?,
             Self::Less(left, right) => left.number(facts)? < right.number(facts)?,
             Self::LessOrEqual(left, right) => left.number(facts)? <= right.number(facts)?,
-            Self::Contains(set, one) => {
-                let one = one.find(facts)?;
-                match set.find(facts)? {
-                    Found::List(list) => one.is_one_of(list)?,
-                    Found::Set(set) => match (one, set.fast.as_deref()?) {
-                        (Found::Literal(one), many) if many.len() > FEW => many.contains(one),
-                        (one, few) => one.is_one_of(few)?,
-                    },
-                    Found::Literal(_) | Found::Name(_) => return None,
-                }
+            Self::Contains(set, one) => set.find(facts)?.contains(one.find(facts)?)?,
+            Self::ContainsAny(set, others) => {
+                let set = set.find(facts)?;
+                let mut others = others.find(facts)?.literals()?.map(Found::Literal);
+                // The set itself may be none.
+                let _ = set.literals()?;
+                others.try_fold(false, |any, one| Some(any || set.contains(one)?))?
+            }
+            Self::ContainsAll(set, others) => {
+                let set = set.find(facts)?;
+                let mut others = others.find(facts)?.literals()?.map(Found::Literal);
+                let _ = set.literals()?;
+                others.try_fold(true, |all, one| Some(all && set.contains(one)?))?
             }
         })
     }
@@ -270,6 +279,28 @@ impl<'f> Found<'f> {
                 Some(matches!(literal, Literal::EntityUID(other) if **other == *uid))
             }
             _ => None,
+        }
+    }
+
+    /// The entries of a set that has nothing else than literals in it.
+    fn literals(self) -> Option<impl Iterator<Item = &'f Literal>> {
+        let (list, set): (&[Literal], _) = match self {
+            Self::List(list) => (list, None),
+            Self::Set(set) => (&[], Some(set.fast.as_deref()?)),
+            Self::Literal(_) | Self::Name(_) => return None,
+        };
+        Some(list.iter().chain(set.into_iter().flatten()))
+    }
+
+    /// Whether one is in this set; `None` if this is none, or has sets in it.
+    fn contains(self, one: Self) -> Option<bool> {
+        match self {
+            Self::List(list) => one.is_one_of(list),
+            Self::Set(set) => match (one, set.fast.as_deref()?) {
+                (Self::Literal(one), many) if many.len() > FEW => Some(many.contains(one)),
+                (one, few) => one.is_one_of(few),
+            },
+            Self::Literal(_) | Self::Name(_) => None,
         }
     }
 

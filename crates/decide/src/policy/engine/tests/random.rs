@@ -64,7 +64,7 @@ const ACTIONS: [&str; 6] = [
 ];
 const KINDS: [&str; 6] = ["User", "Robot", "Group", "Org", "Path", "Workspace"];
 /// Some are true, some false, and some fail: attributes that are not there, wrong types, numbers that are too large.
-const CONDITIONS: [&str; 32] = [
+const CONDITIONS: [&str; 36] = [
     "when { true }",
     "unless { true }",
     "when { context.n == 1 }",
@@ -97,6 +97,10 @@ const CONDITIONS: [&str; 32] = [
     "when { context.m && principal.text == \"a\" }",
     "unless { resource.text < 2 }",
     "when { principal is Robot in Org::\"a\" && 1 < principal.n }",
+    "when { principal.many.containsAny([\"b\", \"x3\"]) }",
+    "when { principal has many && resource has many && principal.many.containsAll(resource.many) }",
+    "unless { principal.text.containsAny([\"a\"]) || resource.many.containsAll([]) }",
+    "when { principal.hasTag(\"a\") && principal.getTag(\"a\").containsAny(resource.many) }",
 ];
 
 /// A set of policies, and what there is.
