@@ -81,7 +81,7 @@ async fn what_cannot_be_read_or_is_too_much_changes_nothing() {
         (
             "cfg-perm-denied",
             "public.cedar",
-            |path| fs::set_permissions(path, fs::Permissions::from_mode(0)).expect("a mode"),
+            |path| fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("a mode"),
             "ermission denied",
         ),
         (
