@@ -312,33 +312,40 @@ fn every_invariant_names_a_test_that_exists() {
         let names: Vec<&str> = held_by.split('`').skip(1).step_by(2).collect();
         assert!(!names.is_empty(), "I{number} names no test: {held_by}");
         for name in names {
-            let (place, function) = name
-                .rsplit_once("::")
-                .or(name.rsplit_once(": "))
-                .unwrap_or(("", name));
-            let Some(files) = tests.get(function) else {
-                panic!("I{number} names the test `{name}`, and there is no such function");
-            };
-            let parts: Vec<&str> = place
-                .split([':', '/', ' '])
-                .filter(|part| !part.is_empty())
-                .collect();
-            let stands_there = |file: &String| {
-                let mut steps = file.trim_end_matches(".rs").split('/');
-                parts
-                    .iter()
-                    .all(|part| steps.any(|step| step == part.trim_end_matches(".rs")) || *part == "tests")
-            };
-            assert!(
-                files.iter().any(stands_there),
-                "I{number}: `{function}` is in {files:?}, not in {place}"
-            );
+            if let Err(why) = is_there(&tests, name) {
+                panic!("I{number}: {why}");
+            }
         }
     }
 }
 
+/// Whether there is a test of this name (`function`, `place::function` or `file.rs: function`) and in this place.
+pub(crate) fn is_there(tests: &BTreeMap<String, Vec<String>>, name: &str) -> Result<(), String> {
+    let (place, function) = name
+        .rsplit_once("::")
+        .or(name.rsplit_once(": "))
+        .unwrap_or(("", name));
+    let Some(files) = tests.get(function) else {
+        return Err(format!("`{name}` is no test: there is no such function"));
+    };
+    let parts: Vec<&str> = place
+        .split([':', '/', ' '])
+        .filter(|part| !part.is_empty())
+        .collect();
+    let stands_there = |file: &String| {
+        let mut steps = file.trim_end_matches(".rs").split('/');
+        parts
+            .iter()
+            .all(|part| steps.any(|step| step == part.trim_end_matches(".rs")) || *part == "tests")
+    };
+    match files.iter().any(stands_there) {
+        true => Ok(()),
+        false => Err(format!("`{function}` is in {files:?}, not in {place}")),
+    }
+}
+
 /// Every test function with the files it is in.
-fn test_functions() -> BTreeMap<String, Vec<String>> {
+pub(crate) fn test_functions() -> BTreeMap<String, Vec<String>> {
     let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (file, text) in sources() {
         let mut is_test = false;

@@ -12,7 +12,7 @@ mod istio;
 mod paths;
 mod replies;
 mod requests;
-mod resets;
+pub(crate) mod resets;
 mod transport;
 
 use proto::envoy::config::core::v3::{Address, HeaderValueOption, SocketAddress, address};

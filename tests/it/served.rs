@@ -28,7 +28,17 @@ impl Served {
     /// Starts it with this configuration (and a decision log, if it says nothing of one), the default policies, files beside the configuration, and environment variables.
     /// Returns when it is ready.
     pub(crate) async fn start(config: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
-        let mut this = Self::spawn(config, files, environment);
+        Self::start_by(r#"exec "$@""#, config, files, environment).await
+    }
+
+    /// The same, started by a shell in which `"$@"` is the command.
+    pub(crate) async fn start_by(
+        shell: &str,
+        config: &str,
+        files: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut this = Self::spawn(shell, config, files, environment);
         until("the server is ready", async || {
             let ended = this.child.exited().expect("its state");
             assert!(ended.is_none(), "the server ended: {}", this.log());
@@ -43,7 +53,7 @@ impl Served {
         this
     }
 
-    fn spawn(config: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
+    fn spawn(shell: &str, config: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
         let dir = ScratchDir::new("served").expect("a directory");
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("a file");
         let sources = stage::default_sources();
@@ -70,6 +80,7 @@ impl Served {
         ]
         .into_iter()
         .chain(variables)
+        .chain(["/bin/sh", "-c", shell, "sh"].map(str::to_owned))
         .chain([std::env::current_exe()
             .expect("this binary")
             .display()
@@ -105,6 +116,11 @@ impl Served {
     /// Whether it has ended by itself, or by a signal.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.exited().expect("its state").is_some()
+    }
+
+    /// Its exit code once it has ended; `None` for a signal, too.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.exited().expect("its state")?.code()
     }
 
     /// A file beside the configuration.
@@ -144,7 +160,7 @@ fn a_variable_that_is_missing_is_told_and_nothing_starts() -> ExitCode {
     }
     let config = stage::DEFAULT_CONFIG.to_owned()
         + "static_tokens: { tokens: [{ subject: ci, token: '${PORTCULLIS_TEST_MISSING}' }] }\n";
-    let mut served = Served::spawn(&config, &[], &[]);
+    let mut served = Served::spawn(r#"exec "$@""#, &config, &[], &[]);
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     let status = loop {
         if let Some(status) = served.child.exited().expect("its state") {

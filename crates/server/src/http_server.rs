@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::listen::Untaken;
 use crate::tls::Handshakes;
 
 /// How long a client may take to send the head of a request.
@@ -47,6 +48,7 @@ pub(crate) async fn accept(
     mut tasks: JoinSet<()>,
     leave: CancellationToken,
 ) {
+    let mut untaken = Untaken::default();
     let [here, elsewhere] = [(), ()].map(|()| Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let accepted = tokio::select! {
@@ -87,8 +89,7 @@ pub(crate) async fn accept(
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                untaken.one_more(&error).await;
             }
         }
     }

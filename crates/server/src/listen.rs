@@ -10,6 +10,7 @@ mod connections;
 mod frames;
 mod patient;
 mod speak;
+mod untaken;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::connections::{Connections, Load};
 pub(crate) use self::speak::Language;
+pub(crate) use self::untaken::Untaken;
 use crate::config::{AllowedPeers, Limits};
 use crate::stack;
 use crate::tls::Handshakes;
@@ -131,6 +133,7 @@ async fn accept(
     mut stop: watch::Receiver<Stop>,
 ) {
     let mut next = 0_usize;
+    let mut untaken = Untaken::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -142,9 +145,7 @@ async fn accept(
         }) {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, or a peer that left at once: neither may end the listener.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                untaken.one_more(&error).await;
                 continue;
             }
         };

@@ -11,6 +11,7 @@ mod deny;
 mod generate;
 mod image;
 mod kill_rounds;
+mod soak;
 mod tally;
 mod test;
 mod workspace;
@@ -31,6 +32,8 @@ cargo xtask <verb>
   bench         what a decision costs: builds with the profile `dist` and measures (`bench --help` says more)
   kill-rounds [--rounds N]
                 kill processes right after they acknowledged a revocation, 1000 times, and look for it
+  soak [--minutes N]
+                the optimised program under half of the load it can take, 10 minutes: memory, descriptors, verdicts
   help          this text
 
 With CI=true, `test` fails when anything was skipped.";
@@ -54,6 +57,11 @@ fn main() -> ExitCode {
         ["kill-rounds", "--rounds", rounds] if rounds.parse::<u32>().is_ok() => {
             let rounds = rounds.parse().unwrap_or(kill_rounds::ROUNDS);
             Box::new(move |workspace| kill_rounds::run(workspace, rounds))
+        }
+        ["soak"] => Box::new(|workspace| soak::run(workspace, soak::MINUTES)),
+        ["soak", "--minutes", minutes] if minutes.parse::<f64>().is_ok_and(|minutes| minutes > 0.0) => {
+            let minutes = minutes.parse().unwrap_or(soak::MINUTES);
+            Box::new(move |workspace| soak::run(workspace, minutes))
         }
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");

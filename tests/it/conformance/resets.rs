@@ -11,28 +11,28 @@ use super::http;
 use crate::doors::{exchange, house_with, request};
 use crate::house::TestHouse;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const HEADERS: u8 = 1;
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(crate) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
-const DATA: u8 = 0;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// What is asked on a connection: the flags of its headers, the headers, and the message if there is one.
 #[derive(Debug)]
-struct Port {
-    what: &'static str,
+pub(crate) struct Port {
+    pub(crate) what: &'static str,
     address: SocketAddr,
-    block: Vec<u8>,
+    pub(crate) block: Vec<u8>,
     message: Option<Vec<u8>>,
 }
 
 /// A frame of HTTP/2 (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend([kind, flags]);
@@ -48,16 +48,21 @@ fn literal(block: &mut Vec<u8>, name: &[u8], value: &str) {
     block.extend(value.as_bytes());
 }
 
-fn ports(house: &TestHouse) -> [Port; 2] {
-    let question = prost::Message::encode_to_vec(&http("GET", "/public/hello", &[]));
-    let mut message = vec![0];
-    message.extend(u32::try_from(question.len()).expect("short").to_be_bytes());
-    message.extend(&question);
+/// The headers of a call.
+pub(crate) fn call() -> Vec<u8> {
     let mut call = vec![0x83, 0x86]; // :method POST, :scheme http
     literal(&mut call, &[0x04], "/envoy.service.auth.v3.Authorization/Check"); // :path
     literal(&mut call, &[0x01], "portcullis"); // :authority
     literal(&mut call, &[0x0F, 0x10], "application/grpc"); // content-type
     literal(&mut call, b"\x00\x02te", "trailers");
+    call
+}
+
+pub(crate) fn ports(house: &TestHouse) -> [Port; 2] {
+    let question = prost::Message::encode_to_vec(&http("GET", "/public/hello", &[]));
+    let mut message = vec![0];
+    message.extend(u32::try_from(question.len()).expect("short").to_be_bytes());
+    message.extend(&question);
     let mut get = vec![0x82, 0x86]; // :method GET, :scheme http
     literal(&mut get, &[0x04], "/check/public/hello");
     literal(&mut get, &[0x01], "api.example.test");
@@ -65,7 +70,7 @@ fn ports(house: &TestHouse) -> [Port; 2] {
         Port {
             what: "gRPC",
             address: house.grpc(),
-            block: call,
+            block: call(),
             message: Some(message),
         },
         Port {
@@ -79,7 +84,7 @@ fn ports(house: &TestHouse) -> [Port; 2] {
 
 impl Port {
     /// A whole question.
-    fn question(&self, stream: u32) -> Vec<u8> {
+    pub(crate) fn question(&self, stream: u32) -> Vec<u8> {
         match &self.message {
             Some(message) => [
                 frame(HEADERS, END_HEADERS, stream, &self.block),
@@ -90,7 +95,7 @@ impl Port {
         }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("a connection")
     }
 
@@ -115,7 +120,7 @@ impl Port {
     }
 
     /// Everybody else is answered.
-    async fn others_are_answered(&self) {
+    pub(crate) async fn others_are_answered(&self) {
         let mut other = self.connect().await;
         let all = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &self.question(1)].concat();
         other.write_all(&all).await.expect("sent");

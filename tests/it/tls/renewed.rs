@@ -87,19 +87,12 @@ async fn what_cannot_be_used_replaces_nothing_and_is_said() {
     let (good, other) = (ours.paper(&LISTENER), ours.paper(&LISTENER));
     let served = serve(&good, &issuer).await;
     let broken = good.certificate.replace("-----END CERTIFICATE-----", "");
+    // How the log breaks a line depends on the path in it.
     for (file, text, told) in [
         ("tls.crt", "", "there is no certificate in "),
         ("tls.crt", broken.as_str(), "is no PEM file, or breaks off"),
-        (
-            "tls.crt",
-            other.certificate.as_str(),
-            "this private key belongs to another certificate",
-        ),
-        (
-            "tls.key",
-            other.key.as_str(),
-            "this private key belongs to another certificate",
-        ),
+        ("tls.crt", other.certificate.as_str(), "this private key belongs"),
+        ("tls.key", other.key.as_str(), "this private key belongs"),
         (
             "tls.key",
             good.certificate.as_str(),

@@ -169,6 +169,7 @@ fn good() -> Token {
 
 mod actors;
 mod catalogue;
+mod clock;
 mod demands;
 mod fuzz;
 mod mapping;

@@ -1,8 +1,9 @@
 //! Two ways to evaluate policies, and a check of the quick one by the other while serving.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use cedar_policy::{
     AuthorizationError, Authorizer, Context, Decision, Entities, PolicyId, PolicySet, Request, Response,
@@ -15,6 +16,9 @@ use super::{Judgement, Policies};
 
 /// Up to this many policies (about a millisecond) a check is part of the decision; with more it happens beside it.
 const INLINE: usize = 1000;
+
+/// And takes at most a hundredth of a processor: with 100,000 policies it takes a quarter of a second.
+const REST: u32 = 99;
 
 /// How policies are evaluated.
 #[derive(Clone, Debug)]
@@ -60,6 +64,8 @@ struct Counts {
     differences: AtomicU64,
     /// Whether a check runs beside the decisions.
     running: AtomicBool,
+    /// When the next one may.
+    next: Mutex<Option<Instant>>,
 }
 
 /// Says that no check runs any more when it goes, also if that is for a panic.
@@ -139,6 +145,17 @@ impl Drop for Running<'_> {
 }
 
 impl Counts {
+    fn is_rested(&self) -> bool {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        next.is_none_or(|next| Instant::now() >= next)
+    }
+
+    /// Lets no other check run for some time after one that took as long.
+    fn rest(&self, took: Duration) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Instant::now().checked_add(took.saturating_mul(REST));
+    }
+
     /// Counts a check and says whether both answers are the same; a difference is logged.
     fn compare(&self, engine: &Essence, authorizer: &Essence, request: &Request) -> bool {
         self.checked.fetch_add(1, Ordering::Relaxed);
@@ -181,7 +198,7 @@ impl Policies {
             );
         }
         if self.count() > INLINE {
-            if !counts.running.swap(true, Ordering::AcqRel) {
+            if counts.is_rested() && !counts.running.swap(true, Ordering::AcqRel) {
                 let (counts, set) = (Arc::clone(counts), Arc::clone(self.engine.set()));
                 let thread = std::thread::Builder::new()
                     .name("self-check".to_owned())
@@ -190,7 +207,9 @@ impl Policies {
                     let counts = Arc::clone(&counts);
                     move || {
                         let _running = Running(&counts);
+                        let begun = Instant::now();
                         counts.compare(&engine, &Essence::of(&plain.ask(&set)), &plain.request);
+                        counts.rest(begun.elapsed());
                     }
                 });
                 if spawned.is_err() {
@@ -334,5 +353,15 @@ mod tests {
         });
         assert!(beside.join().is_err());
         assert!(!counts.running.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn after_a_long_check_there_is_none_for_a_longer_time() {
+        let counts = Counts::default();
+        assert!(counts.is_rested());
+        counts.rest(Duration::from_secs(60));
+        assert!(!counts.is_rested());
+        counts.rest(Duration::ZERO);
+        assert!(counts.is_rested());
     }
 }

@@ -112,6 +112,9 @@ impl Serve {
     }
 }
 
+/// Whoever sends a second signal knows of the first, and does not want to wait.
+const IMPATIENT: &str = "told to stop twice: ended without finishing what was in flight";
+
 async fn serve(loaded: Loaded, origin: Origin) -> Result<(), Box<dyn std::error::Error>> {
     let (log, writer) = DecisionLog::with_traces(&loaded.config.decision_log, &Environment::of_process())
         .map_err(|error| format!("cannot open the decision log (`decision_log`): {error}"))?;
@@ -141,7 +144,11 @@ async fn serve(loaded: Loaded, origin: Origin) -> Result<(), Box<dyn std::error:
         }
     }
     tracing::info!("stopping: taking nothing new, finishing what is in flight");
-    house.stop().await;
+    tokio::select! {
+        () = house.stop() => {}
+        _ = terminate.recv() => return Err(IMPATIENT.into()),
+        _ = interrupt.recv() => return Err(IMPATIENT.into()),
+    }
     if let Some(writer) = writer {
         tokio::task::spawn_blocking(move || writer.finish()).await?;
     }

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
+/// The largest file of settings, policies or data; several times what a hundred thousand policies take.
+const MAX_TEXT: u64 = 64 * 1024 * 1024;
+
 /// Reads files and folders, and notes what it found.
 #[derive(Debug, Default)]
 pub(super) struct Reader(RefCell<Reads>);
@@ -39,9 +42,14 @@ impl Reader {
         read
     }
 
-    /// The text of a file.
+    /// The text of a file. One that is too large, or has no end, is an error.
     pub(super) fn text(&self, path: &Path) -> io::Result<String> {
-        String::from_utf8(self.bytes(path, u64::MAX)?)
+        let bytes = self.bytes(path, MAX_TEXT + 1)?;
+        if bytes.len() as u64 > MAX_TEXT {
+            let message = format!("it has more than {} MiB", MAX_TEXT >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        String::from_utf8(bytes)
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
     }
 

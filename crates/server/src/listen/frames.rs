@@ -2,7 +2,7 @@
 //! Only the outermost shape is looked at (RFC 9113 sections 3.4, 4.1 and 6.10); everything else is HTTP's own business.
 
 /// What a client sends first.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;

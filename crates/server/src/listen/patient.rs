@@ -34,7 +34,9 @@ pub(super) struct Patient<S> {
     frames: Frames,
     /// When a connection of HTTP/2 must have had a request.
     first_until: Option<Instant>,
-    /// Runs while something is awaited, with what that is.
+    /// What was awaited when something came last: it is begun.
+    begun: Option<Awaited>,
+    /// Runs while the rest of something is awaited, with what that is.
     clock: Option<(Awaited, Pin<Box<Sleep>>)>,
 }
 
@@ -62,6 +64,7 @@ impl<S> Patient<S> {
             patience,
             frames: Frames::new(),
             first_until: None,
+            begun: None,
             clock: None,
         };
         (patient, head)
@@ -148,6 +151,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
                 // This is another frame, which has time of its own.
                 self.clock = None;
             }
+            self.begun = self.awaited();
+        } else if self.begun.is_some() && self.begun == self.awaited() {
+            // Only now, because nearly all comes at once, and setting a clock wakes the thread.
             self.run_clock(context);
         }
         read

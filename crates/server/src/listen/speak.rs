@@ -20,6 +20,7 @@ use model::Decide;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::begun::{self, Begun};
+use super::frames::PREFACE;
 use super::patient::{Patience, Patient};
 use crate::tls::Handshakes;
 
@@ -265,6 +266,8 @@ async fn preface(stream: &tokio::net::TcpStream) -> io::Result<()> {
         match stream.peek(&mut begun).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             24.. => return Ok(()),
+            // Something else: nobody has to wait for the rest of it.
+            read if begun.get(..read) != PREFACE.get(..read) => return Err(io::ErrorKind::InvalidData.into()),
             // Part of it is there, so the socket stays readable: look again in a moment.
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }

@@ -1,0 +1,29 @@
+//! `cargo xtask soak`: the optimised program under half of the load it can take, for minutes, and whether anything grows.
+
+use crate::workspace::Workspace;
+
+/// For how long, if the caller does not say.
+pub(crate) const MINUTES: f64 = 10.0;
+
+/// Builds the program and runs the test that watches it. An empty error means: cargo or the test have said it.
+pub(crate) fn run(workspace: &Workspace, minutes: f64) -> Result<(), String> {
+    let server = workspace.target.join("release/portcullis");
+    let steps = [
+        "build --workspace --locked --release --bin portcullis",
+        "test --workspace --locked --test it -- --exact --nocapture \
+         soak::at_half_load_nothing_grows_and_every_verdict_is_right",
+    ];
+    for step in steps {
+        let status = workspace
+            .cargo(step)
+            .env("PORTCULLIS_SOAK_MINUTES", minutes.to_string())
+            .env("PORTCULLIS_SOAK_SERVER", &server)
+            .status()
+            .map_err(|error| format!("cannot start cargo: {error}"))?;
+        if !status.success() {
+            return Err(String::new());
+        }
+    }
+    println!("{minutes} minutes: every verdict was right, and nothing grew");
+    Ok(())
+}
