@@ -202,11 +202,13 @@ impl Walk<'_> {
     /// What holds if the file does not say it.
     fn default(&self, pointer: &str, schema: &Value, resolved: &Value) -> Node {
         let origin = Origin::Default;
+        let optional = schema["anyOf"].is_array() || schema["type"].is_array();
         let tree = match Described::default(schema) {
+            // To say it would be something else than to leave it out, where it does not apply.
+            Default::Value(value) if optional && schema["default"].is_null() => Tree::Words(scalar(&value)),
             Default::Value(value) => plain(&value),
             Default::Words(words) => Tree::Words(words),
             Default::Nothing => {
-                let optional = schema["anyOf"].is_array() || schema["type"].is_array();
                 let target = self.described.target(schema, None);
                 match target["properties"].is_object() && !optional {
                     true => Tree::Map(self.members(pointer, target, (&Map::new(), resolved))),
