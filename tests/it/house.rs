@@ -400,12 +400,12 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 pub(crate) fn skipped(name: &str, why: &str) {
     use std::io::Write as _;
     assert!(
-        std::env::var("PORTCULLIS_TEST_TOOLS").as_deref() != Ok("required"),
+        std::env::var("TESTS_TOOLS").as_deref() != Ok("required"),
         "{name} is required here and cannot be had: {why}"
     );
     let line = format!("SKIPPED {name}: {}\n", why.lines().next().unwrap_or_default());
     let _ = std::io::stderr().write_all(line.as_bytes());
-    if let Some(path) = std::env::var_os("PORTCULLIS_SKIPPED_FILE")
+    if let Some(path) = std::env::var_os("TESTS_SKIPPED_FILE")
         && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
     {
         let _ = file.write_all(line.as_bytes());

@@ -15,7 +15,7 @@ use portcullis::demo::{http, stage};
 use crate::house::until;
 
 /// The configuration file that the process is to serve with.
-const CONFIG: &str = "PORTCULLIS_TEST_SERVE";
+const CONFIG: &str = "TESTS_SERVE";
 const ENTRY: &str = "served::a_variable_that_is_missing_is_told_and_nothing_starts";
 
 /// A running server. Dropped, it is gone.

@@ -25,9 +25,9 @@ use crate::served::Served;
 use crate::tls::papers::exchange;
 
 /// For how many minutes, if not for as long as fits into a test.
-const MINUTES: &str = "PORTCULLIS_SOAK_MINUTES";
+const MINUTES: &str = "TESTS_SOAK_MINUTES";
 /// The program that is to serve, if not this one.
-const SERVER: &str = "PORTCULLIS_SOAK_SERVER";
+const SERVER: &str = "TESTS_SOAK_SERVER";
 /// How long it is asked as fast as it answers, to learn what half of that is.
 const CALIBRATION: Duration = Duration::from_secs(2);
 
@@ -44,7 +44,7 @@ async fn at_half_load_nothing_grows_and_every_verdict_is_right() {
     let config = config + "\nreload: { watch: false }\ndecision_log: stdout\n";
     // Every record is written, and nobody has to keep them.
     let shell = match std::env::var_os(SERVER) {
-        Some(_) => format!("exec \"${SERVER}\" serve --config \"$PORTCULLIS_TEST_SERVE\" > /dev/null"),
+        Some(_) => format!("exec \"${SERVER}\" serve --config \"$TESTS_SERVE\" > /dev/null"),
         None => "exec \"$@\" > /dev/null".to_owned(),
     };
     let served = Served::start_by(&shell, &config, &[], &[("RUST_LOG", "info")]).await;

@@ -11,8 +11,8 @@ pub(crate) fn run(workspace: &Workspace, rounds: u32) -> Result<(), String> {
     println!("{rounds} rounds in a file, as many on a server");
     let status = workspace
         .cargo("test --workspace --locked --test it -- authority::kill:: --nocapture")
-        .env("PORTCULLIS_KILL_ROUNDS", rounds.to_string())
-        .env("PORTCULLIS_TEST_TOOLS", "required")
+        .env("TESTS_KILL_ROUNDS", rounds.to_string())
+        .env("TESTS_TOOLS", "required")
         .status()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     if status.success() {

@@ -16,8 +16,8 @@ pub(crate) fn run(workspace: &Workspace, minutes: f64) -> Result<(), String> {
     for step in steps {
         let status = workspace
             .cargo(step)
-            .env("PORTCULLIS_SOAK_MINUTES", minutes.to_string())
-            .env("PORTCULLIS_SOAK_SERVER", &server)
+            .env("TESTS_SOAK_MINUTES", minutes.to_string())
+            .env("TESTS_SOAK_SERVER", &server)
             .status()
             .map_err(|error| format!("cannot start cargo: {error}"))?;
         if !status.success() {

@@ -232,10 +232,10 @@ impl<'a> Run<'a> {
 
     fn tests(&mut self, mut command: Command) -> Result<Outcome, String> {
         command
-            .env("PORTCULLIS_SKIPPED_FILE", &self.skipped_file)
+            .env("TESTS_SKIPPED_FILE", &self.skipped_file)
             .stdout(Stdio::piped());
         if self.ci {
-            command.env("PORTCULLIS_TEST_TOOLS", "required");
+            command.env("TESTS_TOOLS", "required");
         }
         let mut child = command.spawn().map_err(|error| cannot_start(&command, &error))?;
         let stdout = child.stdout.take().ok_or("the tests have no stdout")?;

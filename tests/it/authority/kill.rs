@@ -13,9 +13,9 @@ use super::postgres::PostgresServer;
 use super::replica::Replica;
 
 /// Where the process that is killed finds its store. It is this program again, with this in its environment.
-const STORE: &str = "PORTCULLIS_TEST_STORE";
+const STORE: &str = "TESTS_STORE";
 /// How many rounds, if not as few as fit into a test.
-const ROUNDS: &str = "PORTCULLIS_KILL_ROUNDS";
+const ROUNDS: &str = "TESTS_KILL_ROUNDS";
 
 fn rounds() -> u32 {
     std::env::var(ROUNDS).map_or(20, |rounds| rounds.parse().expect("a number of rounds"))

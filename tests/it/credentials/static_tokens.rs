@@ -14,7 +14,7 @@ const HASHED: &str = "hashed-token-0123456789";
 const SETTINGS: &str = "
 static_tokens:
   tokens:
-    - token: ${PORTCULLIS_TEST_CI}
+    - token: ${TESTS_CI}
       subject: ci
       groups: [builders, ws-alice]
       roles: { ws-alice: [ws_api] }
@@ -32,12 +32,7 @@ async fn tokens_of_the_environment_and_of_files_are_robots_and_clients() {
     let issuer = LocalIssuer::start().await.expect("an issuer");
     let config = stage::config_text(&issuer) + SETTINGS;
     let backup = format!("{BACKUP}\n");
-    let served = Served::start(
-        &config,
-        &[("backup-token", &backup)],
-        &[("PORTCULLIS_TEST_CI", CI)],
-    )
-    .await;
+    let served = Served::start(&config, &[("backup-token", &backup)], &[("TESTS_CI", CI)]).await;
     let Some(front) = Front::start(served.grpc(), |options| options).await else {
         return;
     };
@@ -94,7 +89,7 @@ async fn tokens_of_the_environment_and_of_files_are_robots_and_clients() {
         ("ci-token-of-the-environmenT", "/public/hello", 401),
         ("ci-token-of-the-environment2", "/public/hello", 401),
         ("ci-token-of-the-environmen", "/public/hello", 401),
-        ("${PORTCULLIS_TEST_CI}", "/public/hello", 401),
+        ("${TESTS_CI}", "/public/hello", 401),
         (
             "b22fd458dbe2426bebe59cfafe4c46e013df3efd439e4d91cda767ac3052ddd0",
             "/public/hello",

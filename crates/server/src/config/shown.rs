@@ -311,6 +311,10 @@ impl Origin {
 }
 
 impl Node {
+    fn is_comment(&self) -> bool {
+        matches!(self.tree, Tree::Words(_))
+    }
+
     fn json(&self) -> Value {
         match &self.tree {
             Tree::Scalar(value) => value.clone(),
@@ -372,8 +376,9 @@ fn write<'n>(node: &'n Node, indent: &str, lines: &mut Lines<'n>) {
                     Tree::List(entries) if entries.is_empty() => {
                         lines.push((format!("{indent}{name}: []"), Some(&node.origin)));
                     }
-                    Tree::Map(members) if members.is_empty() => {
+                    Tree::Map(members) if members.iter().all(|(_, node)| node.is_comment()) => {
                         lines.push((format!("{indent}{name}: {{}}"), Some(&node.origin)));
+                        write(node, &format!("{indent}  "), lines);
                     }
                     Tree::List(_) | Tree::Map(_) => {
                         lines.push((format!("{indent}{name}:"), None));

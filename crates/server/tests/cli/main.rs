@@ -32,7 +32,7 @@ fn portcullis(words: &[&str]) -> Command {
         .current_dir(root())
         .env_remove("RUST_LOG")
         .env_remove("PORTCULLIS_UPDATE")
-        .env_remove("PORTCULLIS_SKIPPED_FILE")
+        .env_remove("TESTS_SKIPPED_FILE")
         .stdin(Stdio::null());
     command
 }

@@ -96,7 +96,7 @@ impl Reader {
             .current_dir(&self.folder)
             .env("PATH", path)
             .env_remove("PORTCULLIS_UPDATE")
-            .env_remove("PORTCULLIS_SKIPPED_FILE")
+            .env_remove("TESTS_SKIPPED_FILE")
             .env_remove("RUST_LOG")
             .output();
         Ran::of(&output.expect("a shell"))
