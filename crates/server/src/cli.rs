@@ -72,7 +72,7 @@ Examples:
   portcullis init --pack default my-gate             a folder to start from; without --pack, which there are
   portcullis validate --config portcullis.yaml       every problem at once, before anything runs
   portcullis serve --config portcullis.yaml
-  portcullis check --config portcullis.yaml GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
+  portcullis check GET https://api.example.test/workspaces/ws-alice -H 'authorization: Bearer …'
   portcullis check --explain --curl 'curl -X PUT https://api.example.test/workspaces/ws-alice -H …'
   portcullis test policies                           the tests of policies, offline
   portcullis token inspect --config portcullis.yaml < token.txt

@@ -173,8 +173,22 @@ async fn what_cannot_be_written_down_keeps_no_answer_back() {
         let lines = served.log().lines().count();
         assert!(lines < 200, "{id}: {lines} lines say so");
         kill(&served);
-        until("it has ended", async || served.has_ended()).await;
-        assert_eq!(served.exit_code(), Some(0), "{id}: {}", served.log());
+        if reader == Reader::Asleep {
+            until("it does not wait for its reader", async || {
+                served.log().contains("takes nothing more")
+            })
+            .await;
+        }
+        let end = end.map(|mut end| {
+            // The server is a test itself, and says at its end how it went: into this pipe.
+            tokio::task::spawn_blocking(move || std::io::copy(&mut end, &mut std::io::sink()))
+        });
+        until(&format!("{id}: it has ended"), async || served.has_ended()).await;
+        assert!(served.log().contains("serve: stopped"), "{id}: {}", served.log());
+        // Where nobody reads, the test that the server is fails after it.
+        if reader != Reader::Gone {
+            assert_eq!(served.exit_code(), Some(0), "{id}: {}", served.log());
+        }
         drop(end);
     }
 }

@@ -102,8 +102,7 @@ The same is in `portcullis VERB --help` and in the manual pages (`portcullis man
 
 /// One page with the help of every verb.
 fn markdown() -> String {
-    // As wide as it is without a terminal.
-    let mut command = Cli::command().disable_help_subcommand(true).term_width(100);
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let mut page = HEAD.to_owned();
     section(&mut page, &mut command);
