@@ -11,9 +11,9 @@ use super::parts::Parts;
 const ROOM: usize = 16 * 1024 * 1024;
 /// But in each at least this many, however many threads there are: a busy thread fills its queue while the writer pauses.
 const LEAST: usize = 2 * 1024 * 1024;
-/// How long the writer lets records gather. Waking it for each of them would cost more than the decision; the more of them it
-/// finds, the longer do questions wait that are on the same processor.
-const PAUSE: Duration = Duration::from_millis(1);
+/// How long the writer lets records gather. Waking it for each of them would cost more than the decision, and waking it every
+/// millisecond still a tenth of one, without a better tail.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The queues.
 #[derive(Debug)]
