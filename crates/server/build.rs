@@ -6,22 +6,25 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 const ROOT: &str = "../../policies";
+/// The same for the compiler, who looks for it anew: the clone may have moved since this ran.
+const HERE: &str = r#"env!("CARGO_MANIFEST_DIR"), "/../../policies/""#;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
     let mut list = String::from("static PACKS: &[Pack] = &[\n");
-    for folder in entries(Path::new(ROOT))? {
+    let root = Path::new(ROOT).canonicalize()?;
+    for folder in entries(&root)? {
         if !folder.join("portcullis.yaml").is_file() {
             continue;
         }
-        let folder = folder.canonicalize()?;
         let name = folder.file_name().unwrap_or_default();
         writeln!(list, "Pack {{ name: {name:?}, files: &[")?;
         for file in files(&folder)? {
             // With `/`, wherever it is built.
             let parts = file.strip_prefix(&folder)?.iter();
             let parts: Vec<_> = parts.map(|part| part.to_string_lossy()).collect();
-            writeln!(list, "({:?}, include_str!({file:?})),", parts.join("/"))?;
+            let (name, path) = (parts.join("/"), file.strip_prefix(&root)?);
+            writeln!(list, "({name:?}, include_str!(concat!({HERE}, {path:?}))),")?;
         }
         list.push_str("] },\n");
     }

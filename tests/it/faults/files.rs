@@ -141,7 +141,7 @@ async fn what_cannot_be_read_or_is_too_much_changes_nothing() {
             served.log()
         );
         let log = &served.log()[told..];
-        assert!(log.contains(says), "{id} ({name}): {log}");
+        assert!(log.contains(says), "{id} ({name}): {log:?}");
         assert!(readyz(&served).await.contains("[-] reload: refused "));
         let answer = page(&served).await;
         assert!(

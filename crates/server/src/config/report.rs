@@ -123,7 +123,7 @@ impl Invalid {
     pub fn plain(&self) -> String {
         let mut text = String::new();
         // Writing to a text does not fail.
-        let _ = self.render(&mut text, GraphicalTheme::unicode_nocolor());
+        let _ = self.render(&mut text, GraphicalTheme::unicode_nocolor(), false);
         text
     }
 
@@ -232,10 +232,12 @@ impl Invalid {
         texts.find(|(known, _)| *known == name).map(|(_, text)| text)
     }
 
-    fn render(&self, f: &mut impl fmt::Write, theme: GraphicalTheme) -> fmt::Result {
+    /// For people on a terminal, or for logs and files: there nothing is wrapped, so that what is looked for is found.
+    fn render(&self, f: &mut impl fmt::Write, theme: GraphicalTheme, for_people: bool) -> fmt::Result {
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_links(false)
-            .with_width(110);
+            .with_width(110)
+            .with_wrap_lines(for_people);
         if let Some(Syntax {
             offset,
             message,
@@ -264,11 +266,12 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use std::io::IsTerminal as _;
-        let theme = if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        let for_people = std::io::stderr().is_terminal();
+        let theme = if for_people && std::env::var_os("NO_COLOR").is_none() {
             GraphicalTheme::unicode()
         } else {
             GraphicalTheme::unicode_nocolor()
         };
-        self.render(f, theme)
+        self.render(f, theme, for_people)
     }
 }
