@@ -35,6 +35,7 @@ pub use self::settings::{
 pub(crate) use self::sinks::Complaint;
 pub use self::sinks::SinkCount;
 use self::sinks::Text;
+use crate::background;
 use crate::otlp::{Environment, Exporter, Exporting, LogRecords};
 use crate::traces::Traces;
 
@@ -212,6 +213,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("decision-log".to_owned())
             .spawn(move || {
+                background::give_way();
                 press.run(&queues);
                 press.finish();
                 let _ = end.send(());

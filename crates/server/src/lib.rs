@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod ask;
 mod authority;
+mod background;
 pub mod cli;
 pub mod config;
 pub mod decision_log;

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
+use crate::background;
 use opentelemetry_otlp::{LogExporter, Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogExporter as _, SdkLogRecord};
@@ -77,6 +78,7 @@ impl<T: Send + 'static> Exporting<T> {
         let thread = thread::Builder::new().name(format!("otlp-{name}"));
         let thread = thread.spawn(move || match connect() {
             Ok(send) => {
+                background::give_way();
                 let _ = connected.send(Ok(()));
                 send_all(&things, &waiting, (name, &count), delay, send);
             }

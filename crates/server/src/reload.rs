@@ -131,7 +131,10 @@ impl Reload {
         std::thread::Builder::new()
             .name("reload".to_owned())
             .stack_size(crate::stack::COMPILING)
-            .spawn(move || work.run())?;
+            .spawn(move || {
+                crate::background::give_way();
+                work.run();
+            })?;
         Ok(this)
     }
 

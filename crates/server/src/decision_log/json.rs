@@ -3,8 +3,7 @@
 use std::io::Write as _;
 
 use serde::ser::{
-    Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeTuple,
-    Serializer,
+    Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,
 };
 use serde_json::Error;
 
@@ -73,10 +72,13 @@ impl<'j, 'o> Entries<'j, 'o> {
         self.json
     }
 
-    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Error> {
+    /// A member by a name in the code, in which nothing is escaped.
+    fn member<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        debug_assert!(!is_escaped(name.as_bytes()), "{name}");
         let json = self.next();
-        json.text(name)?;
-        json.0.push(b':');
+        json.0.push(b'"');
+        json.0.extend_from_slice(name.as_bytes());
+        json.0.extend_from_slice(b"\":");
         value.serialize(json)
     }
 
@@ -99,7 +101,7 @@ impl<'j, 'o> Serializer for &'j mut Json<'o> {
     type Ok = ();
     type Error = Error;
     type SerializeSeq = Entries<'j, 'o>;
-    type SerializeTuple = Entries<'j, 'o>;
+    type SerializeTuple = Impossible<(), Error>;
     type SerializeTupleStruct = Impossible<(), Error>;
     type SerializeTupleVariant = Impossible<(), Error>;
     type SerializeMap = Entries<'j, 'o>;
@@ -174,8 +176,8 @@ impl<'j, 'o> Serializer for &'j mut Json<'o> {
         Ok(Entries::begin(self, b'[', b']'))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Entries<'j, 'o>, Error> {
-        Ok(Entries::begin(self, b'[', b']'))
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Error> {
+        Err(unknown())
     }
 
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Error> {
@@ -216,19 +218,6 @@ fn unknown() -> Error {
 }
 
 impl SerializeSeq for Entries<'_, '_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(self.next())
-    }
-
-    fn end(self) -> Result<(), Error> {
-        self.finish()
-    }
-}
-
-impl SerializeTuple for Entries<'_, '_> {
     type Ok = ();
     type Error = Error;
 
@@ -285,7 +274,7 @@ mod tests {
         none: Option<u16>,
         some: Option<f64>,
         list: Vec<&'a str>,
-        pair: (u8, i64),
+        number: i64,
         #[serde(flatten)]
         more: More<'a>,
     }
@@ -300,7 +289,7 @@ mod tests {
     #[derive(Serialize)]
     struct More<'a> {
         method: &'a str,
-        kinds: [Kind; 2],
+        kinds: Vec<Kind>,
         value: serde_json::Value,
     }
 
@@ -334,10 +323,10 @@ mod tests {
                 none: None,
                 some: Some(1.5),
                 list: vec![text, "b"],
-                pair: (1, -2),
+                number: -2,
                 more: More {
                     method: text,
-                    kinds: [Kind::OneWord, Kind::WithValue(true)],
+                    kinds: vec![Kind::OneWord, Kind::WithValue(true)],
                     value: json!({"a": [1, null, {}], text: text}),
                 },
             };

@@ -66,8 +66,21 @@ pub(crate) struct Line<'a> {
     /// Policies that could not be evaluated, whether or not the verdict depends on them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ErrorLine<'a>>,
-    #[serde(flatten)]
-    request: Option<RequestLine<'a>>,
+    /// The method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    /// The host, in lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    /// The path in its canonical form, without the query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Cow<'a, str>>,
+    /// The query with the values that may be told (`query: exposed`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<Cow<'a, str>>,
+    /// The request's `x-request-id`, if it is of at most 128 printable characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     /// The trace that the request belongs to (W3C trace context): that of the proxy's call, or else that of the request; or the
     /// one that begins here. 32 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,23 +149,6 @@ struct ErrorLine<'a> {
     message: Cow<'a, str>,
 }
 
-/// What was asked for.
-#[derive(Debug, Serialize, JsonSchema)]
-struct RequestLine<'a> {
-    /// The method.
-    method: &'a str,
-    /// The host, in lower case.
-    host: &'a str,
-    /// The path in its canonical form, without the query.
-    path: Cow<'a, str>,
-    /// The query with the values that may be told (`query: exposed`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<Cow<'a, str>>,
-    /// The request's `x-request-id`, if it is of at most 128 printable characters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
 /// The schema of a line (JSON Schema 2020-12).
 pub(crate) fn schema() -> serde_json::Value {
     let mut schema = schemars::generate::SchemaSettings::draft2020_12()
@@ -206,15 +202,10 @@ impl<'a> Line<'a> {
                 message: from.text()?.into(),
             })
         })?;
-        let request = match from.maybe()? {
-            None => None,
-            Some(method) => Some(RequestLine {
-                method,
-                host: from.text()?,
-                path: from.text()?.into(),
-                query: from.maybe()?.map(Cow::Borrowed),
-                request_id: from.maybe()?,
-            }),
+        let method = from.maybe()?;
+        let (host, path, query, request_id) = match method {
+            None => (None, None, None, None),
+            Some(_) => (from.maybe()?, from.maybe()?, from.maybe()?, from.maybe()?),
         };
         let parent = from.maybe()?.and_then(Parent::parse);
         let (client_ip, key_id, token_cache) = (from.maybe()?, from.maybe()?, from.maybe()?);
@@ -242,7 +233,11 @@ impl<'a> Line<'a> {
             policies,
             audit,
             errors,
-            request,
+            method,
+            host,
+            path: path.map(Cow::Borrowed),
+            query: query.map(Cow::Borrowed),
+            request_id,
             trace_id: parent.as_ref().map(|parent| parent.trace_id.to_string()),
             client_ip: client_ip.map(Cow::Borrowed),
             key_id,
@@ -278,11 +273,15 @@ impl<'a> Line<'a> {
         if let Some(hidden) = hidden {
             let mask = |text: &mut Cow<'_, str>| *text = Cow::Owned(hidden.in_text(text));
             mask(&mut self.why);
-            let request = self.request.as_mut();
-            let of_request = request.map(|request| [Some(&mut request.path), request.query.as_mut()]);
-            let texts = of_request.into_iter().flatten().flatten();
-            let texts = texts.chain(&mut self.resource).chain(&mut self.other_end);
+            let texts = [
+                &mut self.path,
+                &mut self.query,
+                &mut self.resource,
+                &mut self.other_end,
+            ];
             texts
+                .into_iter()
+                .flatten()
                 .chain(self.errors.iter_mut().map(|error| &mut error.message))
                 .for_each(mask);
             self.principal = Some(hidden.principal.into());
