@@ -1,5 +1,6 @@
 //! The messages that doors read: bounded each in size and time, and all together in memory.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,6 +10,9 @@ use futures_util::FutureExt as _;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use model::Reason;
+
+/// How many bytes of a message that is refused are still let come.
+const MOST_DISCARDED: usize = 16 * 1024 * 1024;
 
 /// Room for the messages of one listener that are being read or answered, in bytes. Clones share it.
 #[derive(Clone, Debug)]
@@ -101,22 +105,28 @@ impl Message {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let mut reading = std::pin::pin!(Self::collect(body, most, room));
-        // Nearly all are there already, and need no clock.
-        if let Some(read) = reading.as_mut().now_or_never() {
-            return read;
+        let mut body = std::pin::pin!(body);
+        let read = {
+            let mut reading = std::pin::pin!(Self::collect(body.as_mut(), most, room));
+            // Nearly all are there already, and need no clock.
+            match reading.as_mut().now_or_never() {
+                Some(read) => read,
+                None => Box::pin(tokio::time::timeout(patience, reading))
+                    .await
+                    .unwrap_or(Err(Unread::TooSlow)),
+            }
+        };
+        if let Err(Unread::TooLarge | Unread::NoRoom) = read {
+            let _ = Box::pin(tokio::time::timeout(patience, discard(body))).await;
         }
-        Box::pin(tokio::time::timeout(patience, reading))
-            .await
-            .unwrap_or(Err(Unread::TooSlow))
+        read
     }
 
-    async fn collect<B>(body: B, most: usize, room: &Room) -> Result<Self, Unread>
+    async fn collect<B>(mut body: Pin<&mut B>, most: usize, room: &Room) -> Result<Self, Unread>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let mut body = std::pin::pin!(body);
         let mut place = Place::none(room);
         let mut first = Bytes::new();
         let mut whole = BytesMut::new();
@@ -152,6 +162,17 @@ impl Message {
     }
 }
 
+/// Lets the rest of a body that is refused come, within reason, and keeps nothing of it. On HTTP/2, what still comes after an
+/// answer is an error, and too many of those end the connection for all clients of the proxy.
+async fn discard<B: Body<Data = Bytes>>(mut body: Pin<&mut B>) {
+    let mut discarded = 0;
+    while discarded < MOST_DISCARDED
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        discarded += frame.data_ref().map_or(0, Bytes::len);
+    }
+}
+
 impl Place {
     fn none(room: &Room) -> Self {
         Self {
@@ -171,7 +192,7 @@ impl Drop for Place {
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
     use http_body::Frame;
     use http_body_util::StreamBody;
 
@@ -223,10 +244,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_rest_of_what_is_refused_is_let_come() {
+        const PIECE: &[u8] = &[0; 1 << 20];
+        for (room, sent, taken) in [(1 << 30, 3, 3), (1 << 30, 100, 18), (10, 3, 3)] {
+            let came = AtomicUsize::new(0);
+            let frames = stream::iter(0..sent).map(|_| {
+                came.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, Infallible>(Frame::data(Bytes::from_static(PIECE)))
+            });
+            let read = Message::read(StreamBody::new(frames), PIECE.len(), PATIENCE, &Room::new(room)).await;
+            assert!(matches!(read, Err(Unread::TooLarge | Unread::NoRoom)), "{sent}");
+            assert_eq!(came.load(Ordering::Relaxed), taken, "of {sent}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_does_not_end_is_given_up() {
         let room = Room::new(10);
         let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"ab")))]);
-        let body = StreamBody::new(futures_util::StreamExt::chain(begun, stream::pending()));
+        let body = StreamBody::new(begun.chain(stream::pending()));
         let read = Message::read(body, 10, PATIENCE, &room).await;
         assert_eq!(read.unwrap_err(), Unread::TooSlow);
         assert_eq!(room.free(), 10);

@@ -17,6 +17,7 @@ const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 pub(crate) const DATA: u8 = 0;
 pub(crate) const END_STREAM: u8 = 1;
@@ -101,6 +102,24 @@ impl Port {
 
     /// Reads until the headers of the answer on `stream`; `None` if the connection ends before.
     async fn answer(&self, connection: &mut (impl tokio::io::AsyncRead + Unpin), stream: u32) -> Option<()> {
+        let payload = self.wait_for(connection, HEADERS, stream).await?;
+        // `:status 200` in the static table.
+        assert_eq!(payload.first(), Some(&0x88), "{}: {payload:?}", self.what);
+        Some(())
+    }
+
+    /// Reads until the answer to a PING.
+    async fn pong(&self, connection: &mut TcpStream) -> Option<()> {
+        self.wait_for(connection, PING, 0).await.map(drop)
+    }
+
+    /// Reads until such a frame; `None` if the connection ends before.
+    async fn wait_for(
+        &self,
+        connection: &mut (impl tokio::io::AsyncRead + Unpin),
+        kind: u8,
+        stream: u32,
+    ) -> Option<Vec<u8>> {
         loop {
             let mut head = [0; 9];
             connection.read_exact(&mut head).await.ok()?;
@@ -111,10 +130,8 @@ impl Port {
             if head[3] == GOAWAY {
                 return None;
             }
-            if head[3] == HEADERS && id == stream {
-                // `:status 200` in the static table.
-                assert_eq!(payload.first(), Some(&0x88), "{}: {payload:?}", self.what);
-                return Some(());
+            if head[3] == kind && id == stream {
+                return Some(payload);
             }
         }
     }
@@ -134,7 +151,7 @@ async fn many_cancelled_calls_do_not_end_the_connection() {
     let house = house_with("").await;
     for port in ports(&house) {
         let mut all = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
-        let cancelled = 200;
+        let cancelled = 2_000;
         for index in 0..cancelled {
             all.extend(frame(HEADERS, END_HEADERS, 2 * index + 1, &port.block));
             all.extend(frame(RST_STREAM, 0, 2 * index + 1, &8_u32.to_be_bytes()));
@@ -148,6 +165,41 @@ async fn many_cancelled_calls_do_not_end_the_connection() {
             answer.is_some(),
             "{}: the connection stays until the answer",
             port.what
+        );
+    }
+}
+
+/// What is too large is refused, and the rest of it comes all the same.
+#[tokio::test]
+async fn many_refused_messages_do_not_end_the_connection() {
+    let house = house_with("limits: { max_message_bytes: 1024, max_streams: 100 }").await;
+    let [port, _] = ports(&house);
+    let mut connection = port.connect().await;
+    // All answers may come.
+    let window = frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes());
+    let begin = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &window].concat();
+    connection.write_all(&begin).await.expect("sent");
+    let mut streams = (0..).map(|index| 2 * index + 1);
+    for round in 0..30 {
+        let refused: Vec<u32> = streams.by_ref().take(50).collect();
+        let part = |flags, stream: &u32| frame(DATA, flags, *stream, &[0; 1100]);
+        let begun =
+            |stream: &u32| [frame(HEADERS, END_HEADERS, *stream, &port.block), part(0, stream)].concat();
+        let mut all: Vec<u8> = refused.iter().flat_map(begun).collect();
+        all.extend(frame(PING, 0, 0, &[7; 8]));
+        connection.write_all(&all).await.expect("sent");
+        // All that was sent before has been seen.
+        assert!(port.pong(&mut connection).await.is_some(), "round {round}");
+        let mut all: Vec<u8> = refused
+            .iter()
+            .flat_map(|stream| part(END_STREAM, stream))
+            .collect();
+        let honest = streams.next().expect("a stream");
+        all.extend(port.question(honest));
+        connection.write_all(&all).await.expect("sent");
+        assert!(
+            port.answer(&mut connection, honest).await.is_some(),
+            "round {round}"
         );
     }
 }

@@ -171,8 +171,8 @@ async fn speak_grpc<D: Decide>(
         .auto_date_header(false)
         // The peer is a proxy with many clients on one connection: what they cancel at the same time must not end it,
         // because its end is an error for all the others.
-        .max_pending_accept_reset_streams(max_streams as usize)
-        .max_local_error_reset_streams(max_streams as usize)
+        .max_pending_accept_reset_streams(resets(max_streams))
+        .max_local_error_reset_streams(resets(max_streams))
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     // One count for each connection: threads that share one would wait for each other at every request.
@@ -229,8 +229,8 @@ async fn speak_http<D: Decide>(
         .timer(TokioTimer::new())
         .max_concurrent_streams(max_streams)
         .max_header_list_size(MAX_HEADER_LIST)
-        .max_pending_accept_reset_streams(max_streams as usize)
-        .max_local_error_reset_streams(max_streams as usize)
+        .max_pending_accept_reset_streams(resets(max_streams))
+        .max_local_error_reset_streams(resets(max_streams))
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     let (stream, head) = Patient::new(stream, patience);
@@ -257,6 +257,12 @@ async fn speak_http<D: Decide>(
         }
     };
     ended.map_err(|error| error.to_string())
+}
+
+/// How many streams of a connection may be given up, by the peer before anybody looked at them, or by us in all its life: what a
+/// proxy does whose clients all go away several times while we are busy, but not as much as a flood.
+fn resets(max_streams: u32) -> usize {
+    (max_streams as usize).saturating_mul(8).max(1024)
 }
 
 /// Waits until the peer has sent as much as the preface of HTTP/2 is long (RFC 9113 section 3.4), without taking it.
