@@ -101,9 +101,10 @@ pub(crate) async fn serve(address: SocketAddr, answer: &CheckResponse) -> Result
             let mut http = http2::Builder::new(TokioExecutor::new());
             http.timer(TokioTimer::new())
                 .max_concurrent_streams(1000)
+                .auto_date_header(false)
                 .max_header_list_size(96 * 1024)
-                .max_pending_accept_reset_streams(1000)
-                .max_local_error_reset_streams(1000)
+                .max_pending_accept_reset_streams(8000)
+                .max_local_error_reset_streams(8000)
                 .keep_alive_interval(Duration::from_secs(60))
                 .keep_alive_timeout(Duration::from_secs(20));
             if let Err(error) = http
