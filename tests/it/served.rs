@@ -53,7 +53,13 @@ impl Served {
         this
     }
 
-    fn spawn(shell: &str, config: &str, files: &[(&str, &str)], environment: &[(&str, &str)]) -> Self {
+    /// The same, and does not wait until it is ready.
+    pub(crate) fn spawn(
+        shell: &str,
+        config: &str,
+        files: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let dir = ScratchDir::new("served").expect("a directory");
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("a file");
         let sources = stage::default_sources();

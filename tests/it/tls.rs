@@ -1,5 +1,6 @@
 //! TLS and mutual TLS on our own listeners, with real certificates and real peers.
 
+mod moved;
 pub(crate) mod papers;
 mod renewed;
 

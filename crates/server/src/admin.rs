@@ -30,7 +30,7 @@ use tonic_health::server::HealthReporter;
 use self::permitted::{Question, here_or_encrypted, permitted};
 use crate::authority::admin_api::{self, AdminApi};
 use crate::authority::asking::Asker;
-use crate::http_server::accept;
+use crate::http_server::{Places, accept};
 use crate::listen::Stop;
 use crate::metrics::{self, Metrics};
 use crate::recent::Recent;
@@ -269,7 +269,14 @@ impl Admin {
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_readiness(reporter, readiness));
         // It answers to the very end: probes ask while others drain.
-        let serve = accept(listener, tls.of("admin"), router, tasks, CancellationToken::new());
+        let reached = (router, Places::for_operators());
+        let serve = accept(
+            listener,
+            tls.of("admin"),
+            reached,
+            tasks,
+            CancellationToken::new(),
+        );
         Ok(Self {
             address,
             task: AbortOnDropHandle::new(tokio::spawn(serve)),

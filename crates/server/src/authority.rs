@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::asking::Asker;
 use crate::config::AuthoritySection;
 use crate::house::StartError;
-use crate::http_server::accept;
+use crate::http_server::{Places, accept};
 use crate::tls::Handshakes;
 
 /// The running authority; its listener ends when it is dropped.
@@ -68,7 +68,8 @@ impl Running {
         let address = listener.local_addr().map_err(failed)?;
         let router = router(section, &authority, pipeline).map_err(StartError::Network)?;
         let leave = CancellationToken::new();
-        let serve = accept(listener, tls, router, JoinSet::new(), leave.clone());
+        let reached = (router, Places::for_clients());
+        let serve = accept(listener, tls, reached, JoinSet::new(), leave.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(serve));
         Ok(Self {
             authority,

@@ -1,5 +1,6 @@
 //! The configuration: one YAML file, checked as a whole, every problem told at once.
 
+mod admin;
 mod authority;
 mod checked;
 mod described;
@@ -34,6 +35,7 @@ use crate::decision_log::DecisionLogSettings;
 use crate::recent::ExplainSettings;
 use crate::stack;
 use crate::tls::Identities;
+pub(crate) use admin::{AdminAt, admin};
 pub use authority::AuthoritySection;
 pub(crate) use checked::Checked;
 use files::Named;
@@ -318,6 +320,7 @@ pub(crate) fn load_again(path: &Path, overrides: &Overrides) -> (Result<Loaded, 
 ///
 /// # Errors
 /// It cannot be read, or has no such settings at all.
+#[cfg(test)]
 pub(crate) fn settings(path: &Path, overrides: &Overrides) -> Result<Config, Invalid> {
     let name = path.display().to_string();
     let reader = Reader::default();

@@ -1,5 +1,7 @@
 //! A small HTTP server for an axum router: what operators, clients and other nodes ask, never proxies.
 
+mod places;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +14,11 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::places::Places;
 use crate::listen::Untaken;
 use crate::tls::Handshakes;
 
@@ -25,9 +28,6 @@ const HEAD: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_secs(5);
 /// How long a connection may last: nobody here needs it for longer, and one that does little holds a place.
 const LIFE: Duration = Duration::from_secs(600);
-/// Connections at the same time; more are closed. Those from this very host have as many of their own, so that probes and
-/// operators get through whoever else comes.
-const CONNECTIONS: usize = 512;
 /// Requests at the same time on one connection of HTTP/2: each may have a body in memory.
 const STREAMS: u32 = 16;
 
@@ -35,8 +35,20 @@ const STREAMS: u32 = 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connected {
     pub(crate) peer: SocketAddr,
+    /// The address of ours that was asked.
+    pub(crate) local: SocketAddr,
     /// By TLS.
     pub(crate) encrypted: bool,
+}
+
+impl Connected {
+    /// Whether somebody on this very host asks. A peer with a loopback address is not enough: the sidecar of a mesh has one, and takes
+    /// connections of everybody to the address of the pod.
+    pub(crate) fn is_here(&self) -> bool {
+        [self.peer, self.local]
+            .iter()
+            .all(|address| address.ip().to_canonical().is_loopback())
+    }
 }
 
 /// Takes connections, with TLS or without, until it is told to leave, and tells the router who is [`Connected`]; `tasks` end with it.
@@ -44,31 +56,26 @@ pub(crate) struct Connected {
 pub(crate) async fn accept(
     listener: TcpListener,
     tls: Option<Handshakes>,
-    router: Router,
+    (router, places): (Router, Places),
     mut tasks: JoinSet<()>,
     leave: CancellationToken,
 ) {
     let mut untaken = Untaken::default();
-    let [here, elsewhere] = [(), ()].map(|()| Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_ended) = tasks.join_next() => continue,
             () = leave.cancelled() => break,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let places = if peer.ip().to_canonical().is_loopback() {
-                    &here
-                } else {
-                    &elsewhere
-                };
-                let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-                    continue;
-                };
+        match accepted.and_then(|(stream, peer)| Ok((stream.local_addr()?, stream, peer))) {
+            Ok((local, stream, peer)) => {
                 let connected = Connected {
                     peer,
+                    local,
                     encrypted: tls.is_some(),
+                };
+                let Some(place) = places.place(&connected) else {
+                    continue;
                 };
                 let (router, tls) = (router.clone().layer(Extension(connected)), tls.clone());
                 let leave = leave.clone();

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use model::Decide;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::connections::{Connections, Load};
@@ -154,13 +156,33 @@ async fn accept(
             continue;
         };
         next = next.wrapping_add(1);
-        if let Some(worker) = workers.get(next % workers.len().max(1)) {
-            let arrival = Arrival {
-                stream,
-                stranger,
-                place,
-            };
-            let _ = worker.send(arrival).await;
+        let arrival = Arrival {
+            stream,
+            stranger,
+            place,
+        };
+        hand_out(&workers, next, arrival).await;
+    }
+}
+
+/// To the thread whose turn it is, or to the next one that has room: one that is busy keeps nobody waiting whom others could
+/// answer. Only if all are full it is waited for the first that is not any more.
+async fn hand_out<T: Send + 'static>(workers: &[mpsc::Sender<T>], turn: usize, mut arrival: T) {
+    let (before, after) = workers.split_at(turn % workers.len().max(1));
+    for worker in after.iter().chain(before) {
+        match worker.try_send(arrival) {
+            Ok(()) => return,
+            Err(TrySendError::Full(back) | TrySendError::Closed(back)) => arrival = back,
+        }
+    }
+    let mut waiting: JoinSet<_> = workers.iter().cloned().map(mpsc::Sender::reserve_owned).collect();
+    while let Some(room) = waiting.join_next().await {
+        // A thread that has ended has none.
+        if let Ok(Ok(room)) = room {
+            // The others give back what they may have got meanwhile.
+            waiting.shutdown().await;
+            room.send(arrival);
+            return;
         }
     }
 }
@@ -200,3 +222,6 @@ async fn serve<D: Decide>(
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ pub(crate) struct Outcome {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) candidate: Vec<String>,
     /// Settings that have changed and take effect at the next start.
-    pub(crate) restart: Vec<&'static str>,
+    pub(crate) restart: Vec<String>,
 }
 
 /// Who wants a reload.

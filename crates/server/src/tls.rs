@@ -3,7 +3,7 @@
 mod clients;
 mod dates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,8 +37,19 @@ pub(crate) type Identities = BTreeMap<String, Identity>;
 pub(crate) struct Identity {
     config: Arc<ServerConfig>,
     dates: Option<Dates>,
+    demands: Demands,
     /// Of all that it was made of.
     digest: Vec<u8>,
+}
+
+/// What clients have to show; the later of two demands more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Demands {
+    Nothing,
+    /// A certificate of some authorities.
+    Certificate,
+    /// One with certain names.
+    Name,
 }
 
 /// What a listener speaks inside TLS.
@@ -85,6 +96,11 @@ impl Identity {
     ) -> Result<Self, Unusable> {
         let dates = chain.first().and_then(|leaf| Dates::of(leaf));
         let digest = digest_of(&chain, &key, clients.as_ref());
+        let demands = match &clients {
+            None => Demands::Nothing,
+            Some(clients) if clients.names.is_empty() => Demands::Certificate,
+            Some(_) => Demands::Name,
+        };
         let provider = provider();
         provider
             .key_provider
@@ -116,6 +132,7 @@ impl Identity {
         Ok(Self {
             config: Arc::new(config),
             dates,
+            demands,
             digest,
         })
     }
@@ -222,15 +239,29 @@ impl Tls {
         })
     }
 
-    /// Connections from now on get these. Those that are open go on with what they began with.
-    pub(crate) fn replace(&self, identities: &Identities) {
+    /// Connections from now on get these, where the rest of the listener is as it was at its start (`steady`), and where they demand
+    /// no less of clients: what is to make up for that would count at the next start only. Which others wait for it. Connections that
+    /// are open go on with what they began with.
+    pub(crate) fn replace(&self, identities: &Identities, steady: &BTreeSet<String>) -> Vec<&str> {
+        let mut waiting = Vec::new();
+        let mut replaced = false;
         for (setting, port) in &*self.0 {
-            if let Some(identity) = identities.get(setting).filter(|new| **new != port.identity()) {
-                *port.identity.write().unwrap_or_else(PoisonError::into_inner) = identity.clone();
-                tracing::info!("TLS of `{setting}`: other files count from now on");
+            let now = port.identity();
+            let Some(new) = identities.get(setting).filter(|new| **new != now) else {
+                continue;
+            };
+            if !steady.contains(setting) || new.demands < now.demands {
+                waiting.push(setting.as_str());
+                continue;
             }
+            *port.identity.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
+            replaced = true;
+            tracing::info!("TLS of `{setting}`: other files count from now on");
         }
-        self.warn_of_dates();
+        if replaced {
+            self.warn_of_dates();
+        }
+        waiting
     }
 
     /// What is to be known of each listener with TLS.

@@ -5,27 +5,9 @@ use decide::policy::{SourceFile, Sources};
 use decide::{Record, Recorder, Rules, Settings};
 use tower_service::Service as _;
 
-use super::permitted::is_here;
 use super::*;
 use crate::http_server::Connected;
 use crate::recent::ExplainSettings;
-
-#[test]
-fn what_is_this_host() {
-    for (peer, here) in [
-        ("127.0.0.1:5000", true),
-        ("127.8.9.1:5000", true),
-        ("[::1]:5000", true),
-        ("[::ffff:127.0.0.1]:5000", true),
-        ("10.0.0.7:5000", false),
-        ("192.168.1.2:9192", false),
-        ("0.0.0.0:1", false),
-        ("[::ffff:10.0.0.7]:5000", false),
-        ("[fe80::1]:5000", false),
-    ] {
-        assert_eq!(is_here(peer.parse().expect("an address")), here, "{peer}");
-    }
-}
 
 struct Nowhere;
 
@@ -78,38 +60,62 @@ async fn probes_are_for_everybody_and_the_rest_for_this_host_and_whom_policies_p
     );
     let (ops, ci) = (Some("token-of-operators"), Some("token-of-builders"));
     let wrong = Some("token-of-nobody");
-    // From here, from elsewhere without encryption, and with it: by operators, by builders, with a bad token, without one.
+    let (host, loopback, pod) = ("127.0.0.1:9192", "127.0.0.1:9192", "10.0.0.1:9192");
+    // From here; from elsewhere without encryption, also by way of a sidecar; and with it: by operators, by builders, with a bad
+    // token, without one; from here for a page in a browser that leads to another name, or says where it is from.
     for (method, path, statuses) in [
-        ("GET", "/livez", [200; 6]),
-        ("GET", "/readyz", [200; 6]),
-        ("GET", "/metrics", [200; 6]),
+        ("GET", "/livez", [200; 9]),
+        ("GET", "/readyz", [200; 9]),
+        ("GET", "/metrics", [200; 9]),
         // There is no such decision, no candidate, no file.
-        ("GET", "/decisions/7", [404, 403, 404, 403, 401, 401]),
-        ("GET", "/decisions/8", [404, 403, 403, 403, 401, 401]),
-        ("GET", "/shadow", [404, 403, 404, 403, 401, 401]),
-        ("POST", "/reload", [404, 403, 404, 403, 401, 401]),
+        (
+            "GET",
+            "/decisions/7",
+            [404, 403, 403, 404, 403, 401, 401, 403, 403],
+        ),
+        (
+            "GET",
+            "/decisions/8",
+            [404, 403, 403, 403, 403, 401, 401, 403, 403],
+        ),
+        ("GET", "/shadow", [404, 403, 403, 404, 403, 401, 401, 403, 403]),
+        ("POST", "/reload", [404, 403, 403, 404, 403, 401, 401, 403, 403]),
     ] {
-        for ((peer, encrypted, token), expected) in [
-            ("127.0.0.1:5000", false, None),
-            ("10.0.0.7:5000", false, ops),
-            ("10.0.0.7:5000", true, ops),
-            ("10.0.0.7:5000", true, ci),
-            ("10.0.0.7:5000", true, wrong),
-            ("10.0.0.7:5000", true, None),
+        for (((peer, local), encrypted, token, (host, origin)), expected) in [
+            (("127.0.0.1:5000", loopback), false, None, (host, None)),
+            (("127.0.0.6:5000", pod), false, None, (host, None)),
+            (("10.0.0.7:5000", pod), false, ops, ("gate.test", None)),
+            (("10.0.0.7:5000", pod), true, ops, ("gate.test", None)),
+            (("10.0.0.7:5000", pod), true, ci, ("gate.test", None)),
+            (("10.0.0.7:5000", pod), true, wrong, ("gate.test", None)),
+            (("10.0.0.7:5000", pod), true, None, ("gate.test", None)),
+            (
+                ("127.0.0.1:5000", loopback),
+                false,
+                None,
+                ("gate.test:9192", None),
+            ),
+            (
+                ("127.0.0.1:5000", loopback),
+                false,
+                None,
+                (host, Some("http://gate.test")),
+            ),
         ]
         .into_iter()
         .zip(statuses)
         {
             let connected = Connected {
                 peer: peer.parse().expect("an address"),
+                local: local.parse().expect("an address"),
                 encrypted,
             };
-            let mut request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header("host", "gate.test");
+            let mut request = Request::builder().method(method).uri(path).header("host", host);
             if let Some(token) = token {
                 request = request.header("authorization", format!("Bearer {token}"));
+            }
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
             }
             let request = request.body(Body::empty()).expect("a request");
             let answer = router.clone().layer(Extension(connected)).call(request).await;
@@ -117,7 +123,7 @@ async fn probes_are_for_everybody_and_the_rest_for_this_host_and_whom_policies_p
             assert_eq!(
                 status,
                 Ok(expected),
-                "{method} {path} from {connected:?} with {token:?}"
+                "{method} {path} from {connected:?} as {host} with {token:?}, {origin:?}"
             );
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::access::{Trust, unreachable};
 use super::config::Settings;
 use super::{ConfigFile, Failure, eprint_invalid, exit, runtime, say};
-use crate::config;
+use crate::config::{self, AdminAt};
 
 /// Ask a running server whether it is ready.
 #[derive(Debug, clap::Args)]
@@ -29,16 +29,20 @@ pub(crate) struct Healthcheck {
 }
 
 const AFTER_HELP: &str = "\
-Where to ask is said by `admin` and `admin_options.tls` of the configuration; the rest of it is not looked at.
+Where to ask is said by `admin` and `admin_options.tls` of the configuration. Nothing else that is wrong there matters:
+a running server has refused it, and answers on. If it is not even YAML, 127.0.0.1:9192 is asked.
+
+A probe that restarts the server asks with --live, and best with --address: who is not ready waits for an issuer or for
+the store, and a restart does not bring them back.
 
 Examples:
   portcullis healthcheck --config /etc/portcullis/portcullis.yaml
   portcullis healthcheck --address 127.0.0.1:9192 --live
 
-Without --ca, the certificate of the server is not looked at: nothing secret is sent, and the answer is about a process of
-this machine.
+Without --ca, the certificate of the server is not looked at: nothing secret is sent, and the answer is about a process
+of this machine.
 
-Exit codes: 0 ready (or alive), 1 not, or no answer in time, 2 wrong usage, 4 invalid configuration.";
+Exit codes: 0 ready (or alive), 1 not, or no answer in time, 2 wrong usage, 4 no such file, or no address in it.";
 
 impl Healthcheck {
     pub(super) fn run(self) -> ExitCode {
@@ -71,22 +75,19 @@ impl Healthcheck {
 
     /// The admin listener of the configuration, as this machine reaches it.
     fn configured(&self) -> Result<String, Failure> {
-        let settings = config::settings(&self.file.path(), &ConfigFile::overrides(&Settings::default()))
-            .map_err(|invalid| {
-                eprint_invalid(&invalid);
-                Failure::Said(exit::invalid())
-            })?;
-        Ok(admin_url(&settings))
+        let overrides = ConfigFile::overrides(&Settings::default());
+        let admin = config::admin(&self.file.path(), &overrides).map_err(|invalid| {
+            eprint_invalid(&invalid);
+            Failure::Said(exit::invalid())
+        })?;
+        Ok(admin_url(admin))
     }
 }
 
 /// Where the admin listener of the configuration is, as this machine reaches it.
-pub(super) fn admin_url(settings: &config::Config) -> String {
-    let scheme = match settings.admin_options.tls {
-        Some(_) => "https",
-        None => "http",
-    };
-    format!("{scheme}://{}", from_here(settings.admin))
+pub(super) fn admin_url(admin: AdminAt) -> String {
+    let scheme = if admin.encrypted { "https" } else { "http" };
+    format!("{scheme}://{}", from_here(admin.address))
 }
 
 /// What listens on all addresses is asked at the loopback address.

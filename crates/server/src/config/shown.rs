@@ -1,5 +1,7 @@
 //! The configuration in force, without secrets, and where each value came from (`portcullis config show`).
 
+mod secrets;
+
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -130,24 +132,28 @@ impl Walk<'_> {
             return self.default(pointer, schema, resolved);
         };
         let line = self.written.line(pointer);
-        if let Some(reference) = reference(written) {
-            // A number or a boolean is no secret; texts from elsewhere are shown as the reference.
-            let tree = match resolved {
-                Value::Number(_) | Value::Bool(_) => resolved,
-                _ => written,
-            };
-            return Node {
-                tree: plain(tree),
-                origin: Origin::Reference(line, reference),
-            };
-        }
-        let origin = Origin::Line(line);
         if schema["writeOnly"] == true {
+            let origin = match bare_reference(written) {
+                Some(reference) => Origin::Reference(line, reference),
+                None => Origin::Line(line),
+            };
             return Node {
                 tree: plain(&hidden(written)),
                 origin,
             };
         }
+        if let Some(reference) = reference(written) {
+            // A number or a boolean is no secret; texts from elsewhere are shown as the reference.
+            let tree = match resolved {
+                Value::Number(_) | Value::Bool(_) => resolved,
+                _ => &without_password(written),
+            };
+            return Node {
+                tree: plain(tree),
+                origin: Origin::Reference(line, secrets::without_password(&reference)),
+            };
+        }
+        let origin = Origin::Line(line);
         let target = self.described.target(schema, Some(written));
         let tree = match written {
             Value::Object(members) => Tree::Map(self.members(pointer, target, (members, resolved))),
@@ -246,27 +252,34 @@ fn reference(written: &Value) -> Option<String> {
     }
 }
 
-/// A secret that stands in the file; a reference to one is none.
+/// The same, if there is nothing but one reference, without anything that would count in its place.
+fn bare_reference(written: &Value) -> Option<String> {
+    let name = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let bare = match written {
+        Value::String(text) => text
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+            .is_some_and(name),
+        Value::Object(members) => members.values().all(Value::is_string),
+        _ => false,
+    };
+    reference(written).filter(|_| bare)
+}
+
+/// A secret that stands in the file, or a part of one; a reference to one is none.
 fn hidden(written: &Value) -> Value {
     match written {
         Value::Array(entries) => entries.iter().map(hidden).collect(),
-        written if reference(written).is_some() => written.clone(),
+        written if bare_reference(written).is_some() => written.clone(),
         _ => HIDDEN.into(),
     }
 }
 
-/// `postgres://user:password@host` without the password.
+/// A text without the password of a URL in it.
 fn without_password(value: &Value) -> Value {
-    let hide = |text: &str| {
-        let (scheme, rest) = text.split_once("://")?;
-        let (user, host) = rest.split_once('@')?;
-        let (name, _) = user.split_once(':').filter(|_| !user.contains('/'))?;
-        Some(format!("{scheme}://{name}:{HIDDEN}@{host}"))
-    };
     value
         .as_str()
-        .and_then(hide)
-        .map_or_else(|| value.clone(), Value::String)
+        .map_or_else(|| value.clone(), |text| secrets::without_password(text).into())
 }
 
 /// A value whose parts all came from the same place.

@@ -14,7 +14,7 @@ async fn what_asks_for_nothing_is_closed() {
     let server = tokio::spawn(accept(
         listener,
         None,
-        router,
+        (router, Places::for_operators()),
         JoinSet::new(),
         CancellationToken::new(),
     ));
@@ -64,7 +64,13 @@ async fn what_is_in_flight_is_answered_before_it_leaves() {
     });
     let leave = CancellationToken::new();
     let router = Router::new().route("/slow", slow);
-    let server = tokio::spawn(accept(listener, None, router, JoinSet::new(), leave.clone()));
+    let server = tokio::spawn(accept(
+        listener,
+        None,
+        (router, Places::for_clients()),
+        JoinSet::new(),
+        leave.clone(),
+    ));
     let mut asking = TcpStream::connect(address).await.unwrap();
     let mut idle = TcpStream::connect(address).await.unwrap();
     asking
@@ -85,4 +91,32 @@ async fn what_is_in_flight_is_answered_before_it_leaves() {
     );
     server.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[test]
+fn what_is_this_host() {
+    for (peer, local, here) in [
+        ("127.0.0.1:5000", "127.0.0.1:9192", true),
+        ("127.8.9.1:5000", "127.0.0.1:9192", true),
+        ("[::1]:5000", "[::1]:9192", true),
+        ("[::ffff:127.0.0.1]:5000", "[::ffff:127.0.0.1]:9192", true),
+        ("10.0.0.7:5000", "10.0.0.1:9192", false),
+        ("192.168.1.2:9192", "192.168.1.2:9192", false),
+        ("0.0.0.0:1", "0.0.0.0:9192", false),
+        ("[::ffff:10.0.0.7]:5000", "[::ffff:10.0.0.1]:9192", false),
+        ("[fe80::1]:5000", "[fe80::2]:9192", false),
+        // The sidecar of a mesh, which passes on what others send; and what claims to be here and asks from elsewhere.
+        ("127.0.0.6:5000", "10.0.0.1:9192", false),
+        ("[::6]:5000", "[fd00::1]:9192", false),
+        ("[::1]:5000", "[fd00::1]:9192", false),
+        ("10.0.0.7:5000", "127.0.0.1:9192", false),
+    ] {
+        let address = |text: &str| text.parse().expect("an address");
+        let connected = Connected {
+            peer: address(peer),
+            local: address(local),
+            encrypted: false,
+        };
+        assert_eq!(connected.is_here(), here, "{peer} at {local}");
+    }
 }

@@ -1,8 +1,9 @@
 //! The places that a listener has for connections, and what became of those that came.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use contracts::Room;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -11,6 +12,8 @@ use crate::config::Limits;
 
 /// How many connections of peers that may not ask are open at a time: they have no places among the others.
 const STRANGERS: usize = 16;
+/// How often it is told that connections are closed because there are too many.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The connections of one listener.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(crate) struct Connections {
     accepted: AtomicU64,
     closed: AtomicU64,
     closed_strangers: AtomicU64,
+    told: Mutex<Option<Instant>>,
 }
 
 /// A listener in numbers.
@@ -59,6 +63,7 @@ impl Connections {
             accepted: AtomicU64::new(0),
             closed: AtomicU64::new(0),
             closed_strangers: AtomicU64::new(0),
+            told: Mutex::new(None),
         })
     }
 
@@ -76,11 +81,27 @@ impl Connections {
             (None, Some(peer)) => {
                 tracing::debug!(%peer, "a connection was closed at once: its peer may not ask");
             }
-            (None, None) => {
-                tracing::warn!("a connection was closed at once: limits.max_connections are open")
+            (None, None) if self.is_to_be_told() => {
+                let closed = self.closed.load(Ordering::Relaxed);
+                let listener = &self.listener;
+                tracing::warn!(
+                    closed,
+                    "`{listener}`: connections are closed at once, limits.max_connections are open"
+                );
             }
+            (None, None) => {}
         }
         place
+    }
+
+    /// Now and then: a flood of connections must not become a flood of lines.
+    fn is_to_be_told(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.is_none_or(|at| at.elapsed() > SILENCE);
+        if due {
+            *told = Some(Instant::now());
+        }
+        due
     }
 
     /// How things are.
@@ -99,3 +120,6 @@ impl Connections {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

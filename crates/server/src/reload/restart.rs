@@ -1,11 +1,14 @@
 //! Settings that count at the start of the server only.
 
+use std::collections::BTreeSet;
+
 use secrecy::ExposeSecret as _;
 
 use crate::config::{AuthoritySection, Config, GrpcListen, HttpListen, Listen};
 
-/// The settings that have changed and take effect at the next start, as the configuration names them.
-pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
+/// The settings that have changed and take effect at the next start, as the configuration names them. `waiting` are the listeners
+/// with other files of TLS that do not count before.
+pub(super) fn changed(started: &Config, now: &Config, waiting: &[&str]) -> Vec<String> {
     let Config {
         listen,
         admin,
@@ -50,10 +53,44 @@ pub(super) fn changed(started: &Config, now: &Config) -> Vec<&'static str> {
         ("grace_seconds", *grace_seconds != started.grace_seconds),
         ("drain_seconds", *drain_seconds != started.drain_seconds),
     ];
+    let files = waiting.iter().map(|setting| match *setting {
+        "listen.envoy_grpc" => "listen.envoy_grpc_options.tls".to_owned(),
+        "admin" => "admin_options.tls".to_owned(),
+        setting => format!("{setting}.tls"),
+    });
     settings
         .into_iter()
-        .filter_map(|(name, differs)| differs.then_some(name))
+        .filter_map(|(name, differs)| differs.then(|| name.to_owned()))
+        .chain(files)
         .collect()
+}
+
+/// The listeners that are as they were at the start but for the files of TLS: only with the rest of its settings is it known what a
+/// listener demands of whom. They are called as in [`Identities`](crate::tls::Identities).
+pub(super) fn steady(started: &Config, now: &Config) -> BTreeSet<String> {
+    let same =
+        |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| format!("{one:?}") == format!("{other:?}");
+    let (listen, before) = (&now.listen, &started.listen);
+    let mut steady = BTreeSet::new();
+    if same(
+        &(listen.envoy_grpc, grpc(listen)),
+        &(before.envoy_grpc, grpc(before)),
+    ) {
+        steady.insert("listen.envoy_grpc".to_owned());
+    }
+    for (index, (listener, before)) in http(listen).iter().zip(&http(before)).enumerate() {
+        if same(listener, before) {
+            steady.insert(format!("listen.http[{index}]"));
+        }
+    }
+    // Its policies come into force while it runs, like others.
+    if now.admin == started.admin {
+        steady.insert("admin".to_owned());
+    }
+    if !differ_in_authority(started, now) {
+        steady.insert("authority".to_owned());
+    }
+    steady
 }
 
 /// The options without the files of TLS, which are replaced while it runs; whether there is TLS is not.
@@ -84,3 +121,6 @@ fn differ_in_authority(started: &Config, now: &Config) -> bool {
     };
     rest(started) != rest(now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,9 +80,9 @@ enum Next {
 /// What a reload comes to, before it is told.
 enum Loading {
     /// Other rules than these are in force now; with what needs a restart and why the candidate is left out.
-    Done(Replaced, Vec<&'static str>, Vec<String>),
+    Done(Replaced, Vec<String>, Vec<String>),
     /// Nothing that decides has changed; with the same.
-    Same(Vec<&'static str>, Vec<String>),
+    Same(Vec<String>, Vec<String>),
     /// For these reasons nothing has changed; the same in full, for the log.
     Refused(Vec<String>, String),
     /// Somebody is writing a file.
@@ -303,13 +303,12 @@ impl Work {
             advice,
             unfit,
         } = loaded;
-        let restart = restart::changed(&self.started, &config);
         let candidate = unfit.as_ref().map(config::Invalid::lines).unwrap_or_default();
         let Some(pipeline) = self.pipeline.upgrade() else {
             return Loading::Stopping;
         };
         if pipeline.live().rules().is_same(&rules) {
-            self.take(config);
+            let restart = self.take(config);
             warn_of_unfit(unfit.as_ref());
             return Loading::Same(restart, candidate);
         }
@@ -328,7 +327,7 @@ impl Work {
         match replaced {
             None => Loading::Stopping,
             Some(Ok(replaced)) => {
-                self.take(config);
+                let restart = self.take(config);
                 warn_of_unfit(unfit.as_ref());
                 Loading::Done(replaced, restart, candidate)
             }
@@ -340,12 +339,13 @@ impl Work {
         }
     }
 
-    /// Goes by these settings, as far as they can change.
-    fn take(&mut self, config: Config) {
-        if config.tls != self.config.tls {
-            self.tls.replace(&config.tls);
-        }
+    /// Goes by these settings, as far as they can change while it runs; which others take effect at the next start.
+    fn take(&mut self, config: Config) -> Vec<String> {
+        let steady = restart::steady(&self.started, &config);
+        let waiting = self.tls.replace(&config.tls, &steady);
+        let restart = restart::changed(&self.started, &config, &waiting);
         self.config = config;
+        restart
     }
 
     /// Reads everything in a state in which it stays. `None`: it does not stay in any.

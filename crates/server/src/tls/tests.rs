@@ -236,18 +236,74 @@ async fn what_is_no_handshake_ends_and_is_counted() {
 async fn other_files_count_for_connections_from_then_on() {
     let (old, new) = (Authority::new(), Authority::new());
     let (tls, handshakes) = tls(old.paper(&["gate.test"], false), None);
+    let steady = BTreeSet::from(["listen.envoy_grpc".to_owned()]);
     let believing = |authority: &Authority| client(authority.believed(), None, &["h2"]);
     for (authority, other) in [(&new, &old), (&old, &new)] {
         assert!(agree(&handshakes, believing(other)).await);
         let (certificate, key) = authority.paper(&["gate.test"], false);
         let identity = Identity::new(vec![certificate], key, None, Alpn::Http2).unwrap();
-        tls.replace(&Identities::from([("listen.envoy_grpc".to_owned(), identity)]));
+        let new = Identities::from([("listen.envoy_grpc".to_owned(), identity)]);
+        assert_eq!(tls.replace(&new, &steady), Vec::<&str>::new());
         assert!(agree(&handshakes, believing(authority)).await);
         assert!(!agree(&handshakes, believing(other)).await);
     }
     // A listener that is not named goes on with what it has.
-    tls.replace(&Identities::new());
+    tls.replace(&Identities::new(), &steady);
     assert!(agree(&handshakes, believing(&old)).await);
+}
+
+#[test]
+fn less_is_never_demanded_of_clients_while_it_runs() {
+    let ours = Authority::new();
+    let clients = |names: &[&str]| {
+        Some(Clients {
+            authorities: vec![ours.certificate.clone()],
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+        })
+    };
+    let steady = BTreeSet::from(["listen.envoy_grpc".to_owned()]);
+    let moved = BTreeSet::new();
+    for (what, before, after, steady, replaced) in [
+        ("renewed", None, None, &steady, true),
+        (
+            "renewed, with clients",
+            clients(&["a.test"]),
+            clients(&["a.test"]),
+            &steady,
+            true,
+        ),
+        ("a certificate from now on", None, clients(&[]), &steady, true),
+        (
+            "names from now on",
+            clients(&[]),
+            clients(&["a.test"]),
+            &steady,
+            true,
+        ),
+        (
+            "other names",
+            clients(&["a.test"]),
+            clients(&["b.test"]),
+            &steady,
+            true,
+        ),
+        ("no certificate", clients(&[]), None, &steady, false),
+        ("no name", clients(&["a.test"]), clients(&[]), &steady, false),
+        ("neither", clients(&["a.test"]), None, &steady, false),
+        ("another listener", None, None, &moved, false),
+        ("another one that demands more", None, clients(&[]), &moved, false),
+    ] {
+        let (tls, _) = tls(ours.paper(&["gate.test"], false), before);
+        let (certificate, key) = ours.paper(&["gate.test"], false);
+        let identity = Identity::new(vec![certificate], key, after, Alpn::Http2).unwrap();
+        let new = Identities::from([("listen.envoy_grpc".to_owned(), identity.clone())]);
+        for again in [false, true] {
+            let waiting = tls.replace(&new, steady);
+            assert_eq!(waiting.is_empty(), replaced, "{what}, again: {again}");
+            let now = tls.0["listen.envoy_grpc"].identity();
+            assert_eq!(now == identity, replaced, "{what}, again: {again}");
+        }
+    }
 }
 
 #[test]

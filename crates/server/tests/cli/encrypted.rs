@@ -169,7 +169,7 @@ async fn a_probe_asks_where_the_configuration_says() {
         let file = config("probed", &format!("\n{section}"));
         let text = std::fs::read_to_string(&file).expect("the configuration");
         let text = text.replace("admin: 127.0.0.1:0", &format!("admin: {address}"));
-        std::fs::write(&file, text).expect("the configuration");
+        std::fs::write(&file, &text).expect("the configuration");
         let file = file.to_str().expect("UTF-8");
         let probe = |more: &[&str], code| {
             let words = [&["healthcheck", "--config", file][..], more].concat();
@@ -180,7 +180,18 @@ async fn a_probe_asks_where_the_configuration_says() {
         let server = tokio::task::block_in_place(|| Server::start_with(file.as_ref()));
         assert!(probe(&[], 0).out.ends_with("\nready\n"));
         assert_eq!(probe(&["--live"], 0).out, "ok\n");
+        // The server refuses what is in the file now, and answers on.
+        let wrong = text.replace("policies:", "polices:") + "\nlimits: { max_connections: many }\n";
+        std::fs::write(file, &wrong).expect("the configuration");
+        tokio::task::block_in_place(|| run(&["validate", "--config", file])).expect(4);
+        assert!(probe(&[], 0).out.ends_with("\nready\n"));
+        assert_eq!(probe(&["--live"], 0).out, "ok\n");
+        std::fs::write(file, text.replace(&format!("admin: {address}"), "admin: here"))
+            .expect("the configuration");
+        let told = probe(&[], 4).err;
+        assert!(told.contains("this is no address to ask at"), "{told}");
         drop(server);
+        std::fs::write(file, &text).expect("the configuration");
         probe(&["--live"], 1);
     }
     for (words, code) in [

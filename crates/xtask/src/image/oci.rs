@@ -86,8 +86,9 @@ pub(super) fn image(
             "WorkingDir": "/etc/portcullis",
             "ExposedPorts": { "9191/tcp": {}, "9192/tcp": {} },
             "StopSignal": "SIGTERM",
-            // Docker's own, and not of OCI: Kubernetes does not look at it, and has probes.
-            "Healthcheck": { "Test": ["CMD", "/usr/bin/portcullis", "healthcheck"], "Interval": 10_000_000_000_u64, "Timeout": 5_000_000_000_u64 },
+            // Docker's own, and not of OCI: Kubernetes does not look at it, and has probes. Who asks it restarts what is not
+            // well, so it must not say no while an issuer is away.
+            "Healthcheck": { "Test": ["CMD", "/usr/bin/portcullis", "healthcheck", "--live"], "Interval": 10_000_000_000_u64, "Timeout": 5_000_000_000_u64 },
             "Labels": about,
         },
         "rootfs": { "type": "layers", "diff_ids": diff_ids },

@@ -69,6 +69,10 @@ fn wrong_values_are_refused_by_name() {
             "at '/autoscaling/targetCPU': maximum: got 500, want 100",
         ),
         (
+            "serviceMonitor: { enabled: true }",
+            "serviceMonitor.enabled needs networkPolicy.monitoring, without which nobody reaches the admin port: say where Prometheus is",
+        ),
+        (
             "serviceMonitor: { interval: often }",
             "at '/serviceMonitor/interval': 'often' does not match pattern",
         ),

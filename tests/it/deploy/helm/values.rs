@@ -18,6 +18,7 @@ config:
   authority: { listen: 0.0.0.0:9195, policies: [house.cedar] }
 policies: { admin.cedar: '', house.cedar: '', workspaces.cedar: '' }
 secrets: [{ name: tls }]
+networkPolicy: { monitoring: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: monitoring } } }] }
 serviceMonitor: { enabled: true, tlsConfig: { serverName: portcullis } }
 ";
 

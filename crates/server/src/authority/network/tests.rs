@@ -114,7 +114,7 @@ impl Side {
         let server = tokio::spawn(http_server::accept(
             listener,
             None,
-            router(network),
+            (router(network), http_server::Places::for_clients()),
             JoinSet::new(),
             CancellationToken::new(),
         ));

@@ -79,7 +79,7 @@ async fn running(config: &Config) -> (Finding, Option<String>) {
         Ok(client) => client,
         Err(error) => return strange(error),
     };
-    let base = admin_url(config);
+    let base = admin_url(config.into());
     let get = async |path: &str| {
         let answer = client.get(format!("{base}{path}")).send().await?;
         Ok::<_, reqwest::Error>((answer.status().as_u16(), answer.text().await?))

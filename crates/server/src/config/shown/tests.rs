@@ -100,3 +100,49 @@ fn what_is_shown_is_a_configuration_that_means_the_same() {
     }
     std::fs::remove_dir_all(&folder).expect("it was there");
 }
+
+#[test]
+fn parts_of_secrets_are_secrets() {
+    let folder = folder("parts");
+    let file = folder.join("portcullis.yaml");
+    for (written, shown) in [
+        ("plainly-s3cret-0123456789", "token: \"(hidden)\""),
+        ("'${CARGO_PKG_NAME}'", "token: \"${CARGO_PKG_NAME}\""),
+        ("{ $env: CARGO_PKG_NAME }", "token: { $env: CARGO_PKG_NAME }"),
+        ("{ $file: secret }", "token: { $file: secret }"),
+        ("s3cret-${CARGO_PKG_NAME}", "token: \"(hidden)\""),
+        ("'${CARGO_PKG_NAME}-s3cret'", "token: \"(hidden)\""),
+        (
+            "'${PORTCULLIS_NOT_SET:-s3cret-0123456789}'",
+            "token: \"(hidden)\"",
+        ),
+        (
+            "'${CARGO_PKG_NAME}s3cret${CARGO_PKG_NAME}'",
+            "token: \"(hidden)\"",
+        ),
+    ] {
+        let text = FILE.replace("plainly-in-the-file-0123456789", written);
+        let text = text.replace(
+            "postgres://user:pass@db.example.test/portcullis",
+            "postgres://u:s3cret@${CARGO_PKG_NAME}/db",
+        );
+        std::fs::write(&file, text).expect("a file");
+        let all = Shown::load(&file, &Overrides::default())
+            .unwrap_or_else(|invalid| panic!("{written}: {invalid}"));
+        let text = all.yaml(true, Path::new("p.yaml"));
+        let line = text
+            .lines()
+            .find(|line| line.contains("- token: "))
+            .expect("the line");
+        assert!(line.trim_start().starts_with(&format!("- {shown}")), "{line}");
+        for text in [
+            text.as_str(),
+            &all.json().to_string(),
+            &all.json_with_origins(&file).to_string(),
+        ] {
+            assert!(!text.contains("s3cret"), "{written}:\n{text}");
+            assert!(text.contains("(hidden)@${CARGO_PKG_NAME}/db"), "{text}");
+        }
+    }
+    std::fs::remove_dir_all(&folder).expect("it was there");
+}

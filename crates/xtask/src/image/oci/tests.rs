@@ -91,6 +91,11 @@ fn every_blob_is_what_its_name_says_and_is_named_by_another() {
         ("/architecture", json!("amd64")),
         ("/config/User", json!("65532:65532")),
         ("/config/Entrypoint", json!(["/usr/bin/portcullis"])),
+        // Who is asked whether it is well is restarted if not: never because an issuer is away.
+        (
+            "/config/Healthcheck/Test",
+            json!(["CMD", "/usr/bin/portcullis", "healthcheck", "--live"]),
+        ),
         (
             "/config/Cmd",
             json!(["serve", "--config", "/etc/portcullis/portcullis.yaml"]),

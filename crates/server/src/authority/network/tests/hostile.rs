@@ -38,7 +38,10 @@ impl Fake {
         let serve = http_server::accept(
             listener,
             None,
-            Router::new().fallback_service(all),
+            (
+                Router::new().fallback_service(all),
+                http_server::Places::for_clients(),
+            ),
             JoinSet::new(),
             CancellationToken::new(),
         );

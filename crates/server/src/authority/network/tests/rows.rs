@@ -560,7 +560,7 @@ async fn without_network_mode_there_is_nothing() {
     let _server = AbortOnDropHandle::new(tokio::spawn(http_server::accept(
         listener,
         None,
-        router_off(),
+        (router_off(), http_server::Places::for_clients()),
         JoinSet::new(),
         CancellationToken::new(),
     )));
