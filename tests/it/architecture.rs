@@ -6,12 +6,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Every file of the repository, by its path from the root, without what is built.
-fn files(folder: &str, extension: Option<&str>) -> Vec<(String, PathBuf)> {
+pub(crate) fn files(folder: &str, extension: Option<&str>) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -37,7 +37,7 @@ fn files(folder: &str, extension: Option<&str>) -> Vec<(String, PathBuf)> {
     found
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).expect("a file")).into_owned()
 }
 
