@@ -92,7 +92,7 @@ fn the_statuses_of_the_page_are_those_that_callers_see() {
         let reason = reason.expect("a reason").trim().to_owned();
         seen.entry(reason).or_default().insert(status);
     }
-    assert_eq!(seen.len(), 9, "{seen:?}");
+    assert_eq!(seen.len(), 10, "{seen:?}");
     let rows = rows();
     for (reason, statuses) in seen {
         assert_eq!(rows[&reason], statuses, "{reason}");
