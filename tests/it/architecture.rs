@@ -6,12 +6,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Every file of the repository, by its path from the root, without what is built.
-fn files(folder: &str, extension: Option<&str>) -> Vec<(String, PathBuf)> {
+pub(crate) fn files(folder: &str, extension: Option<&str>) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -37,7 +37,7 @@ fn files(folder: &str, extension: Option<&str>) -> Vec<(String, PathBuf)> {
     found
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).expect("a file")).into_owned()
 }
 
@@ -303,20 +303,48 @@ fn every_invariant_names_a_test_that_exists() {
             .lines()
             .find(|line| line.starts_with(&format!("| I{number} |")));
         let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md has no row for I{number}"));
-        let held_by = row
-            .trim_end()
-            .trim_end_matches('|')
-            .rsplit('|')
-            .next()
-            .unwrap_or_default();
-        let names: Vec<&str> = held_by.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty(), "I{number} names no test: {held_by}");
-        for name in names {
-            if let Err(why) = is_there(&tests, name) {
-                panic!("I{number}: {why}");
-            }
+        let problems = wrong_tests(row, &tests);
+        assert!(problems.is_empty(), "I{number}: {}", problems.join(", "));
+    }
+}
+
+#[test]
+fn every_threat_names_a_test_that_exists() {
+    let page = read(&root().join("docs/threat-model.md"));
+    let tests = test_functions();
+    let boundaries: Vec<&str> = page.split("\n## ").skip(1).collect();
+    assert_eq!(boundaries.len(), 10);
+    let mut problems = Vec::new();
+    for boundary in boundaries {
+        let (title, text) = boundary.split_once('\n').expect("a title");
+        assert!(
+            text.contains("\nWith you: "),
+            "{title}: what stays with the operator?"
+        );
+        let rows: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .skip(2)
+            .collect();
+        assert!(rows.len() >= 3, "{title}: {rows:?}");
+        for row in rows {
+            let wrong = wrong_tests(row, &tests);
+            problems.extend(wrong.iter().map(|why| format!("{title}: {why}")));
         }
     }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// What is wrong with the tests that the last cell of a row names.
+fn wrong_tests(row: &str, tests: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let cells = row.trim_end().trim_end_matches('|');
+    let held_by = cells.rsplit('|').next().unwrap_or_default();
+    let names: Vec<&str> = held_by.split('`').skip(1).step_by(2).collect();
+    if names.is_empty() {
+        return vec![format!("no test is named: {row}")];
+    }
+    let wrong = names.iter().filter_map(|name| is_there(tests, name).err());
+    wrong.collect()
 }
 
 /// Whether there is a test of this name (`function`, `place::function` or `file.rs: function`) and in this place.

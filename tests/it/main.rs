@@ -20,6 +20,7 @@ mod metrics;
 mod nginx;
 mod otlp;
 mod packs;
+mod pages;
 mod proxy;
 mod reload;
 mod second_opinion;

@@ -1,4 +1,4 @@
-//! `docs/deploy.md`: its values, its commands, its links. `cargo xtask image` is run by `cargo xtask test`.
+//! `docs/deploy.md`: its values, its names. `cargo xtask image` is run by `cargo xtask test`.
 
 use serde_json::Value;
 
@@ -52,8 +52,5 @@ fn what_the_page_names_is_there() {
             values.pointer(&format!("/{}", name.replace('.', "/"))).is_some(),
             "{name}"
         );
-    }
-    for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        assert!(deploy().join("../docs").join(link).exists(), "{link}");
     }
 }

@@ -14,6 +14,7 @@ mod help;
 mod init;
 mod limits;
 mod packs;
+mod reasons;
 mod records;
 mod references;
 mod serving;
