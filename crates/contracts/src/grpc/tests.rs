@@ -207,3 +207,31 @@ fn frame(flags: u8, message: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(message);
     frame
 }
+
+#[tokio::test]
+async fn large_answers_come_whole_and_in_pieces_that_are_neither_large_nor_tiny() {
+    for length in (0..=3 * PIECE).chain([100_000, 1 << 20]) {
+        let frame: Bytes = (0..length).map(|at| at as u8).collect();
+        let mut reply = Reply {
+            frame: Some(frame.clone()),
+            trailers: Some(()),
+        };
+        let (mut whole, mut pieces, mut ended) = (Vec::new(), 0, false);
+        assert_eq!(reply.size_hint().exact(), Some(length as u64));
+        while let Some(Ok(next)) = reply.frame().await {
+            assert!(!ended, "nothing comes after the trailers");
+            match next.into_data() {
+                Ok(piece) => {
+                    assert!(piece.len() <= PIECE, "{} of {length}", piece.len());
+                    assert!(piece.len() >= length.min(256), "{} of {length}", piece.len());
+                    whole.extend_from_slice(&piece);
+                    pieces += 1;
+                }
+                Err(_) => ended = true,
+            }
+        }
+        assert!(ended && reply.is_end_stream(), "{length}");
+        assert_eq!(whole, frame, "{length}");
+        assert!(pieces <= length / 256 + 1, "{pieces} of {length}");
+    }
+}
