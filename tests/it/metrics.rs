@@ -6,6 +6,7 @@ mod deployed;
 mod documented;
 mod introspected;
 mod promql;
+mod reasons;
 mod reloaded;
 
 use std::collections::{BTreeMap, BTreeSet};
