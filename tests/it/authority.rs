@@ -1,7 +1,7 @@
 //! What the house vouches for itself: the store and what is built on it.
 
 mod admin;
-mod delegation;
+pub(crate) mod delegation;
 mod federation;
 mod kill;
 mod outages;

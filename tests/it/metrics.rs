@@ -4,7 +4,9 @@
 mod counts;
 mod deployed;
 mod documented;
+mod introspected;
 mod promql;
+mod reasons;
 mod reloaded;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +128,10 @@ impl Whole {
             "\nauthority: {{ issuer: 'http://127.0.0.1:9193', listen: '127.0.0.1:0', store: 'sqlite:{}' }}\n",
             file("house.db")
         );
-        let alter = |text: String| text.replace("envoy_grpc: 127.0.0.1:0", &listener) + &authority;
+        let introspection = "introspection: [{ name: opaque, url: 'http://127.0.0.1:9/', client_id: us, client_secret: s3cret, \
+                             audiences: [ours], claims: { type: { otherwise: User } } }]\n";
+        let alter =
+            |text: String| text.replace("envoy_grpc: 127.0.0.1:0", &listener) + &authority + introspection;
         Self {
             house: TestHouse::with_house_policies(alter, &[], "").await,
             _folder: folder,

@@ -276,8 +276,9 @@ impl Pipeline {
         let verdict = live.judge(check, asking, story);
         story.notes.over();
         let decision = decided(live, check, verdict)?;
-        self.record(live, Some(check), story, &decision, check.contract, started);
         self.shadows.offer(live, check, asking.now, story, &decision);
+        // Last: after a panic in anything before, the denial is the one that is recorded and counted.
+        self.record(live, Some(check), story, &decision, check.contract, started);
         Ok(decision)
     }
 

@@ -28,21 +28,21 @@ const ACTOR: &str = r#"@id("robot-reads-for-users")
 permit (principal == Actor::"main/ws-alice", action in Action::"read", resource) when { resource has workspace };"#;
 
 /// A house with an authority, and its store.
-struct Stage {
-    house: TestHouse,
+pub(crate) struct Stage {
+    pub(crate) house: TestHouse,
     folder: ScratchDir,
 }
 
 /// What the token endpoint answers.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: ::http::HeaderMap,
     body: Value,
 }
 
 impl Stage {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = ScratchDir::new("delegation").expect("a folder");
         let section = format!(
             "authority:\n  issuer: https://gate.example.test\n  listen: 127.0.0.1:0\n  store: sqlite:{}\n  keys: \
@@ -62,7 +62,7 @@ impl Stage {
     }
 
     /// Exchanges Alice's token, or another, for what else is asked.
-    async fn exchange(&self, client: Option<&str>, subject: &str, more: &str) -> Answer {
+    pub(crate) async fn exchange(&self, client: Option<&str>, subject: &str, more: &str) -> Answer {
         let token_type = "subject_token_type";
         let body =
             format!("grant_type={EXCHANGE}&subject_token={subject}&{token_type}={ACCESS_TOKEN}&{more}");
@@ -114,7 +114,7 @@ impl Stage {
 }
 
 impl Answer {
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         assert_eq!(self.status, 200, "{self:?}");
         self.body["access_token"].as_str().expect("a token").to_owned()
     }

@@ -207,3 +207,20 @@ async fn connections_beyond_the_limit_are_closed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn half_a_preface_holds_no_place_once_its_sender_is_gone() {
+    let house = house_with("limits: { max_connections: 2 }\n").await;
+    for rest in [&b""[..], b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+        let mut stream = TcpStream::connect(house.grpc()).await.expect("a connection");
+        stream.write_all(rest).await.expect("sent");
+        stream.shutdown().await.expect("sent");
+        let mut answer = Vec::new();
+        // Less than a connection has that stays open. A reset is an end, too.
+        let _ = tokio::time::timeout(Duration::from_secs(8), stream.read_to_end(&mut answer))
+            .await
+            .unwrap_or_else(|_| panic!("{} is waited for", rest.escape_ascii()));
+        assert_eq!(answer, b"");
+    }
+    assert!(house.ask("GET", "/public/a", &[]).await.allowed);
+}

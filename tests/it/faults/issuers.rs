@@ -65,8 +65,8 @@ impl Stage {
         let mut leaked = self.stranger.jwk();
         leaked["d"] = "AAAA".into();
         let discovery = |issuer: &str| {
-            // The same place under another name.
-            let jwks_uri = format!("{elsewhere}{JWKS}").replace("127.0.0.1", "localhost");
+            // The same host, and another port.
+            let jwks_uri = format!("{elsewhere}{JWKS}");
             ok(json!({ "issuer": issuer, "jwks_uri": jwks_uri }).to_string())
         };
         // 1 MiB of zeros in a kilobyte would be the real one; it is not even opened.

@@ -15,7 +15,7 @@ use crate::doors::{exchange, listeners, request};
 use crate::house::TestHouse;
 
 /// The contract, the verdict and the reason of decisions.
-type Kind = (&'static str, &'static str, &'static str);
+pub(super) type Kind = (&'static str, &'static str, &'static str);
 
 /// How often each kind was decided; those that never were are left out.
 fn decisions(scrape: &Scrape) -> BTreeMap<(String, String, String), u64> {
@@ -28,7 +28,7 @@ fn decisions(scrape: &Scrape) -> BTreeMap<(String, String, String), u64> {
     .collect()
 }
 
-fn check(scrape: &Scrape, expected: &[Kind]) {
+pub(super) fn check(scrape: &Scrape, expected: &[Kind]) {
     let mut counts = BTreeMap::new();
     for (contract, verdict, reason) in expected {
         let kind = (contract.to_string(), verdict.to_string(), reason.to_string());

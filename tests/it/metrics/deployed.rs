@@ -15,8 +15,12 @@ const ALERTS: &str = include_str!("../../../deploy/grafana/alerts.yaml");
 /// Labels that Prometheus gives to every series of a target, and the bounds of buckets.
 const OF_TARGETS: [&str; 3] = ["job", "instance", "le"];
 
-/// What only a server with an authority, or with TLS of its own, has.
-const NOT_IN_THE_DEMO: [&str; 2] = ["portcullis_store_", "portcullis_tls_"];
+/// What only a server with an authority, with TLS of its own, or with opaque tokens to ask about has.
+const NOT_IN_THE_DEMO: [&str; 3] = [
+    "portcullis_store_",
+    "portcullis_tls_",
+    "portcullis_introspection_",
+];
 
 /// What is wrong with an expression about these series.
 fn wrong(text: &str, scrape: &Scrape) -> Vec<String> {

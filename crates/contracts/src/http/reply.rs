@@ -8,6 +8,7 @@
 //! * Envoy removes what it is told to. The others copy what the answer has, and some leave the client's own header where it
 //!   has none; so every declared identity header is in every yes, with nothing in it if need be. Proxies that take an
 //!   empty header for none have to remove the client's themselves: see their configuration in `deploy/`.
+//! * Nothing in here panics: the decision is in the log and in the metrics already, and a second one would be, too.
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -55,7 +56,8 @@ pub(super) fn encode(decision: &Decision, contract: Contract) -> Response<Full<B
 pub(super) fn without_body(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     let (mut parts, body) = response.into_parts();
     if let Some(length) = body.size_hint().exact() {
-        parts.headers.insert("content-length", length.into());
+        // One more than a map of headers takes is none too many to leave out.
+        let _ = parts.headers.try_insert("content-length", length.into());
     }
     Response::from_parts(parts, Full::default())
 }
@@ -66,25 +68,27 @@ fn allow(
     id: &str,
     contract: Contract,
 ) -> Option<Response<Full<Bytes>>> {
-    let mut headers = HeaderMap::with_capacity(edits.set().len() + edits.unset().len() + 4);
-    headers.insert("cache-control", HeaderValue::from_static("no-store"));
+    let mut headers = HeaderMap::try_with_capacity(edits.set().len() + edits.unset().len() + 4).ok()?;
+    headers
+        .try_insert("cache-control", HeaderValue::from_static("no-store"))
+        .ok()?;
     for (name, value) in &route.response_headers {
         put(&mut headers, name, value)?;
     }
     for (name, value) in edits.set() {
         let name: HeaderName = name.parse().ok()?;
-        headers.insert(name, value.parse().ok()?);
+        headers.try_insert(name, value.parse().ok()?).ok()?;
     }
-    headers.insert(DECISION_ID_HEADER, id.parse().ok()?);
+    headers.try_insert(DECISION_ID_HEADER, id.parse().ok()?).ok()?;
     if contract == Contract::EnvoyHttp {
         let removed = edits.remove().join(",");
         if !removed.is_empty() {
-            headers.insert(TO_REMOVE, removed.parse().ok()?);
+            headers.try_insert(TO_REMOVE, removed.parse().ok()?).ok()?;
         }
     } else {
         for name in edits.unset() {
             let name: HeaderName = name.parse().ok()?;
-            headers.insert(name, HeaderValue::from_static(""));
+            headers.try_insert(name, HeaderValue::from_static("")).ok()?;
         }
     }
     let mut response = Response::new(Full::default());
@@ -186,6 +190,6 @@ fn to_login(location: &str, body: &str, headers: &[(&str, &str)]) -> Option<Resp
 
 fn put(headers: &mut HeaderMap, name: &str, value: &str) -> Option<()> {
     let name: HeaderName = name.parse().ok()?;
-    headers.append(name, value.parse().ok()?);
+    headers.try_append(name, value.parse().ok()?).ok()?;
     Some(())
 }

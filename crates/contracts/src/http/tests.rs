@@ -45,6 +45,11 @@ impl Decide for Judge {
             "/panic" => panic!("as asked"),
             "/teapot" => deny(429, Reason::Forbidden, &[("retry-after", "3")]),
             "/login" => deny_with_login(),
+            "/crowd" => deny(403, Reason::Forbidden, &crowd()),
+            "/open/crowd" => allow(
+                HeaderEdits::new(pairs(&crowd()), Vec::new(), []),
+                RouteEdits::default(),
+            ),
             path if path.starts_with("/open") => allow(
                 HeaderEdits::new(
                     pairs(&[("x-user", "alice")]),
@@ -68,6 +73,12 @@ impl Decide for Judge {
             .push(format!("refused: {}", malformed.detail));
         deny(400, malformed.reason, &[])
     }
+}
+
+/// More headers than an answer can have.
+fn crowd() -> Vec<(&'static str, &'static str)> {
+    let names = (0..40_000).map(|n| &*Box::leak(format!("x-{n}").into_boxed_str()));
+    names.map(|name| (name, "1")).collect()
 }
 
 struct Answer {
@@ -446,4 +457,21 @@ fn a_denial_tells_the_caller_one_line() {
     assert_eq!(answer.header("retry-after"), Some("3"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_denial_and_no_second_decision() {
+    for path in ["/check/crowd", "/check/open/crowd"] {
+        for method in ["GET", "HEAD"] {
+            let answer = ask(method, path, &[("host", b"a.test")], "");
+            assert_eq!(
+                (answer.status.as_u16(), &*answer.body),
+                (403, &b""[..]),
+                "{method} {path}"
+            );
+            let asked = path.trim_start_matches("/check");
+            let expected = format!("envoy_http {method} ://a.test{asked}?- - Absent []");
+            assert_eq!(answer.heard, expected, "what the judge heard last");
+        }
+    }
 }

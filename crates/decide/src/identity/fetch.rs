@@ -191,7 +191,7 @@ async fn read(path: &Path) -> Result<Vec<u8>, FetchFailure> {
 async fn discover(client: &Client, issuer: &str) -> Result<Url, FetchFailure> {
     let base = issuer.strip_suffix('/').unwrap_or(issuer);
     let url = acceptable(&format!("{base}/.well-known/openid-configuration"))?;
-    let host = url.host_str().map(str::to_owned);
+    let origin = url.origin();
     let document = get(client, url, MAX_DISCOVERY_BYTES).await?;
     let document = json::parse(&document).map_err(FetchFailure::Discovery)?;
     match document.get("issuer").and_then(Value::as_str) {
@@ -206,9 +206,10 @@ async fn discover(client: &Client, issuer: &str) -> Result<Url, FetchFailure> {
         why: why.to_owned(),
     };
     let url = acceptable_url(jwks_uri).map_err(refused)?;
-    if url.host_str() != host.as_deref() {
+    // Another port is another server, with other people's keys.
+    if url.origin() != origin {
         return Err(refused(
-            "is another host than the issuer's; set `jwks_uri` if that is meant",
+            "is another scheme, host or port than the issuer's; set `jwks_uri` if that is meant",
         ));
     }
     Ok(url)

@@ -24,11 +24,14 @@ use super::keys;
 use super::refusal::TokenRefusal;
 
 mod answered;
+mod counts;
 mod exchange;
 mod kept;
 mod registered;
 mod settings;
 
+use self::counts::Counts;
+pub use self::counts::Introspections;
 use self::exchange::IntrospectionFailure;
 use self::registered::registered;
 pub(super) use self::registered::still_holds;
@@ -136,6 +139,7 @@ impl Introspector {
                 endpoint: Endpoint::new(settings),
                 answers: KeptAnswers::new(settings.cache()),
                 questions: Mutex::default(),
+                counts: Counts::default(),
             }),
             token_prefix: settings.token_prefix.clone().unwrap_or_default(),
             places: Places::of(usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX)),
@@ -181,6 +185,11 @@ impl Introspector {
         };
         questions.begin(digest, question);
         self.pending(under_way)
+    }
+
+    /// How asking went so far.
+    pub(super) fn told(&self) -> Introspections {
+        self.shared.counts.told(&self.settings.name)
     }
 
     fn pending(&self, under_way: watch::Receiver<()>) -> Asked {
@@ -242,6 +251,7 @@ struct Shared {
     endpoint: Endpoint,
     answers: KeptAnswers,
     questions: Mutex<Questions>,
+    counts: Counts,
 }
 
 #[derive(Default)]
@@ -292,6 +302,7 @@ impl Shared {
             digest,
         };
         let outcome = self.endpoint.ask(&token).await;
+        self.counts.asked(&outcome);
         let now = Instant::now();
         let until = match &outcome {
             Outcome::Failed(failure) => match failure.blame() {

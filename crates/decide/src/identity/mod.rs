@@ -73,7 +73,7 @@ pub use self::cache::KeptTokens;
 pub use self::credentials::MAX_TOKEN_BYTES;
 pub(crate) use self::inspect::Examined;
 pub use self::inspect::{Inspection, Outcome, TokenCheck, inspect};
-pub use self::introspection::IntrospectionSettings;
+pub use self::introspection::{IntrospectionSettings, Introspections};
 pub use self::keys::Fetches;
 pub use self::outcomes::{NOBODY, Verifications};
 pub use self::refusal::{ClaimFault, Part, Quoted, Refused, ScopeFault, TokenRefusal};
@@ -324,6 +324,12 @@ impl<D: Send + Sync + 'static> Identity<D> {
     /// How verifying ended, by whoever vouches for credentials. What was verified lately is not verified again.
     pub fn verifications(&self) -> Vec<Verifications> {
         self.outcomes.told()
+    }
+
+    /// How asking each introspection endpoint went.
+    pub fn introspections(&self) -> Vec<Introspections> {
+        let endpoints = self.verifiers.iter().filter_map(Verifier::endpoint);
+        endpoints.map(|endpoint| endpoint.told()).collect()
     }
 
     /// What is kept of tokens.

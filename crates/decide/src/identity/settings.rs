@@ -27,8 +27,8 @@ pub struct IssuerSettings {
     /// on this very host; with `hmac_secrets` any text.
     pub issuer: String,
     /// Where the issuer publishes its keys: a URL, or several of which the first that answers with keys counts. By default
-    /// this is looked up at `<issuer>/.well-known/openid-configuration`; a `jwks_uri` found there must be on the host of
-    /// the issuer, so an issuer that keeps its keys elsewhere needs this setting.
+    /// this is looked up at `<issuer>/.well-known/openid-configuration`; a `jwks_uri` found there must have the scheme, host
+    /// and port of the issuer, so an issuer that keeps its keys elsewhere needs this setting.
     #[serde(default)]
     pub jwks_uri: Option<OneOrMany>,
     /// A file with the issuer's keys (a JWK set), instead of a URL. It is read again at every refresh.

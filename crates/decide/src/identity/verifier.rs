@@ -294,6 +294,14 @@ impl Verifier {
         }
     }
 
+    /// The endpoint that it asks, if it does.
+    pub(super) fn endpoint(&self) -> Option<&Introspector> {
+        match self {
+            Self::Introspection(endpoint) => Some(endpoint),
+            _ => None,
+        }
+    }
+
     /// True if its credentials are JWTs.
     pub(super) fn takes_jwts(&self) -> bool {
         match self {

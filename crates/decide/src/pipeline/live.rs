@@ -8,7 +8,9 @@ use model::{Principal, Version};
 use tokio::runtime::Handle;
 
 use super::shadow::Shadow;
-use crate::identity::{DEFAULT_CACHE_BYTES, Identity, IssuerStatus, KeptTokens, Verifications};
+use crate::identity::{
+    DEFAULT_CACHE_BYTES, Identity, Introspections, IssuerStatus, KeptTokens, Verifications,
+};
 use crate::problem::Problem;
 use crate::rules::{Persona, Rules};
 
@@ -72,6 +74,11 @@ impl Live {
     /// How verifying credentials ended, by whoever vouches for them.
     pub fn verifications(&self) -> Vec<Verifications> {
         self.identity.verifications()
+    }
+
+    /// How asking each introspection endpoint went.
+    pub fn introspections(&self) -> Vec<Introspections> {
+        self.identity.introspections()
     }
 
     /// What is kept of tokens.

@@ -4,12 +4,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use decide::policy::Sources;
 use decide::problem::Problem;
 use serde_json::Value;
 
 use super::overrides::Overrides;
 use super::reads::Reader;
-use super::{Config, Invalid, Sources, default_admin, yaml};
+use super::{Config, Invalid, default_admin, yaml};
 
 /// The admin listener, as far as those who ask it need to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 
+use super::load::remove;
 use super::report::Invalid;
-use super::{remove, schema, yaml};
+use super::{schema, yaml};
 
 /// A file that was read, with its text. Entries of its lists and maps that cannot be read are null in it, so that the rest
 /// can be looked at all the same.

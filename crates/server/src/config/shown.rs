@@ -4,12 +4,14 @@ mod secrets;
 
 use std::path::Path;
 
+use decide::policy::Sources;
 use serde_json::{Map, Value, json};
 
 use super::described::{Default, Described};
+use super::load::read_settings;
 use super::overrides::{By, Overrides};
 use super::reads::Reader;
-use super::{Invalid, read_settings, yaml};
+use super::{Invalid, yaml};
 
 /// What stands for a secret.
 const HIDDEN: &str = "(hidden)";
@@ -65,7 +67,7 @@ impl Shown {
             .iter()
             .filter(|it| it.severity == decide::problem::Severity::Error);
         if errors.count() > 0 {
-            return Err(Invalid::new(document, super::Sources::default(), problems));
+            return Err(Invalid::new(document, Sources::default(), problems));
         }
         let described = Described::new();
         let walk = Walk {

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use model::Decide;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 
 use super::begun::{self, Begun};
 use super::frames::PREFACE;
@@ -269,11 +269,14 @@ fn resets(max_streams: u32) -> usize {
 async fn preface(stream: &tokio::net::TcpStream) -> io::Result<()> {
     let mut begun = [0; 24];
     loop {
+        // Asked before the bytes are looked at: after the end no more of them come.
+        let is_ended = stream.ready(Interest::READABLE).await?.is_read_closed();
         match stream.peek(&mut begun).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             24.. => return Ok(()),
             // Something else: nobody has to wait for the rest of it.
             read if begun.get(..read) != PREFACE.get(..read) => return Err(io::ErrorKind::InvalidData.into()),
+            _ if is_ended => return Err(io::ErrorKind::UnexpectedEof.into()),
             // Part of it is there, so the socket stays readable: look again in a moment.
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }

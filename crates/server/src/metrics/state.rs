@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use authority::Authority;
-use decide::identity::IssuerStatus;
+use decide::identity::{Introspections, IssuerStatus};
 use decide::policy::Backend;
 use decide::{Live, Pipeline, Recorder as _};
 use model::{Contract, Reason};
@@ -62,6 +62,7 @@ impl Collector for State {
         tokens(page, &live)?;
         self.token_cache(page, &live)?;
         keys(page, &live.issuers())?;
+        introspections(page, &live.introspections())?;
         self.rules(page, &live)?;
         self.reloads(page)?;
         self.shadow(page)?;
@@ -400,6 +401,34 @@ fn keys(page: &mut Page<'_>, issuers: &[IssuerStatus]) -> Result<(), Error> {
         fetched.flat_map(|([(_, issuer)], _, fetches)| {
             [("succeeded", fetches.succeeded), ("failed", fetches.failed)]
                 .map(|(outcome, count)| ([("issuer", issuer), ("outcome", outcome)], count))
+        }),
+    )
+}
+
+fn introspections(page: &mut Page<'_>, endpoints: &[Introspections]) -> Result<(), Error> {
+    page.counters(
+        "introspection_requests",
+        "Questions to an introspection endpoint, by what came of them",
+        endpoints.iter().flat_map(|of| {
+            [
+                ("active", of.active),
+                ("inactive", of.inactive),
+                ("failed", of.failed),
+            ]
+            .map(|(outcome, count)| ([("issuer", &*of.name), ("outcome", outcome)], count))
+        }),
+    )?;
+    page.counters(
+        "introspection_unasked",
+        "Tokens that an introspection endpoint was not asked about: its answer is kept, max_in_flight questions are under way \
+         (full), or it failed and is left alone for a while (cooling_down)",
+        endpoints.iter().flat_map(|of| {
+            [
+                ("kept", of.kept),
+                ("full", of.full),
+                ("cooling_down", of.cooling_down),
+            ]
+            .map(|(reason, count)| ([("issuer", &*of.name), ("reason", reason)], count))
         }),
     )
 }

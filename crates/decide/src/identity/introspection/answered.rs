@@ -15,7 +15,7 @@ use crate::identity::oidc;
 use crate::identity::refusal::TokenRefusal;
 use crate::identity::roles;
 use crate::identity::settings::Profile;
-use crate::identity::verifier::{Answer, Question};
+use crate::identity::verifier::{Answer, Question, Waited};
 
 /// What Keycloak puts before the client id to name a service account.
 const SERVICE_ACCOUNT: &str = "service-account-";
@@ -27,7 +27,14 @@ impl Introspector {
         if question.is_unreadable_jwt() {
             return Answer::NotMine;
         }
-        match self.ask(&question.presented.token, question.digest) {
+        let asked = self.ask(&question.presented.token, question.digest);
+        match &asked {
+            Asked::Busy(busy) => self.shared.counts.unasked(*busy),
+            // Whoever waited for the answer finds it, too.
+            Asked::Known(_) if question.waited == Waited::No => self.shared.counts.kept(),
+            Asked::NotMine | Asked::Pending(_) | Asked::Known(_) => {}
+        }
+        match asked {
             Asked::NotMine => Answer::NotMine,
             Asked::Busy(busy) => Answer::NotYet(busy.refusal(), None),
             Asked::Pending(wanted) => {

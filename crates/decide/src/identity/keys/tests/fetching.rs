@@ -119,12 +119,22 @@ fn what_is_fetched_is_not_trusted() {
         (
             "jwks-discovery-jwks-uri",
             member("jwks_uri", json!("https://evil.test/jwks")),
-            "another host",
+            "another scheme, host or port",
         ),
         (
             "jwks_uri elsewhere on loopback",
             member("jwks_uri", json!("http://localhost:1/jwks")),
-            "another host",
+            "another scheme, host or port",
+        ),
+        (
+            "jwks_uri at another port",
+            member("jwks_uri", json!(format!("{}{JWKS}", elsewhere.url()))),
+            "another scheme, host or port",
+        ),
+        (
+            "jwks_uri by another scheme",
+            member("jwks_uri", json!("https://127.0.0.1/jwks")),
+            "another scheme, host or port",
         ),
         (
             "jwks_uri in plain http",
