@@ -408,6 +408,8 @@ pub(crate) fn skipped(name: &str, why: &str) {
     if let Some(path) = std::env::var_os("TESTS_SKIPPED_FILE")
         && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
     {
+        let test = std::thread::current();
+        let line = format!("{}\t{line}", test.name().unwrap_or("a test"));
         let _ = file.write_all(line.as_bytes());
     }
 }

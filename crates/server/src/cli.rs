@@ -24,6 +24,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -259,12 +260,15 @@ impl Cli {
     }
 
     /// Runs the verb.
-    #[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
     pub fn run(self) -> ExitCode {
-        stack::with_room(|| self.run_here()).unwrap_or_else(|error| {
-            eprintln!("no thread: {error}");
+        let code = stack::with_room(|| self.run_here()).unwrap_or_else(|error| {
+            tell(&format!("no thread: {error}"));
             exit::FAILURE
-        })
+        });
+        match UNSAID.load(Ordering::Relaxed) {
+            true => exit::FAILURE,
+            false => code,
+        }
     }
 
     fn run_here(self) -> ExitCode {
@@ -297,16 +301,32 @@ impl Cli {
     }
 }
 
-/// Prints what the verb is for. Nobody reading any more (`| head`) is not an error.
+/// Whether standard output did not take what the verb is for.
+static UNSAID: AtomicBool = AtomicBool::new(false);
+
+/// Prints what the verb is for. Nobody reading any more (`| head`) is not an error; a disk that is full is one.
 fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout().lock();
+    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = said
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        UNSAID.store(true, Ordering::Relaxed);
+        tell(&format!("cannot write to standard output: {error}"));
+    }
+}
+
+/// Tells the person at the terminal, who may be gone.
+fn tell(text: &str) {
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    let _ = std::io::stderr().write_all(format!("{text}{end}").as_bytes());
 }
 
 /// Problems go to standard error, with a count at the end; for programs to standard output, as a document.
-#[expect(
-    clippy::print_stderr,
-    reason = "problems are told to the person at the terminal"
-)]
 fn tell_invalid(invalid: &[configuration::Invalid], output: Output) {
     if output == Output::Json {
         let problems: Vec<Value> = invalid.iter().flat_map(configuration::Invalid::json).collect();
@@ -317,11 +337,12 @@ fn tell_invalid(invalid: &[configuration::Invalid], output: Output) {
     }
     let mut errors = 0;
     for invalid in invalid {
-        eprint!("{invalid}");
+        tell(&invalid.to_string());
         errors += invalid.errors();
     }
     if errors > 0 {
-        eprintln!("{errors} problem{} to mend", if errors == 1 { "" } else { "s" });
+        let s = if errors == 1 { "" } else { "s" };
+        tell(&format!("{errors} problem{s} to mend"));
     }
 }
 
@@ -345,12 +366,11 @@ impl From<String> for Failure {
 
 impl Failure {
     /// Tells what is still to tell, and gives the exit code.
-    #[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
     fn tell(self) -> ExitCode {
         match self {
             Self::Said(code) => code,
             Self::Message(message) => {
-                eprintln!("{message}");
+                tell(&message);
                 exit::FAILURE
             }
         }

@@ -13,8 +13,9 @@ mod settings;
 mod sinks;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -275,17 +276,8 @@ impl Press {
 
     fn run(&mut self, queues: &Queues) {
         let (mut complaint, mut told) = (Complaint::default(), 0);
-        queues.drain(|mut records| {
-            let mut records = Taken(&mut records);
-            while let Some(record) = records.record() {
-                if !self.take(record) {
-                    queues.dropped.fetch_add(1, Ordering::Relaxed);
-                }
-                if self.read >= BATCH {
-                    self.write();
-                }
-            }
-            self.write();
+        queues.drain(|records| {
+            self.pass(records, &queues.dropped);
             let dropped = queues.dropped.load(Ordering::Relaxed);
             if dropped > told {
                 let lost = usize::try_from(dropped - told).unwrap_or(usize::MAX);
@@ -297,6 +289,39 @@ impl Press {
                 );
             }
         });
+    }
+
+    /// Takes and writes all of these. A panic costs what is not written yet of those before it.
+    fn pass(&mut self, mut records: &[u8], dropped: &AtomicU64) {
+        let mut records = Taken(&mut records);
+        while !records.0.is_empty() {
+            let went = catch_unwind(AssertUnwindSafe(|| {
+                while let Some(record) = records.record() {
+                    if !self.take(record) {
+                        dropped.fetch_add(1, Ordering::Relaxed);
+                    }
+                    if self.read >= BATCH {
+                        self.write();
+                    }
+                }
+                self.write();
+            }));
+            match went {
+                Ok(()) => return,
+                Err(_) => dropped.fetch_add(self.forget(), Ordering::Relaxed),
+            };
+        }
+    }
+
+    /// Forgets what is not written yet; about how many records that are.
+    fn forget(&mut self) -> u64 {
+        let number = self.number.max(self.records.len()).max(self.spans.len()).max(1);
+        self.lines.clear();
+        self.number = 0;
+        self.records.clear();
+        self.spans.clear();
+        self.read = 0;
+        number as u64
     }
 
     /// Takes a record; false if it cannot be read.
@@ -340,19 +365,18 @@ impl Press {
 
     /// Gives everything to the sinks.
     fn write(&mut self) {
-        let (lines, number) = (std::mem::take(&mut self.lines), std::mem::take(&mut self.number));
-        if number > 0 {
+        if self.number > 0 {
             for text in &mut self.texts {
-                text.write(&lines, number);
+                text.write(&self.lines, self.number);
             }
         }
-        self.lines = lines;
         self.lines.clear();
+        self.number = 0;
         let read = std::mem::take(&mut self.read);
-        if let Some((_, exporting)) = &self.logs {
+        if let Some((_, exporting)) = &mut self.logs {
             exporting.offer(std::mem::take(&mut self.records), read);
         }
-        if let Some(traces) = &self.traces {
+        if let Some(traces) = &mut self.traces {
             traces.exporting.offer(std::mem::take(&mut self.spans), read);
         }
     }

@@ -18,6 +18,7 @@ mod otlp;
 pub mod policy_tests;
 pub mod recent;
 pub mod reload;
+mod server_log;
 mod stack;
 mod tls;
 mod traces;

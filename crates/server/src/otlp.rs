@@ -37,6 +37,7 @@ pub(crate) struct Exporting<T> {
     queue: Sender<(Vec<T>, usize)>,
     waiting: Arc<AtomicUsize>,
     count: Arc<SinkCount>,
+    complaint: Complaint,
 }
 
 /// The thread that sends; ends when everything is sent and its [`Exporting`] is gone.
@@ -48,16 +49,22 @@ type Send1<T> = Box<dyn FnMut(Vec<T>) -> OTelSdkResult>;
 
 impl<T: Send + 'static> Exporting<T> {
     /// Offers things that take about so many bytes.
-    pub(crate) fn offer(&self, things: Vec<T>, bytes: usize) {
+    pub(crate) fn offer(&mut self, things: Vec<T>, bytes: usize) {
         let number = things.len();
         if number == 0 {
             return;
         }
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        if waiting + bytes > ROOM || self.queue.send((things, bytes)).is_err() {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-            self.count.lost(number);
-        }
+        let why = if waiting + bytes > ROOM {
+            "the collector is slower than the decisions"
+        } else if self.queue.send((things, bytes)).is_err() {
+            "the thread that sends to the collector has ended"
+        } else {
+            return;
+        };
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        self.count.lost(number);
+        self.complaint.tell(self.count.name, number, &why);
     }
 
     /// Starts the thread. `connect` is called there, because some clients cannot be made in others.
@@ -74,6 +81,7 @@ impl<T: Send + 'static> Exporting<T> {
             queue,
             waiting: Arc::clone(&waiting),
             count: Arc::clone(&count),
+            complaint: Complaint::default(),
         };
         let thread = thread::Builder::new().name(format!("otlp-{name}"));
         let thread = thread.spawn(move || match connect() {
@@ -231,3 +239,6 @@ fn wait<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

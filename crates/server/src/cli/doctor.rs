@@ -229,6 +229,9 @@ fn files(config: &Config) -> Vec<Finding> {
             .filter(|it| !it.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
         findings.push(writable("decision_log", file, folder));
+        if config.decision_log.rotates() {
+            findings.extend(unmovable(file, folder));
+        }
     }
     findings
 }
@@ -246,6 +249,33 @@ fn writable(about: &str, file: &Path, folder: &Path) -> Finding {
             "the user of the server needs a folder that is there and may be written",
         ),
     }
+}
+
+/// What keeps a log from being moved away when it is full.
+fn unmovable(file: &Path, folder: &Path) -> Option<Finding> {
+    use rustix::fs::Access;
+    // Pipes and devices are never full.
+    if std::fs::metadata(file).is_ok_and(|data| !data.is_file()) {
+        return None;
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let why = if file.canonicalize().is_ok_and(|file| is_mounted(&mounts, &file)) {
+        "it is mounted by itself".to_owned()
+    } else {
+        let error = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).err()?;
+        format!("nothing can be moved in {}: {error}", folder.display())
+    };
+    Some(Finding::doubtful(
+        "decision_log",
+        format!("{} cannot be moved away when it is full: {why}", file.display()),
+        "it would only grow: mount a folder that may be written, or say `rotate_bytes: 0` and rotate it yourself",
+    ))
+}
+
+/// Whether something is mounted at that place, as `/proc/self/mountinfo` says it (proc(5)).
+fn is_mounted(mounts: &str, place: &Path) -> bool {
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    places.map(Path::new).any(|mounted| mounted == place)
 }
 
 /// The store of the authority. Nothing is written to it, and no password is sent.

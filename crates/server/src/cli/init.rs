@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use decide::problem::did_you_mean;
 
 use self::packs::Pack;
-use super::{Failure, exit, say};
+use super::{Failure, exit, say, tell};
 
 /// Write a folder to start from.
 #[derive(Debug, clap::Args)]
@@ -96,9 +96,8 @@ fn pack(name: &str) -> Result<&'static Pack, Failure> {
 }
 
 /// A command line that says too little.
-#[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
 fn usage(message: &str) -> Failure {
-    eprintln!("{message}\n\n{}", list().trim_end());
+    tell(&format!("{message}\n\n{}", list().trim_end()));
     Failure::Said(exit::usage())
 }
 

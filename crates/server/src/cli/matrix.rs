@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use super::test::{Suites, complain, packs, shown};
-use super::{Output, exit, say};
+use super::test::{Suites, packs, shown};
+use super::{Output, exit, say, tell};
 use crate::policy_tests::{COMMITTED, Pack, answers, diff, matrix};
 
 /// Print who may do what.
@@ -54,7 +54,7 @@ impl Matrix {
                 match std::fs::write(&file, &table) {
                     Ok(()) => say(&format!("{file}\n")),
                     Err(error) => {
-                        complain(&format!("cannot write {file}: {error}"));
+                        tell(&format!("cannot write {file}: {error}"));
                         code = exit::FAILURE;
                     }
                 }
@@ -68,7 +68,7 @@ impl Matrix {
                         code = exit::tests_failed();
                     }
                     Err(error) => {
-                        complain(&format!(
+                        tell(&format!(
                             "cannot read {file}: {error}\n`portcullis matrix --write` makes it"
                         ));
                         code = exit::tests_failed();

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use self::table::Column;
 use super::access::{Access, TOKEN, base, unreachable};
-use super::{Failure, exit, runtime, say};
+use super::{Failure, exit, runtime, say, tell};
 
 /// The server answers within 20 s, or says that it cannot.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -276,9 +276,4 @@ pub(super) fn ended(outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
-fn tell(message: &str) {
-    eprintln!("{message}");
 }

@@ -15,6 +15,7 @@ use crate::decision_log::DecisionLog;
 use crate::house::House;
 use crate::otlp::Environment;
 use crate::reload::Origin;
+use crate::server_log::{ServerLog, log_panics};
 
 /// Answer proxies until stopped.
 #[derive(Debug, clap::Args)]
@@ -58,9 +59,11 @@ impl Serve {
             Err(code) => return code,
         };
         eprint_invalid(&loaded.advice);
-        if let Err(failure) = self.start_log() {
-            return failure.tell();
-        }
+        // Its end is the last thing here: what is logged until then is written.
+        let _log = match self.start_log() {
+            Ok(log) => log,
+            Err(failure) => return failure.tell(),
+        };
         let runtime = match runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -78,7 +81,7 @@ impl Serve {
     }
 
     /// Starts the server's own log.
-    fn start_log(&self) -> Result<(), Failure> {
+    fn start_log(&self) -> Result<ServerLog, Failure> {
         let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let said = self.log.clone().or_else(|| variable("PORTCULLIS_LOG"));
         let filter = match said {
@@ -100,15 +103,20 @@ impl Serve {
             Ok(quiet) => filter.add_directive(quiet),
             Err(_) => filter,
         };
+        let (lines, server_log) = ServerLog::start(std::io::stderr())
+            .map_err(|error| format!("no thread for the server's own log: {error}"))?;
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr);
+            // It would be said on standard error, and where nobody reads that, whoever logs would panic.
+            .log_internal_errors(false)
+            .with_writer(lines);
         match format {
             LogFormat::Text => log.init(),
             LogFormat::Json => log.json().init(),
         }
-        Ok(())
+        log_panics();
+        Ok(server_log)
     }
 }
 

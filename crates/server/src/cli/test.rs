@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::{exit, say, tell_invalid};
+use super::{exit, say, tell, tell_invalid};
 use crate::config::Invalid;
 use crate::policy_tests::{self, COMMITTED, Coverage, Pack, Ran, diff};
 
@@ -122,7 +122,7 @@ impl Test {
         let summary = Summary::of(&results);
         if summary.passed + summary.failed == 0 {
             let filter = self.filter.unwrap_or_default();
-            complain(&format!(
+            tell(&format!(
                 "no test has {filter:?} in its id, file, principal or request"
             ));
             return exit::invalid();
@@ -188,7 +188,7 @@ pub(super) fn packs(
         let bare = unusable.iter().map(|message| Invalid::bare(message));
         invalid.splice(0..0, bare.collect::<Vec<_>>());
     } else {
-        unusable.iter().for_each(|message| complain(message));
+        unusable.iter().for_each(|message| tell(message));
     }
     tell_invalid(&invalid, output);
     Err(exit::invalid())
@@ -203,11 +203,6 @@ pub(super) fn shown(folder: &Path, file: &str) -> String {
 pub(super) fn outdated(pack: &Pack) -> Option<String> {
     let committed = std::fs::read_to_string(pack.folder.join(COMMITTED)).ok()?;
     diff(&committed, &policy_tests::matrix(pack))
-}
-
-#[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
-pub(super) fn complain(message: &str) {
-    eprintln!("{message}");
 }
 
 impl Summary {

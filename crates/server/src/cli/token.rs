@@ -12,7 +12,7 @@ use clap::Subcommand;
 use decide::identity::{self, DEFAULT_CACHE_BYTES, Identity, Inspection};
 
 use super::remote::{asking, ended};
-use super::{ConfigFile, Failure, Output, exit, runtime, say};
+use super::{ConfigFile, Failure, Output, exit, runtime, say, tell};
 
 /// More than this is not read: no token is that long.
 const MAX_INPUT_BYTES: u64 = 1024 * 1024;
@@ -74,12 +74,11 @@ impl TokenVerb {
 }
 
 impl Inspect {
-    #[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
     fn run(self) -> ExitCode {
         if !self.token.is_empty() {
-            eprintln!(
+            tell(
                 "a token does not belong on the command line, where lists of processes show it: pipe it in, or use --file\n\n\
-                 Usage: portcullis token inspect [OPTIONS] < FILE"
+                 Usage: portcullis token inspect [OPTIONS] < FILE",
             );
             return ExitCode::from(2);
         }
@@ -103,7 +102,6 @@ impl Inspect {
         })
     }
 
-    #[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
     fn read(&self) -> Result<Vec<u8>, Failure> {
         let failed = |from: String| move |error| Failure::Message(format!("cannot read {from}: {error}"));
         match &self.file {
@@ -114,7 +112,7 @@ impl Inspect {
             None => {
                 let stdin = std::io::stdin();
                 if stdin.is_terminal() {
-                    eprintln!("reading the token from here; end with Enter and Ctrl-D");
+                    tell("reading the token from here; end with Enter and Ctrl-D");
                 }
                 read_all(stdin.lock()).map_err(failed("standard input".to_owned()))
             }

@@ -42,10 +42,10 @@ pub(crate) struct Line<'a> {
     pub(crate) principal: Option<Cow<'a, str>>,
     /// The OAuth client that the token was issued to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<&'a str>,
+    client: Option<Cow<'a, str>>,
     /// Who acts for the principal, the outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    actors: Vec<&'a str>,
+    actors: Vec<Cow<'a, str>>,
     /// The action, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a str>,
@@ -57,9 +57,9 @@ pub(crate) struct Line<'a> {
     other_end: Option<Cow<'a, str>>,
     /// The route that matched, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) route: Option<&'a str>,
+    pub(crate) route: Option<Cow<'a, str>>,
     /// The policies that determined the verdict.
-    pub(crate) policies: Vec<&'a str>,
+    pub(crate) policies: Vec<Cow<'a, str>>,
     /// What the answer would have been, had it not only been audited (`mode: audit`).
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<AuditLine<'a>>,
@@ -71,7 +71,7 @@ pub(crate) struct Line<'a> {
     method: Option<&'a str>,
     /// The host, in lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'a str>,
+    host: Option<Cow<'a, str>>,
     /// The path in its canonical form, without the query.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<Cow<'a, str>>,
@@ -80,7 +80,7 @@ pub(crate) struct Line<'a> {
     query: Option<Cow<'a, str>>,
     /// The request's `x-request-id`, if it is of at most 128 printable characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
+    request_id: Option<Cow<'a, str>>,
     /// The trace that the request belongs to (W3C trace context): that of the proxy's call, or else that of the request; or the
     /// one that begins here. 32 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,14 +131,14 @@ struct AuditLine<'a> {
     /// HTTP status of the denial.
     status: u16,
     /// The policies that would have determined it.
-    policies: Vec<&'a str>,
+    policies: Vec<Cow<'a, str>>,
 }
 
 /// A policy that could not be evaluated.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ErrorLine<'a> {
     /// The policy.
-    policy: &'a str,
+    policy: Cow<'a, str>,
     /// The file it is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
@@ -196,7 +196,7 @@ impl<'a> Line<'a> {
         let errors = from.list(|from| {
             let (policy, file, line) = (from.text()?, from.maybe()?, from.number()?);
             Some(ErrorLine {
-                policy,
+                policy: policy.into(),
                 file,
                 line: file.map(|_| line),
                 message: from.text()?.into(),
@@ -224,20 +224,20 @@ impl<'a> Line<'a> {
             status: (status != 0).then_some(status),
             contract,
             principal: principal.map(Cow::Borrowed),
-            client,
+            client: client.map(Cow::Borrowed),
             actors,
             action,
             resource: resource.map(Cow::Borrowed),
             other_end: other_end.map(Cow::Borrowed),
-            route,
+            route: route.map(Cow::Borrowed),
             policies,
             audit,
             errors,
             method,
-            host,
+            host: host.map(Cow::Borrowed),
             path: path.map(Cow::Borrowed),
             query: query.map(Cow::Borrowed),
-            request_id,
+            request_id: request_id.map(Cow::Borrowed),
             trace_id: parent.as_ref().map(|parent| parent.trace_id.to_string()),
             client_ip: client_ip.map(Cow::Borrowed),
             key_id,
@@ -271,19 +271,29 @@ impl<'a> Line<'a> {
             .as_ref()
             .and_then(|principal| masks.hide(principal));
         if let Some(hidden) = hidden {
-            let mask = |text: &mut Cow<'_, str>| *text = Cow::Owned(hidden.in_text(text));
-            mask(&mut self.why);
-            let texts = [
-                &mut self.path,
-                &mut self.query,
+            // A host is in lower case, whatever the subject is.
+            if let Some(host) = &mut self.host {
+                *host = hidden.in_host(host).into();
+            }
+            let words = [
+                &mut self.client,
                 &mut self.resource,
                 &mut self.other_end,
+                &mut self.route,
+                &mut self.path,
+                &mut self.query,
+                &mut self.request_id,
             ];
-            texts
+            let errors = self.errors.iter_mut();
+            let audited = self.audit.iter_mut().flat_map(|audit| &mut audit.policies);
+            [&mut self.why]
                 .into_iter()
-                .flatten()
-                .chain(self.errors.iter_mut().map(|error| &mut error.message))
-                .for_each(mask);
+                .chain(words.into_iter().flatten())
+                .chain(&mut self.actors)
+                .chain(&mut self.policies)
+                .chain(audited)
+                .chain(errors.flat_map(|error| [&mut error.policy, &mut error.message]))
+                .for_each(|text| *text = hidden.in_text(text).into());
             self.principal = Some(hidden.principal.into());
         }
         self

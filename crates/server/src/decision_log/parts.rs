@@ -1,5 +1,7 @@
 //! The parts of a record, one after the other in a buffer: quick to copy, and read again in the same order.
 
+use std::borrow::Cow;
+
 /// Appends parts.
 pub(super) trait Parts {
     fn put_number(&mut self, number: u64);
@@ -94,7 +96,7 @@ impl<'a> Taken<'a, '_> {
         (0..count).map(|_| one(self)).collect()
     }
 
-    pub(super) fn texts(&mut self) -> Option<Vec<&'a str>> {
-        self.list(Self::text)
+    pub(super) fn texts(&mut self) -> Option<Vec<Cow<'a, str>>> {
+        self.list(|from| from.text().map(Cow::Borrowed))
     }
 }

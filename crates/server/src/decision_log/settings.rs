@@ -148,8 +148,14 @@ impl From<Written> for DecisionLogSettings {
             ),
         };
         to.retain(|sink| *sink != Sink::Off);
-        to.dedup();
-        Self { to, more }
+        // Each once, wherever it is said again.
+        let mut each = Vec::new();
+        for sink in to {
+            if !each.contains(&sink) {
+                each.push(sink);
+            }
+        }
+        Self { to: each, more }
     }
 }
 
@@ -202,6 +208,11 @@ impl DecisionLogSettings {
         self.more.rotate_bytes.unwrap_or(128 * 1024 * 1024)
     }
 
+    /// Whether full files are moved away.
+    pub(crate) fn rotates(&self) -> bool {
+        self.rotate_bytes() > 0
+    }
+
     /// How many full files are kept.
     pub(super) fn keep_files(&self) -> u32 {
         self.more.keep_files.unwrap_or(8)
@@ -211,5 +222,28 @@ impl DecisionLogSettings {
     pub(crate) fn all(&self) -> (String, Option<&str>) {
         let key = self.more.hash_key.as_ref();
         (format!("{self:?}"), key.map(|key| key.expose_secret()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sink_is_one_however_often_it_is_said() {
+        use Sink::{Otlp, Stderr, Stdout};
+        for (written, expected) in [
+            ("stdout", &[Stdout][..]),
+            ("off", &[]),
+            (
+                "{ to: [stdout, stderr, stdout, otlp, stderr] }",
+                &[Stdout, Stderr, Otlp],
+            ),
+            ("{ to: [off, stdout, off, stdout] }", &[Stdout]),
+            ("{ file: x }", &[]),
+        ] {
+            let settings: DecisionLogSettings = serde_saphyr::from_str(written).unwrap();
+            assert_eq!(settings.to, expected, "{written}");
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! Where lines go. One that fails costs its own lines only: they are counted, and it is said now and then.
+//! Where lines go. One that fails costs its own lines only: they are counted, and it is said now and then. But one thread writes
+//! to all of them in turn, so one that neither takes anything nor fails (a pipe that nobody empties, a network file system
+//! that hangs) stops the others, too, until the queues are full and records are dropped there.
 
 use std::fmt::Display;
 use std::io::{self, Write};

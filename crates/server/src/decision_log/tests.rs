@@ -3,6 +3,7 @@ use std::sync::Mutex;
 
 use model::{Contract, Decision, Denial, Reason, Version};
 
+use super::parts::Parts as _;
 use super::*;
 
 /// A sink that waits for a word before each write, and keeps what it got.
@@ -174,6 +175,41 @@ fn a_sink_that_fails_costs_its_own_lines_only_and_may_recover() {
         state.as_ref().unwrap().iter().filter(|c| **c == b'\n').count()
     };
     assert_eq!([lines(&states[0]), lines(&states[1])], [2, 1]);
+}
+
+/// A sink that panics at the first line.
+struct Broken(bool, Arc<Mutex<Vec<u8>>>);
+
+impl Write for Broken {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(std::mem::replace(&mut self.0, true), "a panic that is wanted");
+        self.1.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_while_writing_costs_some_records_and_the_next_ones_are_written() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let sink = Box::new(Broken(false, Arc::clone(&written)));
+    let mut press = Press::new(vec![Text::stream("broken", sink)], Masks::default());
+    let denied = denied();
+    let mut records = Vec::new();
+    for _ in 0..2 {
+        let record = Record::of(&denied, Contract::Direct);
+        records.put_written(|queue| pack(&record, Purpose::Log, QueryMask::Drop, queue));
+    }
+    let dropped = AtomicU64::new(0);
+    press.pass(&records, &dropped);
+    assert_eq!(dropped.load(Ordering::Relaxed), 2);
+    press.pass(&records, &dropped);
+    assert_eq!(dropped.load(Ordering::Relaxed), 2);
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
 }
 
 #[test]

@@ -215,3 +215,24 @@ fn what_a_proxy_sends_is_told() {
         assert!(ran.out.contains(line), "no {line:?}:\n{}", ran.out);
     }
 }
+
+#[test]
+fn a_log_that_cannot_be_moved_away_is_doubtful() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let there = folder.join("doctor-moved.jsonl");
+    let doubt = "cannot be moved away when it is full: nothing can be moved in /proc/self";
+    for (decision_log, expected) in [
+        // A regular file in a folder where nobody, whoever it is, can make one.
+        ("{ file: /proc/self/comm }".to_owned(), Some(doubt)),
+        ("{ file: /proc/self/comm, rotate_bytes: 0 }".to_owned(), None),
+        ("{ file: /dev/null }".to_owned(), None),
+        (format!("{{ file: \"{}\" }}", there.display()), None),
+    ] {
+        let file = config("doctor-moved", &format!("\ndecision_log: {decision_log}\n"));
+        let told = examine(&file, &[]).out;
+        match expected {
+            Some(doubt) => assert!(told.contains(doubt), "{decision_log}: {told}"),
+            None => assert!(!told.contains("moved away"), "{decision_log}: {told}"),
+        }
+    }
+}

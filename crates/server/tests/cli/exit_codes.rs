@@ -1,6 +1,8 @@
 //! Exit codes mean something: one row for each meaning of each verb that has it.
 
+use std::fs::File;
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use crate::{Ran, portcullis, root};
 
@@ -237,4 +239,46 @@ fn the_environment_says_settings_and_whatever_else_is_refused() {
         row["origin"],
         serde_json::json!({ "from": "flag", "flag": "--admin" })
     );
+}
+
+/// The end of a pipe that nobody reads.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn output_that_nobody_reads_changes_no_code_and_a_full_disk_is_a_failure() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").expect("/dev/full"));
+    for (words, code) in [
+        (&["version"][..], 0),
+        (&["matrix", "policies/default"], 0),
+        (&["config", "schema"], 0),
+        (&["validate", "--config", BROKEN], 4),
+        (&["validate", "--config", BROKEN, "-o", "json"], 4),
+        (&["serve", "--config", BROKEN], 4),
+        (&["init", "--pack", "nothing"], 2),
+        (&["healthcheck", "--address", "127.0.0.1:1"], 1),
+    ] {
+        let ended = portcullis(words)
+            .stdout(unread())
+            .stderr(unread())
+            .status()
+            .expect("the binary starts");
+        assert_eq!(ended.code(), Some(code), "{words:?}");
+        let prints = code == 0 || words.contains(&"json");
+        if prints {
+            let ran = portcullis(words)
+                .stdout(full())
+                .output()
+                .expect("the binary starts");
+            let ran = Ran::of(&ran).expect(1);
+            assert!(
+                ran.err.contains("cannot write to standard output: No space left"),
+                "{words:?}: {}",
+                ran.err
+            );
+        }
+    }
 }

@@ -21,6 +21,7 @@ mod serving;
 mod shadow;
 mod token;
 mod tutorial;
+mod unread;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,6 +1,6 @@
 //! `portcullis serve`: it says where it listens, keeps a decision log, and stops when told to.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,6 +53,14 @@ impl Server {
             .spawn()
             .expect("the binary starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log"));
+        let server = Self::of(child, &mut log);
+        // The pipe stays open and read, so that nothing of the log is lost.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        server
+    }
+
+    /// One that logs there, as JSON.
+    pub(crate) fn of(child: Child, log: &mut impl BufRead) -> Self {
         let mut server = Self {
             child: Some(child),
             envoy_grpc: String::new(),
@@ -73,8 +81,6 @@ impl Server {
             let field = |name: &str| entry["fields"][name].as_str().unwrap_or_default().to_owned();
             (server.envoy_grpc, server.admin) = (field("envoy_grpc"), field("admin"));
         }
-        // The pipe stays open and read, or the server could not go on logging.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         server
     }
 

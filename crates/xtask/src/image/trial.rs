@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -272,6 +272,23 @@ impl Running {
         })
     }
 
+    /// Waits until it has ended.
+    fn end(&mut self) -> Result<ExitStatus, String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait().map_err(|error| error.to_string())? {
+                Some(status) => return Ok(status),
+                None if Instant::now() > deadline => {
+                    return Err(format!(
+                        "told to stop, it has not ended after {} s",
+                        PATIENCE.as_secs()
+                    ));
+                }
+                None => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
     /// Waits until there is an answer.
     fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> Result<T, String> {
         let deadline = Instant::now() + PATIENCE;
@@ -329,7 +346,7 @@ fn questions(running: &mut Running, binary: &Path, settings: &Path, issuer: &Iss
     })?;
     let stopped = Command::new("kill").arg(running.child.id().to_string()).status();
     stopped.map_err(|error| format!("cannot start kill: {error}"))?;
-    let status = running.child.wait().map_err(|error| error.to_string())?;
+    let status = running.end()?;
     if status.success() {
         Ok(())
     } else {

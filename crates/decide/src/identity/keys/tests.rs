@@ -424,3 +424,51 @@ fn dropping_the_keys_ends_the_fetching() {
         origin.open_gate();
     });
 }
+
+/// A log that fails in the worst way.
+struct Panics;
+
+impl tracing::Subscriber for Panics {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("nobody reads the log");
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// What an issuer has withdrawn does not stay believed because the log cannot be written.
+#[test]
+fn keys_are_in_force_before_the_log_says_so() {
+    let parsed = |jwk| KeySet::parse(&document(&[jwk])).unwrap().0;
+    let mut leaked = KEYS.a_rsa.jwk();
+    leaked["d"] = "AAAA".into();
+    let secret = FetchFailure::Jwks(KeySet::parse(&document(&[leaked])).unwrap_err());
+    for (outcome, expected) in [
+        (Ok((parsed(KEYS.a_ec.jwk()), Vec::new())), parsed(KEYS.a_ec.jwk())),
+        (Err(secret), KeySet::default()),
+    ] {
+        let keys = holding(parsed(KEYS.a_rsa.jwk()));
+        let shared = &keys.shared;
+        let taken = tracing::subscriber::with_default(Panics, || {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                shared.take("main", Instant::now(), outcome);
+            }))
+        });
+        assert!(taken.is_err(), "it is logged");
+        assert_eq!(*keys.current().unwrap().keys, expected);
+    }
+}

@@ -10,7 +10,7 @@ fn masks(settings: serde_json::Value) -> Masks {
 fn a_subject_is_hidden_wherever_it_stands_as_a_word() {
     let masks = masks(serde_json::json!({"subject": "hash", "hash_key": "0123456789abcdef"}));
     let hidden = masks.hide("User::\"main/alice\"").unwrap();
-    let (told, hash) = (hidden.principal.clone(), hidden.texts[2].1.clone());
+    let (told, hash) = (hidden.principal.clone(), hidden.hash.clone());
     assert_eq!(hash.len(), 32);
     assert_eq!(told, format!("User::\"main/{hash}\""));
     for (text, expected) in [
@@ -26,6 +26,9 @@ fn a_subject_is_hidden_wherever_it_stands_as_a_word() {
         ),
         ("alice", hash.clone()),
         ("alice alice", format!("{hash} {hash}")),
+        ("user=%61l%69ce&x=1%61lice", format!("user={hash}&x=1%61lice")),
+        ("a%2Falice%2f%", format!("a%2F{hash}%2f%")),
+        ("alice%20b alice%42", format!("{hash}%20b alice%42")),
         ("", String::new()),
     ] {
         assert_eq!(hidden.in_text(text), expected, "{text}");
@@ -33,11 +36,41 @@ fn a_subject_is_hidden_wherever_it_stands_as_a_word() {
     // The same for the same subject, another for each other one, issuer and key.
     assert_eq!(masks.hide("User::\"main/alice\"").unwrap().principal, told);
     for other in ["User::\"main/bob\"", "User::\"other/alice\""] {
-        assert_ne!(masks.hide(other).unwrap().texts[2].1, hash, "{other}");
+        assert_ne!(masks.hide(other).unwrap().hash, hash, "{other}");
     }
     let others = self::masks(serde_json::json!({"subject": "hash", "hash_key": "fedcba9876543210"}));
-    assert_ne!(others.hide("User::\"main/alice\"").unwrap().texts[2].1, hash);
+    assert_ne!(others.hide("User::\"main/alice\"").unwrap().hash, hash);
     assert!(masks.hide("Anonymous::\"anonymous\"").is_none());
+}
+
+#[test]
+fn however_a_subject_is_spelled_it_is_hidden() {
+    let masks = masks(serde_json::json!({"subject": "hash", "hash_key": "0123456789abcdef"}));
+    for (subject, texts) in [
+        ("a\\b", &["a\\b", "a\\\\b", "a%5cb"][..]),
+        ("auth0|7", &["auth0|7", "/u/auth0%7C7/x", "u=auth0%7c7"]),
+        ("a@b.test", &["a@b.test", "a%40b.test", "%61%40b%2Etest"]),
+        ("jo smith", &["jo smith", "q=jo+smith", "q=jo%20smith"]),
+        ("jo\"s\"", &["jo\"s\"", r#"jo\"s\""#, "jo%22s%22"]),
+        ("50%", &["50%", "50%25", "x/50%2F"]),
+        ("jürg", &["jürg", "j%C3%BCrg", "j%c3%bcrg"]),
+        ("(x)", &["a(x)b", "a%28x)b"]),
+        ("\"", &["\"", "\\\""]),
+    ] {
+        let hidden = masks.hide(&format!("User::\"main/{subject}\"")).unwrap();
+        for text in texts {
+            let told = hidden.in_text(text);
+            assert!(told.contains(&hidden.hash), "{subject} in {text}: {told}");
+            let rest = told.replace(&hidden.hash, "");
+            assert!(!rest.contains(subject) && hidden.in_text(&rest) == rest, "{told}");
+        }
+    }
+    let hidden = masks.hide("User::\"main/Alice\"").unwrap();
+    let host = format!("{}.apps.test", hidden.hash);
+    assert_eq!(hidden.in_host("alice.apps.test"), host);
+    // A backslash is no escape: these are two.
+    let [one, other] = ["a\\u0062", "ab"].map(|id| masks.hide(&format!("User::\"main/{id}\"")).unwrap().hash);
+    assert_ne!(one, other);
 }
 
 #[test]
