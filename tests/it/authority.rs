@@ -2,6 +2,7 @@
 
 mod admin;
 pub(crate) mod delegation;
+mod examined;
 mod federation;
 mod kill;
 mod outages;

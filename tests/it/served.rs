@@ -16,6 +16,8 @@ use crate::house::until;
 
 /// The configuration file that the process is to serve with.
 const CONFIG: &str = "TESTS_SERVE";
+/// The verb of the process, if it is not `serve`.
+const VERB: &str = "TESTS_VERB";
 const ENTRY: &str = "served::a_variable_that_is_missing_is_told_and_nothing_starts";
 
 /// A running server. Dropped, it is gone.
@@ -51,6 +53,19 @@ impl Served {
         })
         .await;
         this
+    }
+
+    /// What another verb says to this configuration, and whether all is well.
+    pub(crate) async fn asked(verb: &str, config: &str) -> (bool, String) {
+        let mut this = Self::spawn(r#"exec "$@""#, config, &[], &[(VERB, verb)]);
+        let mut well = false;
+        until("it has ended", async || {
+            let ended = this.child.exited().expect("its state");
+            well = ended.is_some_and(|status| status.success());
+            ended.is_some()
+        })
+        .await;
+        (well, this.log())
     }
 
     /// The same, and does not wait until it is ready.
@@ -161,8 +176,8 @@ impl Served {
 #[test]
 fn a_variable_that_is_missing_is_told_and_nothing_starts() -> ExitCode {
     if let Some(config) = std::env::var_os(CONFIG) {
-        let verb = ["portcullis", "serve", "--config"].map(Into::into);
-        return Cli::of(verb.into_iter().chain([config])).run();
+        let verb = std::env::var_os(VERB).unwrap_or("serve".into());
+        return Cli::of(["portcullis".into(), verb, "--config".into(), config]).run();
     }
     let config = stage::DEFAULT_CONFIG.to_owned()
         + "static_tokens: { tokens: [{ subject: ci, token: '${PORTCULLIS_TEST_MISSING}' }] }\n";

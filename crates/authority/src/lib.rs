@@ -45,7 +45,7 @@ pub use nodes::{Node, NodeChange};
 pub use remote_users::{RESERVED_PREFIX, RemoteUser, RemoteUserChange, RemoteUserFilter, is_reserved};
 pub use revocations::{NewRevocation, Revocation};
 pub use settings::{StoreSettings, Timing};
-pub use store::{Page, Paged, Store, StoreError};
+pub use store::{Page, Paged, ServerLook, Store, StoreError};
 pub use view::Status;
 
 /// Takes each new view of the store. Must not wait for anything.

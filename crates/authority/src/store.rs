@@ -5,6 +5,7 @@
 
 mod change;
 mod error;
+mod look;
 mod migrate;
 mod place;
 mod postgres;
@@ -25,6 +26,7 @@ use crate::view::{Status, View};
 pub(crate) use change::{AUDIT_ROWS, Audit, Change, Part};
 pub use error::StoreError;
 pub(crate) use error::{STANDBY, bounded, told};
+pub use look::ServerLook;
 pub(crate) use place::Place;
 pub(crate) use postgres::CHANNEL;
 

@@ -171,6 +171,14 @@ impl PostgresServer {
         String::from_utf8_lossy(&said.stdout).trim().to_owned()
     }
 
+    /// From the next start on, a new user with this password, who needs it.
+    pub(crate) fn user(&self, name: &str, password: &str) {
+        self.sql(&format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"));
+        let file = self.dir.join("data/pg_hba.conf");
+        let others = fs::read_to_string(&file).expect("who may come");
+        fs::write(file, format!("local all {name} scram-sha-256\n{others}")).expect("written");
+    }
+
     /// The socket it listens on.
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join(".s.PGSQL.5432")
@@ -286,7 +294,12 @@ impl Line {
 
     /// The address of a database at the other end.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://portcullis@{}/{database}", self.address)
+        self.url_of("portcullis", database)
+    }
+
+    /// The same for another user, with a password if there is one.
+    pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@{}/{database}", self.address)
     }
 }
 

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use authority::{ServerLook, Store, StoreError};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use super::config::Settings;
 use super::{ConfigFile, Failure, Output, exit, runtime, say};
@@ -39,8 +39,9 @@ pub(crate) struct Doctor {
 
 const AFTER_HELP: &str = "\
 It asks each issuer for its keys and compares clocks, looks whether the addresses of listeners are free or answer, and at
-certificates, files and the store. If the server runs here, its metrics tell what proxies sent. Otherwise, with --listen, it
-is that server for a while, with the policies of the configuration, and tells what comes.
+certificates, files and the store; in a PostgreSQL server it logs in as the store would, and writes nothing. If the server
+runs here, its metrics tell what proxies sent. Otherwise, with --listen, it is that server for a while, with the policies of
+the configuration, and tells what comes.
 
 Each line begins with [+] good, [!] to be looked at, or [-] wrong, and says what to do. A probe takes 5 seconds at most, and
 all run at once.
@@ -278,7 +279,7 @@ fn is_mounted(mounts: &str, place: &Path) -> bool {
     places.map(Path::new).any(|mounted| mounted == place)
 }
 
-/// The store of the authority. Nothing is written to it, and no password is sent.
+/// The store of the authority. A PostgreSQL server is connected to as it will be; nothing is written.
 async fn store(config: &Config) -> Vec<Finding> {
     let Some(section) = &config.authority else {
         return Vec::new();
@@ -293,21 +294,57 @@ async fn store(config: &Config) -> Vec<Finding> {
             .unwrap_or(Path::new("."));
         return vec![writable(about, file, folder)];
     }
-    let Some(place) = reqwest::Url::parse(url).ok().and_then(|url| {
-        let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
-        Some((host, url.port().unwrap_or(5432)))
-    }) else {
-        return Vec::new();
-    };
-    let shown = format!("{}:{}", place.0, place.1);
-    let help =
-        "until it answers every credential is refused; is the address right, and may this machine get there?";
-    let connected = tokio::time::timeout(PATIENCE, TcpStream::connect(place)).await;
-    vec![match connected {
-        Ok(Ok(_)) => Finding::good(about, format!("{shown} takes connections")),
-        Ok(Err(error)) => Finding::wrong(about, format!("cannot connect to {shown}: {error}"), help),
-        Err(_) => Finding::wrong(about, format!("no answer from {shown} within {PATIENCE:?}"), help),
+    let looked = tokio::time::timeout(PATIENCE, Store::look_at_server(&section.store)).await;
+    vec![match looked {
+        Ok(Ok(None)) => return Vec::new(),
+        Ok(Ok(Some(look))) => server(about, &look),
+        Ok(Err(StoreError::Unavailable(why))) => Finding::wrong(
+            about,
+            why,
+            "until it answers every credential is refused; is the address right, and may this machine get there?",
+        ),
+        Ok(Err(why)) => Finding::wrong(
+            about,
+            why.to_string(),
+            "the server does not start with that: its user, password and database must be those of PostgreSQL",
+        ),
+        Err(_) => Finding::wrong(
+            about,
+            format!("no answer within {PATIENCE:?}"),
+            "until it answers every credential is refused",
+        ),
     }]
+}
+
+/// A PostgreSQL server that lets us in.
+fn server(about: &str, look: &ServerLook) -> Finding {
+    let ServerLook {
+        name,
+        version,
+        user,
+        takes_no_changes,
+        can_make_tables,
+        can_write_tables,
+    } = look;
+    let found = format!("{name}, version {version}, lets {user} in");
+    if *takes_no_changes {
+        let found = format!("{found}, and takes no changes: it is a standby, or for reading only");
+        return Finding::wrong(about, found, "the address must lead to the primary");
+    }
+    if !can_make_tables {
+        let found = format!("{found}, who may make no tables there");
+        let help = format!("`GRANT CREATE ON SCHEMA public TO {user}`, or another schema that is its own");
+        return Finding::wrong(about, found, help);
+    }
+    match can_write_tables {
+        Some(false) => Finding::wrong(
+            about,
+            format!("{found}, who may not read and write its tables"),
+            format!("`GRANT ALL ON ALL TABLES IN SCHEMA public TO {user}`, or make {user} their owner"),
+        ),
+        Some(true) => Finding::good(about, format!("{found}; its tables are there")),
+        None => Finding::good(about, format!("{found}; its tables will be made")),
+    }
 }
 
 fn text(findings: &[Finding]) -> String {

@@ -159,7 +159,10 @@ fn what_is_wrong_is_told_with_what_to_do() {
             store,
             vec![],
             1,
-            vec!["[-] authority.store: cannot connect to 127.0.0.1:"],
+            vec![
+                "[-] authority.store: PostgreSQL at 127.0.0.1:",
+                "until it answers every credential is refused",
+            ],
         ),
         (
             quiet,
