@@ -5,6 +5,7 @@ mod answers;
 mod broken;
 mod demo;
 mod doctor;
+mod documented;
 mod documents;
 mod encrypted;
 mod exit_codes;
@@ -19,7 +20,6 @@ mod references;
 mod serving;
 mod shadow;
 mod token;
-mod tutorial;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
