@@ -5,6 +5,7 @@ mod answers;
 mod broken;
 mod demo;
 mod doctor;
+mod documented;
 mod documents;
 mod encrypted;
 mod exit_codes;

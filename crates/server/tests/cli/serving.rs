@@ -36,6 +36,8 @@ pub(crate) struct Server {
     child: Option<Child>,
     pub(crate) envoy_grpc: String,
     pub(crate) admin: String,
+    /// Empty, if it has none.
+    pub(crate) authority: String,
 }
 
 impl Server {
@@ -46,8 +48,14 @@ impl Server {
 
     /// The same with the configuration of that file.
     pub(crate) fn start_with(config: &Path) -> Self {
-        let mut child = portcullis(&["serve", "--log-format", "json", "--config"])
-            .arg(config)
+        let mut command = portcullis(&["serve", "--log-format", "json", "--config"]);
+        command.arg(config);
+        Self::start_by(command)
+    }
+
+    /// The same by a command that becomes the server.
+    pub(crate) fn start_by(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -65,21 +73,24 @@ impl Server {
             child: Some(child),
             envoy_grpc: String::new(),
             admin: String::new(),
+            authority: String::new(),
         };
-        let mut line = String::new();
+        let (mut line, mut before) = (String::new(), String::new());
         while server.envoy_grpc.is_empty() {
             line.clear();
             assert_ne!(
                 log.read_line(&mut line).expect("a line"),
                 0,
-                "it ended without saying where it listens"
+                "it ended without saying where it listens:\n{before}"
             );
+            before.push_str(&line);
             // Advice about the configuration comes before the log, and is for people.
             let Ok(entry) = serde_json::from_str::<Value>(&line) else {
                 continue;
             };
             let field = |name: &str| entry["fields"][name].as_str().unwrap_or_default().to_owned();
             (server.envoy_grpc, server.admin) = (field("envoy_grpc"), field("admin"));
+            server.authority = field("authority");
         }
         server
     }
