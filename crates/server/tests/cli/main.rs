@@ -21,7 +21,6 @@ mod references;
 mod serving;
 mod shadow;
 mod token;
-mod tutorial;
 mod unread;
 
 use std::path::{Path, PathBuf};
