@@ -21,6 +21,7 @@ const NO_SETTINGS: &[(&str, &str)] = &[
     ("clusters:", "Envoy's"),
     ("with_request_body:", "Envoy's"),
     ("opa:", "APISIX'"),
+    ("traffic.sidecar.istio.io/", "Istio's, an annotation of pods"),
 ];
 
 /// What a block writes for something that readers have otherwise.
