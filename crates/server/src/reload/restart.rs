@@ -60,7 +60,8 @@ pub(super) fn changed(started: &Config, now: &Config, waiting: &[&str]) -> Vec<S
     });
     settings
         .into_iter()
-        .filter_map(|(name, differs)| differs.then(|| name.to_owned()))
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name.to_owned())
         .chain(files)
         .collect()
 }

@@ -150,10 +150,12 @@ impl Block {
                     text.push('\n');
                     text.push_str(line);
                 }
-                (Some(text), _) if prompt != "$ " || line.starts_with(prompt) => {
-                    if !text.is_empty() && !text.starts_with('#') {
-                        found.push((number, text.to_owned(), String::new()));
-                    }
+                (Some(text), _)
+                    if (prompt != "$ " || line.starts_with(prompt))
+                        && !text.is_empty()
+                        && !text.starts_with('#') =>
+                {
+                    found.push((number, text.to_owned(), String::new()));
                 }
                 (_, Some((_, _, below))) if prompt == "$ " => {
                     below.push_str(line);
@@ -190,7 +192,8 @@ impl Block {
 /// Whether a shell would wait for more: a backslash at the end, or a quote that is open.
 fn goes_on(text: &str) -> bool {
     let code = text.split(" # ").next().unwrap_or_default();
-    text.ends_with('\\') || code.matches('\'').count() % 2 == 1 && code.matches('"').count() % 2 == 0
+    text.ends_with('\\')
+        || !code.matches('\'').count().is_multiple_of(2) && code.matches('"').count().is_multiple_of(2)
 }
 
 /// What a comment behind a check says of the answer.
