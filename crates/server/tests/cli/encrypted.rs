@@ -169,7 +169,7 @@ async fn a_probe_asks_where_the_configuration_says() {
         let file = config("probed", &format!("\n{section}"));
         let text = std::fs::read_to_string(&file).expect("the configuration");
         let text = text.replace("admin: 127.0.0.1:0", &format!("admin: {address}"));
-        std::fs::write(&file, text).expect("the configuration");
+        std::fs::write(&file, &text).expect("the configuration");
         let file = file.to_str().expect("UTF-8");
         let probe = |more: &[&str], code| {
             let words = [&["healthcheck", "--config", file][..], more].concat();
