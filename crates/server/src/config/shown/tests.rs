@@ -110,7 +110,7 @@ fn parts_of_secrets_are_secrets() {
         ("'${CARGO_PKG_NAME}'", "token: \"${CARGO_PKG_NAME}\""),
         ("{ $env: CARGO_PKG_NAME }", "token: { $env: CARGO_PKG_NAME }"),
         ("{ $file: secret }", "token: { $file: secret }"),
-        ("s3cret-${CARGO_PKG_NAME}", "token: \"(hidden)\""),
+        ("'s3cret-${CARGO_PKG_NAME}'", "token: \"(hidden)\""),
         ("'${CARGO_PKG_NAME}-s3cret'", "token: \"(hidden)\""),
         (
             "'${PORTCULLIS_NOT_SET:-s3cret-0123456789}'",
