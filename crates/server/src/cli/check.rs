@@ -6,6 +6,7 @@ mod curl;
 mod explain;
 mod har;
 mod show;
+mod store;
 mod tree;
 
 use std::fmt::Write as _;
@@ -93,6 +94,11 @@ impl Ask {
             let handle = tokio::runtime::Handle::current();
             let pipeline = Pipeline::start(loaded.rules, Box::new(memory.clone()), &handle)
                 .map_err(|problems| Failure::Message(format!("{problems:?}")))?;
+            let pipeline = Arc::new(pipeline);
+            let _store = match &loaded.config.authority {
+                Some(section) => store::read(section, &pipeline).await,
+                None => None,
+            };
             let credential = match form {
                 Form::Request(question, _) => {
                     question.headers.iter().any(|(name, _)| name == "authorization")
@@ -104,7 +110,7 @@ impl Ask {
                 let _ =
                     tokio::time::timeout(Duration::from_secs(10), pipeline.live().first_key_fetches()).await;
             }
-            let explainer = Explainer::new(Arc::new(pipeline), given);
+            let explainer = Explainer::new(pipeline, given);
             match form {
                 Form::Request(question, body) => {
                     decide_directly(&explainer, question, body.as_deref()).await;

@@ -21,6 +21,8 @@ pub(crate) enum KeysVerb {
     #[command(after_help = asking("  portcullis keys remove token-2026-11"))]
     Remove {
         /// The key's name, as `keys list` prints it
+        // One in 64 begins like a flag.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         remote: Remote,

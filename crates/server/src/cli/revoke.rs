@@ -81,7 +81,8 @@ pub(crate) struct Token {
     /// The token's id: its `jti`, or of a network token the id that `token list` prints
     #[arg(
         required_unless_present = "from_token_file",
-        conflicts_with = "from_token_file"
+        conflicts_with = "from_token_file",
+        allow_hyphen_values = true
     )]
     id: Option<String>,
     /// The short name of whoever issued it

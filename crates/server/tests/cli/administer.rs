@@ -13,6 +13,7 @@ use crate::{Ran, portcullis, root, run};
 
 /// A server with an authority, and the tokens of those who ask it.
 struct Place {
+    config: PathBuf,
     server: Server,
     issuer: LocalIssuer,
     folder: PathBuf,
@@ -37,6 +38,7 @@ impl Place {
         std::fs::write(&config, text).expect("the configuration");
         let server = tokio::task::block_in_place(|| Server::start_with(&config));
         let this = Self {
+            config,
             server,
             issuer,
             folder,
@@ -79,21 +81,16 @@ impl Place {
         serde_json::from_str(&self.administer(&words).expect(0).out).expect("JSON")
     }
 
-    /// Whether alice gets at her workspace: the exit code of a check.
+    /// Whether alice gets at her workspace: the exit code of a check, of the server and without it.
     fn alice(&self, code: i32) {
         let token = std::fs::read_to_string(self.folder.join("alice.token")).expect("a token");
         let header = format!("authorization: Bearer {}", token.trim());
         let url = "https://api.example.test/workspaces/ws-alice";
-        let words = [
-            "check",
-            "--server",
-            &self.server.envoy_grpc,
-            "GET",
-            url,
-            "-H",
-            &header,
-        ];
-        tokio::task::block_in_place(|| run(&words)).expect(code);
+        let config = self.config.to_str().expect("UTF-8");
+        for whom in [["--server", &self.server.envoy_grpc], ["--config", config]] {
+            let words = ["check", whom[0], whom[1], "GET", url, "-H", &header];
+            tokio::task::block_in_place(|| run(&words)).expect(code);
+        }
     }
 }
 
@@ -302,6 +299,8 @@ async fn keys_are_made_rotated_and_removed() {
     let kid = kid.as_str().expect("a name");
     place.administer(&["keys", "remove", kid]).expect(0);
     place.administer(&["keys", "remove", kid]).expect(1);
+    // There is none of that name, but it may be one.
+    place.administer(&["keys", "remove", "-9AtNk"]).expect(1);
     assert_eq!(place.json(&["keys", "list"]), json!(signing));
 }
 
