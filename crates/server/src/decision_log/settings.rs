@@ -227,22 +227,24 @@ impl DecisionLogSettings {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn each_sink_is_one_however_often_it_is_said() {
         use Sink::{Otlp, Stderr, Stdout};
         for (written, expected) in [
-            ("stdout", &[Stdout][..]),
-            ("off", &[]),
+            (json!("stdout"), &[Stdout][..]),
+            (json!("off"), &[]),
             (
-                "{ to: [stdout, stderr, stdout, otlp, stderr] }",
+                json!({"to": ["stdout", "stderr", "stdout", "otlp", "stderr"]}),
                 &[Stdout, Stderr, Otlp],
             ),
-            ("{ to: [off, stdout, off, stdout] }", &[Stdout]),
-            ("{ file: x }", &[]),
+            (json!({"to": ["off", "stdout", "off", "stdout"]}), &[Stdout]),
+            (json!({"file": "x"}), &[]),
         ] {
-            let settings: DecisionLogSettings = serde_saphyr::from_str(written).unwrap();
+            let settings: DecisionLogSettings = serde_json::from_value(written.clone()).unwrap();
             assert_eq!(settings.to, expected, "{written}");
         }
     }
