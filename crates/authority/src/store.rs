@@ -46,6 +46,8 @@ struct Inner {
     settings: StoreSettings,
     pool: Pool<Any>,
     migrated: OnceCell<()>,
+    /// Nothing is changed there.
+    only_read: bool,
     view: View,
 }
 
@@ -75,6 +77,18 @@ impl Store {
     /// [`StoreError::Unavailable`]: a file that cannot be read. A PostgreSQL that does not answer is no error, for it may
     /// come later; until then nothing is published.
     pub async fn open(settings: &StoreSettings, publish: Publish) -> Result<Self, StoreError> {
+        Self::begin(settings, publish, false).await
+    }
+
+    /// Publishes what is in it, once, and changes nothing there.
+    ///
+    /// # Errors
+    /// As [`Store::open`]. [`StoreError::Invalid`]: its tables are not those of this version, or not there.
+    pub async fn read(settings: &StoreSettings, publish: Publish) -> Result<Self, StoreError> {
+        Self::begin(settings, publish, true).await
+    }
+
+    async fn begin(settings: &StoreSettings, publish: Publish, only_read: bool) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let place = Place::parse(&settings.store)?;
         let view = View::new(publish, Duration::from_secs(settings.max_stale_seconds));
@@ -83,6 +97,7 @@ impl Store {
             place,
             settings: settings.clone(),
             migrated: OnceCell::new(),
+            only_read,
             view,
         }));
         let first = match store.ready().await {
@@ -90,7 +105,7 @@ impl Store {
             Err(problem) => Err(problem),
         };
         match first {
-            Err(StoreError::Unavailable(why)) if !store.0.place.is_file() => {
+            Err(StoreError::Unavailable(why)) if !store.0.place.is_file() && !only_read => {
                 tracing::warn!(%why, "the store cannot be reached; all credentials are denied until it is");
                 store.view().lost(why);
                 Ok(store)
@@ -139,6 +154,10 @@ impl Store {
 
     /// Makes the tables, once.
     pub(crate) async fn ready(&self) -> Result<(), StoreError> {
+        if self.0.only_read {
+            let are_there = || migrate::are_there(&self.0.pool);
+            return self.0.migrated.get_or_try_init(are_there).await.copied();
+        }
         let migrated = || migrate::migrate(&self.0.place, &self.0.settings);
         self.0.migrated.get_or_try_init(migrated).await?;
         Ok(())

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
@@ -106,18 +106,23 @@ impl Message {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let mut body = std::pin::pin!(body);
+        // What is left of the patience for the rest of a body that is refused.
+        let mut left = patience;
         let read = {
             let mut reading = std::pin::pin!(Self::collect(body.as_mut(), most, room));
             // Nearly all are there already, and need no clock.
             match reading.as_mut().now_or_never() {
                 Some(read) => read,
-                None => Box::pin(tokio::time::timeout(patience, reading))
-                    .await
-                    .unwrap_or(Err(Unread::TooSlow)),
+                None => {
+                    let begun = Instant::now();
+                    let read = Box::pin(tokio::time::timeout(patience, reading)).await;
+                    left = patience.saturating_sub(begun.elapsed());
+                    read.unwrap_or(Err(Unread::TooSlow))
+                }
             }
         };
         if let Err(Unread::TooLarge | Unread::NoRoom) = read {
-            let _ = Box::pin(tokio::time::timeout(patience, discard(body))).await;
+            let _ = Box::pin(tokio::time::timeout(left, discard(body))).await;
         }
         read
     }

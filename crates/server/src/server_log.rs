@@ -69,6 +69,7 @@ pub(crate) fn log_panics() {
         let backtrace = std::backtrace::Backtrace::capture();
         let is_captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
         tracing::error!(
+            target: "panic",
             thread = thread.name(),
             at = panic.location().map(tracing::field::display),
             backtrace = is_captured.then(|| tracing::field::display(&backtrace)),

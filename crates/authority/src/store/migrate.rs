@@ -1,7 +1,8 @@
 //! The tables, made and kept up to date by the program itself.
 
-use sqlx::Connection;
+use sqlx::any::Any;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Connection, Pool};
 
 use super::{Place, StoreError};
 use crate::settings::StoreSettings;
@@ -35,6 +36,23 @@ pub(super) async fn migrate(place: &Place, settings: &StoreSettings) -> Result<(
             let _ = connection.close().await;
             done.map_err(failed)
         }
+    }
+}
+
+/// Looks whether the tables are those of this version.
+pub(super) async fn are_there(pool: &Pool<Any>) -> Result<(), StoreError> {
+    let made = sqlx::query_scalar::<_, i64>("SELECT max(version) FROM _sqlx_migrations")
+        .persistent(false)
+        .fetch_one(pool);
+    let wanted = MIGRATIONS.iter().map(|migration| migration.version).max();
+    match made.await {
+        Ok(made) if Some(made) == wanted => Ok(()),
+        Err(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => {
+            Err(StoreError::Unavailable("it does not answer".to_owned()))
+        }
+        Ok(_) | Err(_) => Err(StoreError::Invalid(
+            "the store's tables are not those of this version: a server of this version makes them when it starts".to_owned(),
+        )),
     }
 }
 

@@ -95,10 +95,9 @@ impl Ask {
             let pipeline = Pipeline::start(loaded.rules, Box::new(memory.clone()), &handle)
                 .map_err(|problems| Failure::Message(format!("{problems:?}")))?;
             let pipeline = Arc::new(pipeline);
-            let _store = match &loaded.config.authority {
-                Some(section) => store::read(section, &pipeline).await,
-                None => None,
-            };
+            if let Some(section) = &loaded.config.authority {
+                store::read(section, &pipeline).await;
+            }
             let credential = match form {
                 Form::Request(question, _) => {
                     question.headers.iter().any(|(name, _)| name == "authorization")

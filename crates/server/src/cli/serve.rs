@@ -99,10 +99,10 @@ impl Serve {
             (None, None) => LogFormat::Text,
         };
         // It would log every event of a watched folder, and where the log is in that folder, each line is an event.
-        let filter = match "notify=warn".parse() {
-            Ok(quiet) => filter.add_directive(quiet),
-            Err(_) => filter,
-        };
+        // And a panic is told whatever else is wanted.
+        let always = ["notify=warn", "panic=error"];
+        let always = always.iter().filter_map(|directive| directive.parse().ok());
+        let filter = always.fold(filter, EnvFilter::add_directive);
         let (lines, server_log) = ServerLog::start(std::io::stderr())
             .map_err(|error| format!("no thread for the server's own log: {error}"))?;
         let log = tracing_subscriber::fmt()

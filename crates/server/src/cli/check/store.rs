@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authority::Authority;
+use authority::Store;
 use decide::Pipeline;
 use model::HouseView;
 use secrecy::ExposeSecret as _;
@@ -14,33 +14,25 @@ use crate::config::AuthoritySection;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Publishes what is in the store for as long as the answer is kept. A store that nobody has made yet is not made here: nothing is
-/// revoked in it.
-pub(super) async fn read(section: &AuthoritySection, pipeline: &Arc<Pipeline>) -> Option<Authority> {
+/// Publishes what is in the store, and changes nothing there. In a file that nobody has made yet nothing is revoked; a store that cannot
+/// be read leaves it unknown what is.
+pub(super) async fn read(section: &AuthoritySection, pipeline: &Arc<Pipeline>) {
     let file = section.store.store.expose_secret().strip_prefix("sqlite:");
-    if file.is_some_and(|file| !Path::new(file.trim_start_matches("//")).exists()) {
-        pipeline.publish(HouseView::none());
-        return None;
-    }
-    let decisions = Arc::downgrade(pipeline);
-    let publish: authority::Publish = Arc::new(move |view| {
-        if let Some(pipeline) = decisions.upgrade() {
-            pipeline.publish(view);
+    let is_there = file.map(|file| Path::new(file.trim_start_matches("//")).try_exists());
+    let problem = match is_there {
+        Some(Ok(false)) => return pipeline.publish(HouseView::none()),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(true)) | None => {
+            let decisions = Arc::clone(pipeline);
+            let publish: authority::Publish = Arc::new(move |view| decisions.publish(view));
+            match tokio::time::timeout(PATIENCE, Store::read(&section.store, publish)).await {
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {PATIENCE:?}"),
+            }
         }
-    });
-    match tokio::time::timeout(PATIENCE, Authority::start(&section.store, publish)).await {
-        Ok(Ok(authority)) => Some(authority),
-        Ok(Err(error)) => {
-            tell(&format!(
-                "the store cannot be read, so nobody knows what is revoked: {error}"
-            ));
-            None
-        }
-        Err(_) => {
-            tell(&format!(
-                "the store does not answer within {PATIENCE:?}, so nobody knows what is revoked"
-            ));
-            None
-        }
-    }
+    };
+    tell(&format!(
+        "the store cannot be read, so nobody knows what is revoked: {problem}"
+    ));
 }

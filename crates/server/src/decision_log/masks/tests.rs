@@ -74,6 +74,26 @@ fn however_a_subject_is_spelled_it_is_hidden() {
 }
 
 #[test]
+fn texts_that_nearly_have_a_subject_everywhere_are_read_once() {
+    let masks = masks(serde_json::json!({"subject": "hash", "hash_key": "0123456789abcdef"}));
+    for (subject, text, there) in [
+        ("a".repeat(1000), "a".repeat(8000), 0),
+        (
+            "a".repeat(1000),
+            format!("{}/{}", "a".repeat(8000), "a".repeat(1000)),
+            1,
+        ),
+        ("a-".repeat(500), "a-".repeat(4000), 8),
+        (format!("{}b", "a-".repeat(500)), "a-".repeat(4000), 0),
+        ("%".repeat(100), "%25".repeat(1000), 10),
+    ] {
+        let hidden = masks.hide(&format!("User::\"main/{subject}\"")).unwrap();
+        let told = hidden.in_text(&text);
+        assert_eq!(told.matches(&hidden.hash).count(), there, "{told}");
+    }
+}
+
+#[test]
 fn nothing_is_hidden_that_need_not_be() {
     let masks = masks(serde_json::json!("stdout"));
     assert!(masks.hide("User::\"main/alice\"").is_none());
