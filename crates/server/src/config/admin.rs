@@ -8,6 +8,7 @@ use decide::policy::Sources;
 use decide::problem::Problem;
 use serde_json::Value;
 
+use super::load::text_of;
 use super::overrides::Overrides;
 use super::reads::Reader;
 use super::{Config, Invalid, default_admin, yaml};
@@ -25,11 +26,8 @@ pub(crate) struct AdminAt {
 /// # Errors
 /// The file cannot be read, or `admin` is no address.
 pub(crate) fn admin(path: &Path, overrides: &Overrides) -> Result<AdminAt, Invalid> {
-    let name = path.display().to_string();
     let reader = Reader::default();
-    let text = reader.text(path).map_err(|error| {
-        Invalid::unreadable(&name, &error.to_string(), "name the file with --config FILE")
-    })?;
+    let (name, text) = text_of(path, &reader)?;
     let mut document =
         yaml::Document::parse(&name, &text).unwrap_or_else(|_| yaml::Document::unread(&name, &text));
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -58,20 +58,25 @@ pub(crate) fn load_again(path: &Path, overrides: &Overrides) -> (Result<Loaded, 
     noting(path, Unfit::LeftOut, overrides)
 }
 
-/// The settings of the file alone: policies are not looked at, and what is wrong elsewhere is left out.
-///
-/// # Errors
-/// It cannot be read, or has no such settings at all.
-#[cfg(test)]
-pub(crate) fn settings(path: &Path, overrides: &Overrides) -> Result<Config, Invalid> {
+/// The name and the text of the configuration file, for those who look at nothing else.
+pub(super) fn text_of(path: &Path, reader: &Reader) -> Result<(String, String), Invalid> {
     let name = path.display().to_string();
-    let reader = Reader::default();
-    let text = reader.text(path).map_err(|error| {
-        Invalid::unreadable(&name, &error.to_string(), "name the file with --config FILE")
-    })?;
-    let document = yaml::Document::parse(&name, &text)?;
+    match reader.text(path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(Invalid::unreadable(
+            &name,
+            &error.to_string(),
+            "name the file with --config FILE",
+        )),
+    }
+}
+
+/// The settings of the text of a file alone, for tests: policies are not looked at, and what is wrong elsewhere is left out.
+#[cfg(test)]
+pub(crate) fn settings(path: &Path, text: &str) -> Result<Config, Invalid> {
+    let document = yaml::Document::parse(&path.display().to_string(), text)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let (_, config, _) = read_settings(document, (folder, &reader), overrides)?;
+    let (_, config, _) = read_settings(document, (folder, &Reader::default()), &Overrides::default())?;
     Ok(config)
 }
 

@@ -8,7 +8,7 @@ use decide::policy::Sources;
 use serde_json::{Map, Value, json};
 
 use super::described::{Default, Described};
-use super::load::read_settings;
+use super::load::{read_settings, text_of};
 use super::overrides::{By, Overrides};
 use super::reads::Reader;
 use super::{Invalid, yaml};
@@ -55,11 +55,8 @@ impl Shown {
     /// # Errors
     /// Every problem of the settings.
     pub(crate) fn load(path: &Path, overrides: &Overrides) -> Result<Self, Invalid> {
-        let name = path.display().to_string();
         let reader = Reader::default();
-        let text = reader.text(path).map_err(|error| {
-            Invalid::unreadable(&name, &error.to_string(), "name the file with --config FILE")
-        })?;
+        let (name, text) = text_of(path, &reader)?;
         let written = yaml::Document::parse(&name, &text)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let (document, _, problems) = read_settings(written.clone(), (folder, &reader), overrides)?;

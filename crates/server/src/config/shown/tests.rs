@@ -84,8 +84,7 @@ fn what_is_shown_is_a_configuration_that_means_the_same() {
     let read = |name: &str, text: &str| -> Config {
         let file = folder.join(name);
         std::fs::write(&file, text).expect("a file");
-        crate::config::settings(&file, &Overrides::default())
-            .unwrap_or_else(|invalid| panic!("{invalid}\n{text}"))
+        crate::config::settings(&file, text).unwrap_or_else(|invalid| panic!("{invalid}\n{text}"))
     };
     for text in [FILE, "policies: { schema: [], files: [] }\n"] {
         // Without what is hidden.

@@ -16,12 +16,7 @@ policies: { schema: [], files: [] }
 ";
 
 fn config(text: &str) -> Config {
-    let folder = std::env::temp_dir().join(format!("portcullis-steady-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let file = folder.join("portcullis.yaml");
-    std::fs::write(&file, text).expect("a file");
-    let config = crate::config::settings(&file, &crate::config::Overrides::default());
-    std::fs::remove_dir_all(&folder).expect("it was there");
+    let config = crate::config::settings("portcullis.yaml".as_ref(), text);
     config.unwrap_or_else(|invalid| panic!("{invalid}"))
 }
 
