@@ -97,6 +97,15 @@ impl Server {
         machine::cpu(self.id(), |_| true)
     }
 
+    /// The sample of its metrics that begins like that.
+    pub(crate) fn metric(&self, sample: &str) -> Result<f64, String> {
+        let admin = self.admin.ok_or("no admin address")?;
+        let page = exchange(admin, "GET", "/metrics")?;
+        page.lines()
+            .find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())
+            .ok_or_else(|| format!("no `{sample}` among the metrics of {admin}"))
+    }
+
     /// The last lines of its log.
     pub(crate) fn log(&self) -> String {
         tail(&self.log, 12)
@@ -130,6 +139,12 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<u16, String> {
 
 /// The status of a request without a body.
 pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> Result<u16, String> {
+    let answer = exchange(address, method, path)?;
+    status(&answer).ok_or_else(|| format!("{method} {path} at {address} is answered with {answer:?}"))
+}
+
+/// The whole answer to a request without a body.
+fn exchange(address: SocketAddr, method: &str, path: &str) -> Result<String, String> {
     let said = |error: std::io::Error| format!("{method} {path} at {address}: {error}");
     let mut stream = TcpStream::connect(address).map_err(said)?;
     stream
@@ -142,7 +157,7 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> Result<u
     .map_err(said)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).map_err(said)?;
-    status(&answer).ok_or_else(|| format!("{method} {path} at {address} is answered with {answer:?}"))
+    Ok(answer)
 }
 
 fn status(answer: &str) -> Option<u16> {

@@ -42,7 +42,14 @@ pub(crate) fn deny_with_login() -> Decision {
     Decision::deny(denial, Vec::new(), version())
 }
 
-/// Names and values as the model keeps them.
+/// The same with names that many share.
+pub(crate) fn named(pairs: &[(&str, &str)]) -> Vec<(Arc<str>, Box<str>)> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect()
+}
+
 pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Vec<(Box<str>, Box<str>)> {
     pairs
         .iter()

@@ -3,6 +3,7 @@
 mod value;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{HeaderEdits, Headers, Principal};
 
@@ -34,11 +35,13 @@ const TAKEN: [&str; 9] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdentityHeaders {
     /// What principals fill.
-    filled: Vec<(Box<str>, HeaderValue)>,
+    filled: Vec<(Arc<str>, HeaderValue)>,
     /// What permits set (`@set_header`).
-    granted: Vec<Box<str>>,
+    granted: Vec<Arc<str>>,
     /// Others that no request keeps.
-    removed: Vec<Box<str>>,
+    removed: Vec<Arc<str>>,
+    /// These, and the other spellings of all that are declared.
+    others: Arc<[Arc<str>]>,
 }
 
 /// Whether an answer can remove headers of the request.
@@ -69,22 +72,32 @@ impl IdentityHeaders {
                 }
             }
         }
-        Self {
+        let headers = Self {
             filled: headers,
-            granted: Vec::new(),
-            removed: Vec::new(),
-        }
+            ..Self::default()
+        };
+        headers.spelt()
+    }
+
+    /// With the other spellings of all that are declared. Upstreams that turn headers into variables (CGI, WSGI) cannot tell
+    /// them apart.
+    fn spelt(mut self) -> Self {
+        let spellings = self.names().flat_map(spellings);
+        self.others = spellings.chain(self.removed.iter().cloned()).collect();
+        self
     }
 
     /// Declares the headers that permits set: where none of them does, they are removed.
-    pub(crate) fn grant(&mut self, names: &[Box<str>]) {
-        self.granted = names.to_vec();
+    pub(crate) fn grant(self, names: &[Arc<str>]) -> Self {
+        let granted = names.to_vec();
+        Self { granted, ..self }.spelt()
     }
 
     /// Removes these, too, from every request that passes.
-    pub(crate) fn also_remove(&mut self, names: &[&str]) {
+    pub(crate) fn also_remove(self, names: &[&str]) -> Self {
         let others = names.iter().filter(|name| !self.is_spelling(name));
-        self.removed = others.map(|name| (*name).into()).collect();
+        let removed = others.map(|name| (*name).into()).collect();
+        Self { removed, ..self }.spelt()
     }
 
     /// Whether an upstream may take `name` for one of them.
@@ -105,14 +118,13 @@ impl IdentityHeaders {
         headers.iter().map(|(name, _)| name).find(|name| is_granted(name))
     }
 
-    /// What to set and what to remove for `principal`. Of every name all spellings with `_` are removed too:
-    /// upstreams that turn headers into variables (CGI, WSGI) cannot tell them apart.
+    /// What to set and what to remove for `principal`. Of every name all spellings with `_` are removed, too.
     ///
     /// # Errors
     /// The header whose value would be too long to send.
     pub(crate) fn edits(&self, principal: &Principal) -> Result<HeaderEdits, String> {
         let mut set = Vec::new();
-        let (mut unset, mut others): (Vec<Box<str>>, Vec<Box<str>>) = (Vec::new(), Vec::new());
+        let mut unset = Vec::new();
         for (name, wanted) in &self.filled {
             match wanted.fill(principal, |_| None) {
                 Some(value) if value.len() > MAX_VALUE_BYTES => {
@@ -121,18 +133,12 @@ impl IdentityHeaders {
                         value.len()
                     ));
                 }
-                Some(value) => set.push((name.clone(), value.into())),
-                None => unset.push(name.clone()),
+                Some(value) => set.push((Arc::clone(name), value.into())),
+                None => unset.push(Arc::clone(name)),
             }
-            others.extend(spellings(name));
         }
-        for name in &self.granted {
-            unset.push(name.clone());
-            others.extend(spellings(name));
-        }
-        others.extend(spellings(model::DECISION_ID_HEADER));
-        others.extend(self.removed.iter().cloned());
-        Ok(HeaderEdits::new(set, unset, others))
+        unset.extend(self.granted.iter().cloned());
+        Ok(HeaderEdits::new(set, unset, &self.others))
     }
 
     /// Whether some of them depend on what is asked for.
@@ -233,7 +239,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), (String, String)> {
 }
 
 /// Every spelling of a header's name with some or all of its `-` written as `_`.
-fn spellings(name: &str) -> Vec<Box<str>> {
+fn spellings(name: &str) -> Vec<Arc<str>> {
     let mut all = vec![String::new()];
     for character in name.chars() {
         let spelt = all.clone().into_iter().map(|begun| begun + "_");
@@ -305,10 +311,10 @@ mod tests {
                     .iter()
                     .chain(&["x_auth_subject", "x_auth_type", "x_auth_groups", "x_auth_client"])
             {
-                assert!(edits.remove().iter().any(|n| **n == **name), "{name} stays");
+                assert!(edits.remove().any(|n| n == *name), "{name} stays");
             }
             for (name, _) in edits.set() {
-                assert!(!edits.remove().contains(name), "{name} is set and removed");
+                assert!(edits.remove().all(|n| *n != **name), "{name} is set and removed");
             }
         }
     }
@@ -330,10 +336,10 @@ mod tests {
             "x_auth_subject",
             "x-portcullis_decision-id",
         ] {
-            assert!(edits.remove().iter().any(|n| **n == *name), "{name} stays");
+            assert!(edits.remove().any(|n| n == name), "{name} stays");
         }
         assert_eq!(spellings(model::DECISION_ID_HEADER).len(), 7);
-        assert!(edits.remove().iter().all(|n| **n != *model::DECISION_ID_HEADER));
+        assert!(edits.remove().all(|n| n != model::DECISION_ID_HEADER));
         let mut problems = Vec::new();
         let many = ("x-a-b-c-d-e-f".to_owned(), IdentityValue::Subject);
         IdentityHeaders::new(&[many].into_iter().collect(), &mut problems);
@@ -373,8 +379,7 @@ mod tests {
 
     #[test]
     fn what_only_permits_set_is_noticed_in_every_spelling() {
-        let mut headers = headers();
-        headers.grant(&["x-tier".into()]);
+        let headers = headers().grant(&["x-tier".into()]);
         for (name, forged) in [
             ("X-Tier", true),
             ("x_tier", true),

@@ -59,7 +59,7 @@ pub struct Policies {
     known: Vec<Known>,
     context: ContextUse,
     /// The headers that some permit sets.
-    headers: Vec<Box<str>>,
+    headers: Vec<Arc<str>>,
     /// What files say of entities. Principals and resources have it already.
     entities: Arc<EntityData>,
     /// Each action with the groups it is in.
@@ -84,7 +84,7 @@ struct Known {
 }
 
 /// A header's name, in lower case, and its value.
-pub(crate) type Header = (Box<str>, Box<str>);
+pub(crate) type Header = (Arc<str>, Box<str>);
 
 /// How a forbid answers the caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -288,7 +288,7 @@ impl Policies {
     }
 
     /// The headers that some permit sets.
-    pub(crate) fn header_names(&self) -> &[Box<str>] {
+    pub(crate) fn header_names(&self) -> &[Arc<str>] {
         &self.headers
     }
 

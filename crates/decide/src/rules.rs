@@ -67,7 +67,7 @@ pub(crate) struct Persona {
 
 impl Persona {
     pub(crate) fn new(
-        principal: &Principal,
+        principal: &Arc<Principal>,
         headers: &IdentityHeaders,
         entities: &EntityData,
     ) -> Result<Self, String> {
@@ -88,7 +88,7 @@ impl Rules {
         let mut identity_headers = IdentityHeaders::new(&settings.identity_headers, &mut problems);
         let denials = Denials::new(&settings.denials, &mut problems);
         if settings.url_override == OnReserved::Refuse {
-            identity_headers.also_remove(&rerouting::QUESTIONS);
+            identity_headers = identity_headers.also_remove(&rerouting::QUESTIONS);
         }
         let actions = ActionTable::of(settings, &mut problems);
         let routes = routes::compile(&settings.routes, &settings.expose, &mut problems);
@@ -132,7 +132,7 @@ impl Rules {
         Magpie::check_routes(magpie.as_ref(), &settings.routes, look_at_magpie, &mut problems);
         if let Some(policies) = &policies {
             check_resources(settings, policies, &mut problems);
-            identity_headers.grant(policies.header_names());
+            identity_headers = identity_headers.grant(policies.header_names());
         }
         let has_house = settings.identity.house.is_some() || !sources.authority.is_empty();
         let house = has_house.then(|| HouseRules::compile(settings, sources, &mut problems));
@@ -141,7 +141,7 @@ impl Rules {
         check_answers(settings, granted, &mut problems);
         let nothing = Arc::default();
         let entities = policies.as_ref().map_or(&nothing, Policies::entities);
-        let anonymous = Persona::new(&Principal::anonymous(), &identity_headers, entities);
+        let anonymous = Persona::new(&Arc::new(Principal::anonymous()), &identity_headers, entities);
         match (
             policies,
             anonymous,
@@ -323,7 +323,7 @@ fn advise_on_audit(settings: &Settings, problems: &mut Vec<Problem>) {
 }
 
 /// What clients are told must not look like what upstreams are told about them: the two go through the same proxy.
-fn check_answers(settings: &Settings, granted: &[Box<str>], problems: &mut Vec<Problem>) {
+fn check_answers(settings: &Settings, granted: &[Arc<str>], problems: &mut Vec<Problem>) {
     for (index, route) in settings.routes.iter().enumerate() {
         let denied = route.on_deny.headers.iter().enumerate();
         let allowed = route.on_allow.response_headers.iter().enumerate();

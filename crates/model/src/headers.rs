@@ -1,10 +1,8 @@
 //! Request headers as they came, and the edits of headers that an answer asks for.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
-
-use crate::Contract;
 
 /// The headers of a request, borrowed, in order, duplicates kept.
 #[derive(Clone, Debug, Default)]
@@ -60,59 +58,54 @@ impl<'a> Headers<'a> {
 /// after it sets).
 #[derive(Debug, Default)]
 pub struct HeaderEdits {
-    set: Vec<(Box<str>, Box<str>)>,
-    remove: Vec<Box<str>>,
-    unset: Vec<Box<str>>,
-    encoded: [OnceLock<Box<[u8]>>; Contract::COUNT],
+    set: Vec<(Arc<str>, Box<str>)>,
+    unset: Vec<Arc<str>>,
+    others: Arc<[Arc<str>]>,
+    encoded: OnceLock<Box<[u8]>>,
 }
 
 impl HeaderEdits {
     /// Edits that set (overwriting), and remove those declared headers that are `unset` and `others` besides; a name that
     /// is set is not removed.
-    pub fn new(
-        set: Vec<(Box<str>, Box<str>)>,
-        mut unset: Vec<Box<str>>,
-        others: impl IntoIterator<Item = Box<str>>,
-    ) -> Self {
+    pub fn new(set: Vec<(Arc<str>, Box<str>)>, mut unset: Vec<Arc<str>>, others: &Arc<[Arc<str>]>) -> Self {
         let is_set = |name: &str| set.iter().any(|(n, _)| **n == *name);
         unset.retain(|name| !is_set(name));
-        let others = others.into_iter().filter(|name| !is_set(name));
-        let remove = unset.iter().cloned().chain(others).collect();
+        // They are the same for nearly everybody.
+        let others = match others.iter().any(|name| is_set(name)) {
+            true => others.iter().filter(|name| !is_set(name)).cloned().collect(),
+            false => Arc::clone(others),
+        };
         Self {
             set,
-            remove,
             unset,
-            encoded: Default::default(),
+            others,
+            encoded: OnceLock::new(),
         }
     }
 
     /// The same with some of the unset headers set.
-    pub fn with(&self, more: Vec<(Box<str>, Box<str>)>) -> Self {
-        let others = self.remove.iter().filter(|name| !self.unset.contains(name));
+    pub fn with(&self, more: impl IntoIterator<Item = (Arc<str>, Box<str>)>) -> Self {
         let set = self.set.iter().cloned().chain(more).collect();
-        Self::new(set, self.unset.clone(), others.cloned())
+        Self::new(set, self.unset.clone(), &self.others)
     }
 
     /// Headers to set, overwriting what the client sent; names in lower case.
-    pub fn set(&self) -> &[(Box<str>, Box<str>)] {
+    pub fn set(&self) -> &[(Arc<str>, Box<str>)] {
         &self.set
     }
 
     /// Headers to remove; names in lower case.
-    pub fn remove(&self) -> &[Box<str>] {
-        &self.remove
+    pub fn remove(&self) -> impl Iterator<Item = &str> {
+        self.unset.iter().chain(self.others.iter()).map(|name| &**name)
     }
 
     /// Declared headers without a value, among those to remove: where a proxy cannot remove, they are set to nothing.
-    pub fn unset(&self) -> &[Box<str>] {
+    pub fn unset(&self) -> &[Arc<str>] {
         &self.unset
     }
 
-    /// The bytes these edits have on the wire of `contract`, made by `encode` the first time and kept.
-    pub fn encoded(&self, contract: Contract, encode: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
-        match self.encoded.get(contract as usize) {
-            Some(cell) => cell.get_or_init(|| encode(self).into_boxed_slice()),
-            None => &[],
-        }
+    /// The bytes these edits have in a `CheckResponse`, made by `encode` the first time and kept.
+    pub fn encoded(&self, encode: impl FnOnce(&Self) -> Vec<u8>) -> &[u8] {
+        self.encoded.get_or_init(|| encode(self).into_boxed_slice())
     }
 }

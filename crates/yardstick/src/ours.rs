@@ -42,9 +42,13 @@ impl Yes {
             .filter(|header| header.key != DECISION_ID_HEADER)
             .map(|header| (header.key.as_str().into(), header.value.as_str().into()))
             .collect();
-        let remove = ok.headers_to_remove.iter().map(|name| name.as_str().into());
+        let remove = ok
+            .headers_to_remove
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect();
         Ok(Self {
-            edits: Arc::new(HeaderEdits::new(set, Vec::new(), remove)),
+            edits: Arc::new(HeaderEdits::new(set, Vec::new(), &remove)),
             route: Arc::default(),
             policy: "members-read".into(),
             version: Version("0123456789abcdef".into()),

@@ -1,5 +1,6 @@
 //! Through a real Envoy: what a check adds to the CPU of a request, whoever spends it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use portcullis::demo::envoy::Envoy;
@@ -140,32 +141,43 @@ fn ways(server: &Server, jwks: &Value) -> Result<Vec<Way>, String> {
         Way {
             name: "Portcullis over HTTP",
             measure: "envoy/http-us",
-            filters: vec![json!({
-                "name": "envoy.filters.http.ext_authz",
-                "typed_config": {
-                    "@type": format!("{TYPES}.http.ext_authz.v3.ExtAuthz"),
-                    "transport_api_version": "V3",
-                    "allowed_headers": { "patterns": [
-                        { "exact": "x-forwarded-for" }, { "exact": "cookie" }, { "exact": "accept" },
-                        { "safe_regex": { "regex": "x[^a-z0-9](auth|portcullis)[^a-z0-9].*" } },
-                        { "exact": "x-http-method-override" }, { "exact": "x-http-method" },
-                        { "exact": "x-method-override" }, { "exact": "x-rewrite-url" },
-                        { "exact": "x-override-url" }, { "exact": "x-forwarded-path" },
-                        { "exact": "x-forwarded-prefix" }, { "exact": "x-host" },
-                        { "exact": "x-http-host-override" },
-                    ] },
-                    "http_service": {
-                        "path_prefix": "/check",
-                        "server_uri": { "uri": format!("http://{http}"), "cluster": "http", "timeout": "5s" },
-                        "authorization_response": { "allowed_upstream_headers": { "patterns": [
-                            { "prefix": "x-auth-" }, { "exact": "x-portcullis-decision-id" },
-                        ] } },
-                    },
-                },
-            })],
+            filters: over_http("http", http),
+            asks: true,
+        },
+        Way {
+            name: "the same over HTTP/2",
+            measure: "envoy/http2-us",
+            filters: over_http("http2", http),
             asks: true,
         },
     ])
+}
+
+/// Portcullis's HTTP contract, by a cluster.
+fn over_http(cluster: &str, http: SocketAddr) -> Vec<Value> {
+    vec![json!({
+        "name": "envoy.filters.http.ext_authz",
+        "typed_config": {
+            "@type": format!("{TYPES}.http.ext_authz.v3.ExtAuthz"),
+            "transport_api_version": "V3",
+            "allowed_headers": { "patterns": [
+                { "exact": "x-forwarded-for" }, { "exact": "cookie" }, { "exact": "accept" },
+                { "safe_regex": { "regex": "x[^a-z0-9](auth|portcullis)[^a-z0-9].*" } },
+                { "exact": "x-http-method-override" }, { "exact": "x-http-method" },
+                { "exact": "x-method-override" }, { "exact": "x-rewrite-url" },
+                { "exact": "x-override-url" }, { "exact": "x-forwarded-path" },
+                { "exact": "x-forwarded-prefix" }, { "exact": "x-host" },
+                { "exact": "x-http-host-override" },
+            ] },
+            "http_service": {
+                "path_prefix": "/check",
+                "server_uri": { "uri": format!("http://{http}"), "cluster": cluster, "timeout": "5s" },
+                "authorization_response": { "allowed_upstream_headers": { "patterns": [
+                    { "prefix": "x-auth-" }, { "exact": "x-portcullis-decision-id" },
+                ] } },
+            },
+        },
+    })]
 }
 
 /// What Envoy can do without asking anybody: the token is good, its user is in the group, and the path is that group's.
@@ -262,6 +274,7 @@ fn bootstrap(filters: &[Value], server: &Server) -> Value {
             "clusters": [
                 cluster("grpc", server.grpc.port(), true),
                 cluster("http", server.http.map_or(0, |http| http.port()), false),
+                cluster("http2", server.http.map_or(0, |http| http.port()), true),
             ],
         },
     })

@@ -19,41 +19,50 @@ pub(super) fn latency(bench: &mut Bench) -> Result<(), String> {
     let asked = [super::hers(bench, 0)];
     let setup = Setup::new(Policies::Condition { links: 10 });
     let server = bench.portcullis("latency", &setup)?;
-    super::expect(&server, &asked[0], Verdict::Allowed)?;
+    let answer = super::expect(&server, &asked[0], Verdict::Allowed)?;
+    let answer = bench.file("latency.bin", &answer)?;
+    let no_op = bench.start("latency-ours", &Program::Yardstick("ours", &answer))?;
     let half = half_load(&server, &asked)?;
     let windows = if bench.quick { 5 } else { 20 };
     let mut table = Table::new(
         "Latency at half load",
         "Questions come at random moments and count from the moment they were due. The middle and the best of windows of one second, \
          chosen by p99: on a shared machine the tail is that of the neighbours.",
-        &["window", "checks a second", "p50", "p99", "p99 / p50"],
+        &["", "checks a second", "p50", "p99", "p99 / p50"],
     );
-    let mut found = Vec::new();
+    let mut found = [Vec::new(), Vec::new()];
     for _ in 0..windows {
-        let outcome = load::run(&Plan {
-            address: server.grpc,
-            connections: CROWD.connections,
-            messages: &asked,
-            pace: Pace::Rate {
-                per_second: half,
-                lasts: Duration::from_secs(1),
-            },
-        })?;
-        found.push(half_and_tail(&outcome, |_| true));
-    }
-    found.sort_by(|(_, a), (_, b)| a.total_cmp(b));
-    for (name, window) in [("best", found.first()), ("middle", found.get(windows / 2))] {
-        if let Some((p50, p99)) = window {
-            table.row([
-                name.to_owned(),
-                amount(half, ""),
-                amount(*p50, "µs"),
-                amount(*p99, "µs"),
-                format!("{:.1}", p99 / p50),
-            ]);
+        for (server, found) in [&server, &no_op].into_iter().zip(&mut found) {
+            let outcome = load::run(&Plan {
+                address: server.grpc,
+                connections: CROWD.connections,
+                messages: &asked,
+                pace: Pace::Rate {
+                    per_second: half,
+                    lasts: Duration::from_secs(1),
+                },
+            })?;
+            found.push(half_and_tail(&outcome, |_| true));
         }
     }
-    if let Some((p50, p99)) = found.first() {
+    for (name, found) in ["one condition", "no-op behind our transport"]
+        .into_iter()
+        .zip(&mut found)
+    {
+        found.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+        for (which, window) in [("best", found.first()), ("middle", found.get(windows / 2))] {
+            if let Some((p50, p99)) = window {
+                table.row([
+                    format!("{name}, {which} window"),
+                    amount(half, ""),
+                    amount(*p50, "µs"),
+                    amount(*p99, "µs"),
+                    format!("{:.1}", p99 / p50),
+                ]);
+            }
+        }
+    }
+    if let Some((p50, p99)) = found[0].first() {
         bench.report.measure("latency/tail", p99 / p50);
         bench.report.measure("latency/p50-us", *p50);
         bench.report.measure("latency/p99-us", *p99);

@@ -7,7 +7,7 @@
 //! * Envoy removes after it sets: no name is both set and removed ([`model::HeaderEdits`] sees to that).
 //! * `value` is read, `raw_value` is not; query parameters are taken verbatim.
 
-use model::{Contract, DECISION_ID_HEADER, Decision, HeaderEdits, Reason, Reply, RouteEdits};
+use model::{DECISION_ID_HEADER, Decision, HeaderEdits, Reason, Reply, RouteEdits};
 
 use crate::wire::Put;
 
@@ -20,7 +20,7 @@ pub(super) fn encode(decision: &Decision) -> Vec<u8> {
         Reply::Allow { edits, route } => {
             out.put_message(1, |status| status.put_varint(1, 0));
             out.put_message(3, |ok| {
-                ok.extend_from_slice(edits.encoded(Contract::EnvoyGrpc, identity_headers));
+                ok.extend_from_slice(edits.encoded(identity_headers));
                 header(ok, 2, DECISION_ID_HEADER, id, Append::Overwrite);
                 route_edits(ok, route);
             });

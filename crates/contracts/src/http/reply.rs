@@ -81,7 +81,7 @@ fn allow(
     }
     headers.try_insert(DECISION_ID_HEADER, id.parse().ok()?).ok()?;
     if contract == Contract::EnvoyHttp {
-        let removed = edits.remove().join(",");
+        let removed = edits.remove().collect::<Vec<_>>().join(",");
         if !removed.is_empty() {
             headers.try_insert(TO_REMOVE, removed.parse().ok()?).ok()?;
         }

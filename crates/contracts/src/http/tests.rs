@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use model::{Decision, HeaderEdits, RouteEdits, Target};
 
 use super::*;
-use crate::samples::{allow, deny, deny_with_login, pairs};
+use crate::samples::{allow, deny, deny_with_login, named};
 
 /// Lets `/open` and what is below it pass and remembers what it was asked: contract, method, scheme, host, path, query,
 /// peer, and the headers.
@@ -47,14 +47,14 @@ impl Decide for Judge {
             "/login" => deny_with_login(),
             "/crowd" => deny(403, Reason::Forbidden, &crowd()),
             "/open/crowd" => allow(
-                HeaderEdits::new(pairs(&crowd()), Vec::new(), []),
+                HeaderEdits::new(named(&crowd()), Vec::new(), &Arc::default()),
                 RouteEdits::default(),
             ),
             path if path.starts_with("/open") => allow(
                 HeaderEdits::new(
-                    pairs(&[("x-user", "alice")]),
+                    named(&[("x-user", "alice")]),
                     vec!["x-groups".into()],
-                    ["x_user".into(), "x_groups".into()],
+                    &["x_user".into(), "x_groups".into()].into(),
                 ),
                 RouteEdits::default(),
             ),

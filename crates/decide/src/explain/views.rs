@@ -113,8 +113,13 @@ pub(crate) fn reply_of(decision: &Decision) -> Reply {
     let names = |names: &[Box<str>]| names.iter().map(ToString::to_string).collect();
     match decision.verdict() {
         Verdict::Allow(permit) => Reply {
-            set: pairs(permit.edits().set()),
-            removed: names(permit.edits().remove()),
+            set: permit
+                .edits()
+                .set()
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            removed: permit.edits().remove().map(str::to_owned).collect(),
             response_headers: pairs(&permit.route().response_headers),
             set_query: pairs(&permit.route().set_query),
             remove_query: names(&permit.route().remove_query),

@@ -88,6 +88,12 @@ impl Registered {
 }
 
 impl Registered {
+    /// Forgets what the principal made of them has, too: it is not kept twice.
+    pub(super) fn leave_to_the_principal(&mut self) {
+        (self.subject, self.sub) = Default::default();
+        (self.audiences, self.scopes) = Default::default();
+    }
+
     /// Those of a credential that is no token and does not expire by itself.
     pub(super) fn without_end(subject: &str) -> Self {
         Self {

@@ -124,7 +124,7 @@ impl HouseTokens {
         verify(&view, jws, kid)?;
         let principal = self.principal(claims, &registered)?;
         Ok(Proven {
-            principal,
+            principal: principal.into(),
             registered,
             kid: Some(kid.to_owned()),
             generation: 0,

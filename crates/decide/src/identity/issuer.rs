@@ -40,7 +40,7 @@ const USUAL_LIFETIME_SECONDS: u64 = 300;
 #[derive(Clone, Debug)]
 pub(super) struct Proven {
     /// Who presents it.
-    pub(super) principal: Principal,
+    pub(super) principal: Arc<Principal>,
     /// The registered claims.
     pub(super) registered: Registered,
     /// The key that signed it; `None` if it is not signed.
@@ -214,7 +214,7 @@ impl Issuer {
         let (kid, generation) = check_signature(&self.keys, jws)?;
         let principal = self.principal(&jws.claims, &registered, purpose)?;
         Ok(Proven {
-            principal,
+            principal: principal.into(),
             registered,
             kid: Some(kid),
             generation,

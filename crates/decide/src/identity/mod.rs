@@ -94,7 +94,7 @@ pub struct Identity<D> {
     /// Every place in which some verifier's credentials may be.
     places: Vec<Place>,
     verified: TokenCache<D>,
-    derive: Box<dyn Fn(&Principal) -> D + Send + Sync>,
+    derive: Box<dyn Fn(&Arc<Principal>) -> D + Send + Sync>,
     /// How many bytes what was derived takes that the token does not have.
     weigh: fn(&D) -> usize,
     /// What the store says, the latest.
@@ -184,7 +184,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         settings: &IdentitySettings,
         cache_bytes: u64,
         fetching: &Handle,
-        derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
+        derive: impl Fn(&Arc<Principal>) -> D + Send + Sync + 'static,
     ) -> Result<Self, Vec<Problem>> {
         check(settings)?;
         let house = settings.house.as_ref();
@@ -214,7 +214,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
         settings: &IdentitySettings,
         cache_bytes: u64,
         fetching: &Handle,
-        derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
+        derive: impl Fn(&Arc<Principal>) -> D + Send + Sync + 'static,
     ) -> Result<Self, Vec<Problem>> {
         check(settings)?;
         let fingerprint = Some(settings.fingerprint());
@@ -243,14 +243,14 @@ impl<D: Send + Sync + 'static> Identity<D> {
     }
 
     /// Nobody's identity: for questions that people ask, where nothing is fetched and no token is verified.
-    pub(crate) fn without_verifiers(derive: impl Fn(&Principal) -> D + Send + Sync + 'static) -> Self {
+    pub(crate) fn without_verifiers(derive: impl Fn(&Arc<Principal>) -> D + Send + Sync + 'static) -> Self {
         Self::with_verifiers(Vec::new(), 0, derive)
     }
 
     fn with_verifiers(
         verifiers: Vec<Verifier>,
         cache_bytes: u64,
-        derive: impl Fn(&Principal) -> D + Send + Sync + 'static,
+        derive: impl Fn(&Arc<Principal>) -> D + Send + Sync + 'static,
     ) -> Self {
         let mut places: Vec<Place> = Vec::new();
         for place in verifiers.iter().flat_map(Verifier::places) {
@@ -422,7 +422,8 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     let issuer = verifier.name().map(str::to_owned);
                     return Look::NotYet(Refused { reason, issuer }, wanted);
                 }
-                Answer::Verified(proven) => {
+                Answer::Verified(mut proven) => {
+                    proven.registered.leave_to_the_principal();
                     self.outcomes.count(Some(index), Ended::Verified);
                     let proof = Proof {
                         proven: Arc::new(*proven),

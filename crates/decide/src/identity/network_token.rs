@@ -82,7 +82,7 @@ impl NetworkTokens {
             ..Registered::without_end(&principal.subject)
         };
         Answer::Verified(Box::new(Proven {
-            principal,
+            principal: principal.into(),
             registered,
             kid: None,
             generation: 0,

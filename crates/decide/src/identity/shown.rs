@@ -110,7 +110,7 @@ impl ShownToken {
     fn of(proven: &Proven, claims: Map<String, Value>) -> Self {
         let registered = &proven.registered;
         Self {
-            principal: proven.principal.clone(),
+            principal: Principal::clone(&proven.principal),
             token_id: registered.token_id.clone(),
             issued_at: registered.issued_at,
             expires_at: registered.expires_at,

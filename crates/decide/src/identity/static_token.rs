@@ -4,6 +4,7 @@
 //! characters nor its place in the list can be told from how long the answer takes.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use model::{Principal, PrincipalKind};
@@ -125,12 +126,12 @@ impl StaticToken {
             .iter()
             .map(|(client, roles)| (client.clone(), roles.clone()));
         Proven {
-            principal: Principal {
+            principal: Arc::new(Principal {
                 groups: self.groups.clone(),
                 roles: roles.collect(),
                 scopes: self.scopes.clone(),
                 ..Principal::new(kind, issuer, &self.subject)
-            },
+            }),
             registered: Registered::without_end(&self.subject),
             kid: None,
             generation: 0,

@@ -108,7 +108,8 @@ impl Live {
         story.resource = Some(resource.uid().clone());
         let nobody = Principal::anonymous();
         let principal = who.principal().unwrap_or(&nobody);
-        let entity = PrincipalEntity::new(principal, rules.policies.entities()).map_err(internal)?;
+        let entity = PrincipalEntity::new(&Arc::new(principal.clone()), rules.policies.entities())
+            .map_err(internal)?;
         let circumstances = Circumstances {
             check,
             client_ip: address,

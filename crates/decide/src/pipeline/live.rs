@@ -119,7 +119,7 @@ fn weigh(persona: &Result<Persona, String>) -> usize {
 }
 
 /// What is made of a principal by these rules.
-fn derive(rules: &Rules) -> impl Fn(&Principal) -> Result<Persona, String> + Send + Sync + 'static {
+fn derive(rules: &Rules) -> impl Fn(&Arc<Principal>) -> Result<Persona, String> + Send + Sync + 'static {
     let headers = Arc::clone(&rules.identity_headers);
     let entities = Arc::clone(rules.policies.entities());
     move |principal| Persona::new(principal, &headers, &entities)

@@ -27,7 +27,7 @@ pub(super) enum Who {
 
 /// Somebody who is known without a token at hand.
 pub(super) struct Known {
-    principal: Principal,
+    principal: Arc<Principal>,
     persona: Persona,
     /// When the credential was issued, in Unix seconds.
     issued_at: Option<f64>,
@@ -166,6 +166,7 @@ impl Live {
         let Some(principal) = principal else {
             return Ok(Who::Anonymous);
         };
+        let principal = Arc::new(principal);
         let entities = self.rules.policies.entities();
         let persona = Persona::new(&principal, &self.rules.identity_headers, entities).map_err(internal)?;
         Ok(Who::Known(Arc::new(Known {

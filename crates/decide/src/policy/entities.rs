@@ -1,10 +1,9 @@
 //! Principals and resources as Cedar entities.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use cedar_policy::{
-    Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, RestrictedExpression, Schema,
-};
+use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, EvalResult, Schema};
 use model::{Actor, Capabilities, Operation, Principal, PrincipalKind};
 
 use super::engine::{Given, Place, Resource, Whole};
@@ -13,6 +12,7 @@ use super::entity_data::{EntityData, Kept};
 /// A principal's entity, made once per verified credential.
 #[derive(Clone, Debug)]
 pub struct PrincipalEntity {
+    principal: Arc<Principal>,
     uid: EntityUid,
     entity: Whole,
     place: Place,
@@ -22,17 +22,15 @@ pub struct PrincipalEntity {
     refers: Vec<EntityUid>,
 }
 
-/// What the context says of a principal's credential.
-#[derive(Clone, Debug)]
+/// What the context says of a principal's credential; most of it made when a policy first looks at it, which few do.
+#[derive(Clone, Debug, Default)]
 struct Credential {
-    /// `None` for nobody.
-    issuer: Option<Given>,
-    scopes: Given,
-    audiences: Given,
-    /// What it grants; `None` for nobody.
-    capabilities: Option<Capabilities>,
+    scopes: OnceLock<Given>,
+    audiences: OnceLock<Given>,
     /// The principal as a record, if somebody acts for it: it may be of any type, and Cedar has no type for that.
-    subject: Option<Given>,
+    subject: OnceLock<Given>,
+    /// What it grants, if that is not what the principal says.
+    granted: Option<Capabilities>,
 }
 
 /// The entity of somebody who acts for a principal: the principal of the second question.
@@ -52,17 +50,14 @@ impl PrincipalEntity {
     ///
     /// # Errors
     /// Cedar's message, when it cannot be an entity.
-    pub fn new(principal: &Principal, data: &EntityData) -> Result<Self, String> {
+    pub fn new(principal: &Arc<Principal>, data: &EntityData) -> Result<Self, String> {
         let uid = uid(principal.kind.as_str(), &principal.id)?;
-        let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let mut attributes = HashMap::new();
+        let mut attributes = Vec::new();
         if principal.kind != PrincipalKind::Anonymous {
-            attributes.insert("subject".to_owned(), string(&principal.subject));
-            attributes.insert("issuer".to_owned(), string(&principal.issuer));
+            attributes.push(("subject", Given::text(&principal.subject)));
+            attributes.push(("issuer", Given::text(&principal.issuer)));
             for (name, value) in [("name", &principal.name), ("client", &principal.client)] {
-                if let Some(value) = value {
-                    attributes.insert(name.to_owned(), string(value));
-                }
+                attributes.extend(value.iter().map(|value| (name, Given::text(value))));
             }
         }
         let kept = data.get(&uid);
@@ -70,23 +65,21 @@ impl PrincipalEntity {
         let groups = principal
             .groups
             .iter()
-            .map(|group| self::uid("Group", &format!("{}/{group}", principal.issuer)))
+            .map(|group| self::uid(GROUP, &format!("{}/{group}", principal.issuer)))
             .collect::<Result<HashSet<_>, _>>()?;
         let mut groups = data.close(groups);
         groups.extend(kept.into_iter().flat_map(|kept| kept.ancestors().iter().cloned()));
-        let tags = principal.roles.iter().map(|(client, roles)| {
-            let roles = RestrictedExpression::new_set(roles.iter().map(|role| string(role)));
-            (client.clone(), roles)
-        });
-        let entity = Entity::new_with_tags(uid.clone(), attributes, groups, tags)
-            .map_err(|error| error.to_string())?;
+        let tags = principal.roles.iter();
+        let tags = tags.map(|(client, roles)| (client.as_str(), texts(roles)));
+        let entity = Whole::new(&uid, attributes, groups, tags);
         let actors = principal.actors.iter().map(|actor| ActorEntity::new(actor, data));
         Ok(Self {
+            principal: Arc::clone(principal),
             uid,
-            entity: entity.into(),
+            entity,
             place: Place::default(),
             actors: actors.collect::<Result<_, _>>()?,
-            credential: Credential::of(principal),
+            credential: Credential::default(),
             refers: refers(kept),
         })
     }
@@ -120,30 +113,39 @@ impl PrincipalEntity {
         &self.place
     }
 
+    /// True for nobody: there is no credential.
+    fn is_nobody(&self) -> bool {
+        self.principal.kind == PrincipalKind::Anonymous
+    }
+
     pub(super) fn issuer(&self) -> Option<Given> {
-        self.credential.issuer.clone()
+        (!self.is_nobody()).then(|| Given::text(&self.principal.issuer))
     }
 
     pub(super) fn scopes(&self) -> Given {
-        self.credential.scopes.clone()
+        let scopes = &self.credential.scopes;
+        scopes.get_or_init(|| texts(&self.principal.scopes)).clone()
     }
 
     pub(super) fn audiences(&self) -> Given {
-        self.credential.audiences.clone()
+        let audiences = &self.credential.audiences;
+        audiences.get_or_init(|| texts(&self.principal.audiences)).clone()
     }
 
     /// What the credential grants; `None` for nobody.
     pub(crate) fn granted(&self) -> Option<&Capabilities> {
-        self.credential.capabilities.as_ref()
+        let own = (!self.is_nobody()).then_some(&self.principal.capabilities);
+        self.credential.granted.as_ref().or(own)
     }
 
     /// The same principal with a credential that grants these wherever they are asked for.
     pub(crate) fn granting(&self, operations: &[Operation]) -> Self {
-        let mut more = self.clone();
+        let mut granted = self.granted().cloned().unwrap_or_default();
         for operation in operations {
-            let capabilities = more.credential.capabilities.get_or_insert_default();
-            capabilities.grant(*operation, None);
+            granted.grant(*operation, None);
         }
+        let mut more = self.clone();
+        more.credential.granted = Some(granted);
         more
     }
 
@@ -163,13 +165,7 @@ impl PrincipalEntity {
 
     /// The principal for whom somebody acts, as a record.
     pub(super) fn as_subject(&self) -> Option<Given> {
-        self.credential.subject.clone()
-    }
-}
-
-impl Credential {
-    fn of(principal: &Principal) -> Self {
-        let somebody = principal.kind != PrincipalKind::Anonymous;
+        let principal = &*self.principal;
         let subject = || {
             let members = [
                 ("type", principal.kind.as_str()),
@@ -181,13 +177,7 @@ impl Credential {
             let members = members.into_iter().chain(name);
             Given::record(members.map(|(name, text)| (name, Given::text(text))))
         };
-        Self {
-            issuer: somebody.then(|| Given::text(&principal.issuer)),
-            scopes: texts(&principal.scopes),
-            audiences: texts(&principal.audiences),
-            capabilities: somebody.then(|| principal.capabilities.clone()),
-            subject: (!principal.actors.is_empty()).then(subject),
-        }
+        (!principal.actors.is_empty()).then(|| self.credential.subject.get_or_init(subject).clone())
     }
 }
 
@@ -195,18 +185,17 @@ impl ActorEntity {
     fn new(actor: &Actor, data: &EntityData) -> Result<Self, String> {
         let uid = uid(Actor::TYPE, &actor.id)?;
         let kept = data.get(&uid);
-        let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let mut attributes = HashMap::from([
-            ("issuer".to_owned(), string(&actor.issuer)),
-            ("client".to_owned(), string(&actor.client)),
-        ]);
-        attributes.extend(kept.into_iter().flat_map(Kept::attributes));
+        let given = [
+            ("issuer", Given::text(&actor.issuer)),
+            ("client", Given::text(&actor.client)),
+        ];
+        let attributes = given
+            .into_iter()
+            .chain(kept.into_iter().flat_map(Kept::attributes));
         let ancestors = kept.into_iter().flat_map(|kept| kept.ancestors().iter().cloned());
-        let entity =
-            Entity::new(uid.clone(), attributes, ancestors.collect()).map_err(|error| error.to_string())?;
         Ok(Self {
+            entity: Whole::new(&uid, attributes, ancestors, []),
             uid,
-            entity: entity.into(),
             refers: refers(kept),
             place: Place::default(),
             actor: actor.clone(),
@@ -311,7 +300,7 @@ pub(crate) fn principals_conform(schema: &Schema) -> Vec<(&'static str, String)>
             most.roles = vec![("client".to_owned(), vec!["role".to_owned()])];
         }
         for sample in [least, most] {
-            let checked = PrincipalEntity::new(&sample, &data)
+            let checked = PrincipalEntity::new(&Arc::new(sample), &data)
                 .and_then(|sample| conforms(sample.entity.to_entity(), schema));
             if let Err(message) = checked {
                 problems.push((kind.as_str(), message));
@@ -344,6 +333,19 @@ pub(super) fn cause_of(error: &dyn std::error::Error) -> String {
 }
 
 pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
-    let kind: EntityTypeName = kind.parse().map_err(|error| format!("{error}"))?;
+    let known = TYPES.iter().find(|known| known.basename() == kind);
+    let kind = match known {
+        Some(known) => known.clone(),
+        None => kind.parse().map_err(|error| format!("{error}"))?,
+    };
     Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
 }
+
+/// The types that identity makes entities of, for parsing a name takes longer than all else about an entity.
+static TYPES: LazyLock<Vec<EntityTypeName>> = LazyLock::new(|| {
+    let names = PrincipalKind::ALL.map(PrincipalKind::as_str);
+    let names = names.into_iter().chain([GROUP, Actor::TYPE]);
+    names.filter_map(|name| name.parse().ok()).collect()
+});
+
+const GROUP: &str = "Group";

@@ -8,9 +8,10 @@ mod reach;
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{EntityUid, EvalResult, RestrictedExpression};
+use cedar_policy::{EntityUid, EvalResult};
+use smol_str::SmolStr;
 
-use super::engine::Whole;
+use super::engine::{Given, Whole};
 
 pub(super) use load::load;
 pub(super) use reach::Reach;
@@ -27,15 +28,16 @@ pub struct EntityData {
 pub(super) struct Kept {
     /// The whole of it, with closed ancestors.
     entity: Whole,
-    attributes: Vec<(String, RestrictedExpression)>,
+    attributes: Vec<(SmolStr, Given)>,
     ancestors: Vec<EntityUid>,
     /// The entities of files that its attributes and tags name.
     refers: Vec<EntityUid>,
 }
 
 impl Kept {
-    pub(super) fn attributes(&self) -> impl Iterator<Item = (String, RestrictedExpression)> + '_ {
-        self.attributes.iter().cloned()
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, Given)> {
+        let attributes = self.attributes.iter();
+        attributes.map(|(name, value)| (name.as_str(), value.clone()))
     }
 
     pub(super) fn refers(&self) -> &[EntityUid] {
@@ -122,28 +124,4 @@ fn entities_in(value: &EvalResult, found: &mut Vec<EntityUid>) {
         EvalResult::Bool(_) | EvalResult::Long(_) | EvalResult::String(_) | EvalResult::ExtensionValue(_) => {
         }
     }
-}
-
-/// A value as an expression, to be given to another entity.
-fn expression(value: EvalResult) -> Result<RestrictedExpression, String> {
-    Ok(match value {
-        EvalResult::Bool(value) => RestrictedExpression::new_bool(value),
-        EvalResult::Long(value) => RestrictedExpression::new_long(value),
-        EvalResult::String(value) => RestrictedExpression::new_string(value),
-        EvalResult::EntityUid(uid) => RestrictedExpression::new_entity_uid(uid),
-        EvalResult::Set(set) => {
-            let members: Result<Vec<_>, _> = set.iter().cloned().map(expression).collect();
-            RestrictedExpression::new_set(members?)
-        }
-        EvalResult::Record(record) => {
-            let members: Result<Vec<_>, String> = record
-                .iter()
-                .map(|(name, value)| Ok((name.clone(), expression(value.clone())?)))
-                .collect();
-            RestrictedExpression::new_record(members?).map_err(|error| error.to_string())?
-        }
-        EvalResult::ExtensionValue(text) => text
-            .parse()
-            .map_err(|error: cedar_policy::RestrictedExpressionParseError| error.to_string())?,
-    })
 }

@@ -168,10 +168,10 @@ pub(crate) fn load(
 }
 
 /// The headers that some permit sets.
-fn header_names(loaded: &Loaded) -> Vec<Box<str>> {
+fn header_names(loaded: &Loaded) -> Vec<Arc<str>> {
     let origins = loaded.policies.values().chain(loaded.templates.values());
     let headers = origins.flat_map(|origin| origin.known.headers.iter());
-    let mut names: Vec<Box<str>> = headers.map(|(name, _)| name.clone()).collect();
+    let mut names: Vec<Arc<str>> = headers.map(|(name, _)| name.clone()).collect();
     names.sort_unstable();
     names.dedup();
     names

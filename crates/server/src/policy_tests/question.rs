@@ -203,7 +203,7 @@ impl Answer {
                     set: set
                         .map(|(name, value)| (name.to_string(), value.to_string()))
                         .collect(),
-                    removed: permit.edits().remove().iter().map(ToString::to_string).collect(),
+                    removed: permit.edits().remove().map(str::to_owned).collect(),
                     ..answer
                 }
             }

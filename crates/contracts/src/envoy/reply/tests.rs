@@ -1,5 +1,7 @@
 //! `Decision` -> `CheckResponse`, read back with the generated types.
 
+use std::sync::Arc;
+
 use model::{HeaderEdits, Reason, RouteEdits};
 use prost::Message;
 use proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
@@ -9,7 +11,7 @@ use proto::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpR
 use proto::google::protobuf::{ListValue, Struct, Value, value::Kind};
 
 use super::*;
-use crate::samples::{allow, deny, pairs};
+use crate::samples::{allow, deny, named, pairs};
 use crate::wire::Fields;
 
 /// The bytes of the answer, and the answer as the proxy reads it.
@@ -90,6 +92,10 @@ fn written_code(bytes: &[u8]) -> Option<u64> {
     Some(code.varint().unwrap())
 }
 
+fn shared(names: &[&str]) -> Vec<Arc<str>> {
+    names.iter().map(|name| (*name).into()).collect()
+}
+
 fn boxed(names: &[&str]) -> Vec<Box<str>> {
     names.iter().map(|name| (*name).into()).collect()
 }
@@ -112,7 +118,7 @@ fn an_allow_sets_overwriting_and_removes() {
         // A proxy removes after it sets.
         (&[("x-user-id", "alice")], &["x-user-id", "x-actor"], &["x-actor"]),
     ] {
-        let edits = HeaderEdits::new(pairs(sets), boxed(removes), []);
+        let edits = HeaderEdits::new(named(sets), shared(removes), &Arc::default());
         let decision = allow(edits, RouteEdits::default());
         let (bytes, response) = answer(&decision);
         assert_eq!(written_code(&bytes), Some(0), "an allow is said, not left out");
@@ -134,9 +140,9 @@ fn an_allow_sets_overwriting_and_removes() {
 #[test]
 fn no_name_is_both_set_and_removed() {
     let edits = HeaderEdits::new(
-        pairs(&[("x-a", "1"), ("x-b", "2")]),
-        boxed(&["x-b", "x-c"]),
-        boxed(&["x-a", "x-d"]),
+        named(&[("x-a", "1"), ("x-b", "2")]),
+        shared(&["x-b", "x-c"]),
+        &shared(&["x-a", "x-d"]).into(),
     );
     let ok = ok(&allow(edits, RouteEdits::default()));
     for header in &ok.headers {
@@ -151,9 +157,13 @@ fn no_name_is_both_set_and_removed() {
 
 #[test]
 fn the_bytes_of_identity_headers_are_made_once_and_the_same() {
-    let edits = HeaderEdits::new(pairs(&[("x-user-id", "alice")]), boxed(&["x-actor"]), []);
-    let first = edits.encoded(Contract::EnvoyGrpc, identity_headers).to_vec();
-    let again = edits.encoded(Contract::EnvoyGrpc, |_| panic!("made twice"));
+    let edits = HeaderEdits::new(
+        named(&[("x-user-id", "alice")]),
+        shared(&["x-actor"]),
+        &Arc::default(),
+    );
+    let first = edits.encoded(identity_headers).to_vec();
+    let again = edits.encoded(|_| panic!("made twice"));
     assert_eq!(first, again);
     let ok = ok(&allow(edits, RouteEdits::default()));
     assert_eq!(ok.headers.first(), Some(&set("x-user-id", "alice")));

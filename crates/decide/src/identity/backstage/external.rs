@@ -152,10 +152,10 @@ impl External {
         let method = match proof {
             Proof::Static { token, subject } => {
                 let proven = Proven {
-                    principal: Principal {
+                    principal: Arc::new(Principal {
                         roles: tags.clone(),
                         ..Principal::new(PrincipalKind::Robot, name, &subject)
-                    },
+                    }),
                     registered: Registered::without_end(&subject),
                     kid: None,
                     generation: 0,
@@ -341,11 +341,11 @@ impl External {
         let called = plugin.judge(jws, question)?;
         let (kid, generation) = called.signed;
         Ok(Proven {
-            principal: Principal {
+            principal: Arc::new(Principal {
                 roles: called.tags,
                 audiences: called.registered.audiences.clone(),
                 ..Principal::new(PrincipalKind::Robot, &self.name, &called.subject)
-            },
+            }),
             registered: called.registered,
             kid: Some(kid),
             generation,
@@ -366,12 +366,12 @@ impl External {
         let issuer = (self.name.as_str(), claims.text("iss")?.unwrap_or_default());
         let actors = actor::actors(claims, issuer, kind, None, ClientActs::No)?;
         Ok(Proven {
-            principal: Principal {
+            principal: Arc::new(Principal {
                 roles: self.tags.clone(),
                 audiences: audiences.clone(),
                 actors,
                 ..Principal::new(kind, &self.name, &subject)
-            },
+            }),
             registered: Registered {
                 audiences,
                 expires_at,

@@ -94,7 +94,7 @@ impl LimitedUsers {
         }
         let (kid, generation) = check_signature(&self.keys, jws)?;
         Ok(Proven {
-            principal: Principal::new(PrincipalKind::User, &self.name, subject),
+            principal: Principal::new(PrincipalKind::User, &self.name, subject).into(),
             registered: Registered {
                 expires_at,
                 issued_at,

@@ -27,7 +27,7 @@ fn what_is_large_is_counted_as_large() {
             let token = format!("{number}{token}");
             let proof = Proof {
                 proven: Arc::new(Proven {
-                    principal: principal.clone(),
+                    principal: principal.clone().into(),
                     registered: Registered::without_end("anna"),
                     kid: None,
                     generation: 0,

@@ -44,7 +44,7 @@ fn house() -> Identity<String> {
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));
     Identity {
         house,
-        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who: &Principal| {
+        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who: &Arc<Principal>| {
             who.id.clone()
         })
     }
@@ -300,7 +300,7 @@ fn roles_count_while_the_issuer_is_trusted_for_them() {
     let verifier = Verifier::House(Box::new(HouseTokens::new(&own, &all, &house)));
     let identity = Identity {
         house,
-        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who: &Principal| {
+        ..Identity::with_verifiers(vec![verifier], DEFAULT_CACHE_BYTES, |who: &Arc<Principal>| {
             who.id.clone()
         })
     };

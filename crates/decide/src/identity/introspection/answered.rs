@@ -99,7 +99,7 @@ impl Introspector {
         let issuer = (self.settings.name.as_str(), issuer_url);
         principal.actors = actor::actors(claims, issuer, principal.kind, None, ClientActs::No)?;
         Ok(Proven {
-            principal,
+            principal: principal.into(),
             registered,
             kid: None,
             generation: 0,

@@ -175,7 +175,7 @@ fn what_passes_is_an_allow_like_others_and_is_recorded_with_what_it_would_have_b
     let Verdict::Allow(permit) = decision.verdict() else {
         panic!("{decision:?}");
     };
-    let removed: Vec<&str> = permit.edits().remove().iter().map(|name| &**name).collect();
+    let removed: Vec<&str> = permit.edits().remove().collect();
     assert!(removed.contains(&"x-user"), "identity headers are set or removed");
     let audited = decision.audited().unwrap();
     assert_eq!(audited.denial.status, 404);

@@ -18,6 +18,35 @@ use super::value::Given;
 pub struct Whole(pub(super) Arc<Entity>);
 
 impl Whole {
+    /// An entity that is in `ancestors`, which are all that it is in, directly or not. Of two values of one name the last
+    /// counts.
+    pub fn new<'n>(
+        uid: &EntityUid,
+        attributes: impl IntoIterator<Item = (&'n str, Given)>,
+        ancestors: impl IntoIterator<Item = EntityUid>,
+        tags: impl IntoIterator<Item = (&'n str, Given)>,
+    ) -> Self {
+        let member = |(name, Given(value)): (&str, Given)| (name.into(), PartialValue::Value(value));
+        let ancestors = ancestors.into_iter().map(|uid| uid.as_ref().clone());
+        Self(Arc::new(Entity::new_with_attr_partial_value(
+            uid.as_ref().clone(),
+            attributes.into_iter().map(member),
+            HashSet::new(),
+            ancestors.collect(),
+            tags.into_iter().map(member),
+        )))
+    }
+
+    /// Its attributes, as far as they are known.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, Given)> {
+        self.0.attrs().filter_map(given)
+    }
+
+    /// Its tags, as far as they are known.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, Given)> {
+        self.0.tags().filter_map(given)
+    }
+
     /// About how many bytes the names of its ancestors take, beside those of the entities that files have.
     pub fn bytes_of_ancestors(&self) -> usize {
         // A set has room to spare, and the index has them once more.
@@ -34,6 +63,13 @@ impl From<cedar_policy::Entity> for Whole {
     fn from(entity: cedar_policy::Entity) -> Self {
         let entity: &Entity = entity.as_ref();
         Self(Arc::new(entity.clone()))
+    }
+}
+
+fn given<'e>((name, value): (&'e SmolStr, &PartialValue)) -> Option<(&'e str, Given)> {
+    match value {
+        PartialValue::Value(value) => Some((name, Given(value.clone()))),
+        PartialValue::Residual(_) => None,
     }
 }
 

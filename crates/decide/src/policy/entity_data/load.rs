@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet};
 use cedar_policy::{Entities, Entity, EntityUid, PolicySet, Schema};
 use model::{Actor, PrincipalKind};
 use serde_json::{Map, Value, json};
+use smol_str::SmolStr;
 
-use super::{EntityData, Kept, Reach, entities_in, expression};
+use super::{EntityData, Kept, Reach, entities_in};
+use crate::policy::engine::{Given, Whole};
 use crate::policy::entities::cause_of;
 use crate::policy::load::{Findings, error_in};
 use crate::policy::uids::Uids;
@@ -338,28 +340,23 @@ fn check(some: &[Written<'_>], schema: &Schema) -> Vec<Result<Entity, String>> {
 /// Takes an entity apart, so that more can be added to it; without the examples.
 fn keep(entity: Entity, ancestors: Vec<EntityUid>, known: &HashSet<&EntityUid>) -> Result<Kept, String> {
     let mut refers = Vec::new();
-    let mut tags = Vec::new();
-    for (_, value) in entity.attrs() {
+    for (_, value) in entity.attrs().chain(entity.tags()) {
         entities_in(&value.map_err(|error| error.to_string())?, &mut refers);
-    }
-    for (name, value) in entity.tags() {
-        let value = value.map_err(|error| error.to_string())?;
-        entities_in(&value, &mut refers);
-        tags.push((name.to_owned(), expression(value)?));
     }
     refers.retain(|uid| known.contains(uid));
     refers.sort_unstable();
     refers.dedup();
-    let (uid, attributes, _) = entity.into_inner();
+    let uid = entity.uid();
     let filled = filled(&uid.type_name().to_string());
-    let attributes = attributes
-        .into_iter()
-        .filter(|(name, _)| !filled.contains(&name.as_str()));
-    let attributes: Vec<_> = attributes.collect();
-    let entity = Entity::new_with_tags(uid, attributes.clone(), ancestors.clone(), tags)
-        .map_err(|error| error.to_string())?;
+    let whole = Whole::from(entity);
+    let attributes = whole.attributes().filter(|(name, _)| !filled.contains(name));
+    let attributes: Vec<(SmolStr, Given)> = attributes.map(|(name, value)| (name.into(), value)).collect();
+    let given = attributes
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()));
+    let entity = Whole::new(&uid, given, ancestors.iter().cloned(), whole.tags());
     Ok(Kept {
-        entity: entity.into(),
+        entity,
         attributes,
         ancestors,
         refers,
