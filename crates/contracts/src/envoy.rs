@@ -8,8 +8,9 @@ mod request;
 
 use std::time::Duration;
 
-use model::{Contract, Decide, ListenerOptions, Malformed};
+use model::{Contract, Decide, Decision, ListenerOptions};
 
+pub(crate) use reply::encode;
 use request::CheckRequest;
 
 /// What comes with a message.
@@ -31,55 +32,44 @@ pub async fn answer(
     call: Call<'_>,
     listener: ListenerOptions,
 ) -> Vec<u8> {
-    match answer_now(decide, message, call, listener) {
-        Some(answer) => answer,
-        None => answer_later(decide, message, call, listener).await,
-    }
+    let decision = match decide_now(decide, message, call, listener) {
+        Some(decision) => decision,
+        None => decide_later(decide, message, call, listener).await,
+    };
+    encode(&decision, &[])
 }
 
-/// The same without waiting; `None` if something has to be waited for.
-pub(crate) fn answer_now(
+/// The decision about one `CheckRequest`, without waiting; `None` if something has to be waited for.
+pub(crate) fn decide_now(
     decide: &impl Decide,
     message: &[u8],
     call: Call<'_>,
     listener: ListenerOptions,
-) -> Option<Vec<u8>> {
-    let decision = match CheckRequest::read(message) {
+) -> Option<Decision> {
+    Some(match CheckRequest::read(message) {
         Ok(request) => match request.check(call, listener) {
             Ok(check) => decide.decide_now(&check)?,
             Err(malformed) => decide.refuse(&malformed),
         },
         Err(malformed) => decide.refuse(&malformed),
-    };
-    Some(reply::encode(&decision))
+    })
 }
 
 /// The same after waiting. The message is read anew: what was read of it is much larger than all else that a waiting call
 /// has to keep, and most calls never wait.
-pub(crate) async fn answer_later(
+pub(crate) async fn decide_later(
     decide: &impl Decide,
     message: &[u8],
     call: Call<'_>,
     listener: ListenerOptions,
-) -> Vec<u8> {
-    let decision = match CheckRequest::read(message) {
+) -> Decision {
+    match CheckRequest::read(message) {
         Ok(request) => match request.check(call, listener) {
             Ok(check) => decide.decide(&check).await,
             Err(malformed) => decide.refuse(&malformed),
         },
         Err(malformed) => decide.refuse(&malformed),
-    };
-    reply::encode(&decision)
-}
-
-/// The `CheckResponse` of a request that never became a message: cut off, too large, or ended by a panic.
-pub fn refuse(decide: &impl Decide, malformed: &Malformed) -> Vec<u8> {
-    reply::encode(&decide.refuse(malformed))
-}
-
-/// The `CheckResponse` when even refusing panicked.
-pub fn last_resort() -> Vec<u8> {
-    reply::encode(&crate::last_resort())
+    }
 }
 
 /// The contract of this door.

@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use model::{Decide, Malformed, Reason};
+use model::{Decide, Decision, Malformed, Reason};
 
 pub use self::gathered::Gathered;
 use self::gathered::PIECE;
@@ -119,12 +119,18 @@ impl<D: Decide> AuthorizationService<D> {
     }
 
     fn answer_now(&self, message: &[u8], call: envoy::Call<'_>) -> Option<Vec<u8>> {
-        let answer = || envoy::answer_now(&*self.decide, message, call, self.listener.options);
+        let answer = || {
+            let decision = envoy::decide_now(&*self.decide, message, call, self.listener.options)?;
+            Some(framed(&decision))
+        };
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| Some(self.panicked()))
     }
 
     async fn answer_later(&self, message: &[u8], call: envoy::Call<'_>) -> Vec<u8> {
-        let answer = envoy::answer_later(&*self.decide, message, call, self.listener.options);
+        let answer = async {
+            let later = envoy::decide_later(&*self.decide, message, call, self.listener.options);
+            framed(&later.await)
+        };
         AssertUnwindSafe(answer)
             .catch_unwind()
             .await
@@ -154,8 +160,8 @@ impl<D: Decide> AuthorizationService<D> {
             reason,
             detail: detail.to_owned(),
         };
-        catch_unwind(AssertUnwindSafe(|| envoy::refuse(&*self.decide, &malformed)))
-            .unwrap_or_else(|_| envoy::last_resort())
+        catch_unwind(AssertUnwindSafe(|| framed(&self.decide.refuse(&malformed))))
+            .unwrap_or_else(|_| framed(&crate::last_resort()))
     }
 }
 
@@ -239,12 +245,17 @@ fn grpc_timeout(value: &HeaderValue) -> Option<Duration> {
     }
 }
 
-fn grpc(message: Vec<u8>) -> Response<Reply> {
-    let mut frame = Vec::with_capacity(5 + message.len());
-    frame.push(0);
+/// The `CheckResponse` for a decision in its frame.
+fn framed(decision: &Decision) -> Vec<u8> {
+    let mut frame = envoy::encode(decision, &[0; 5]);
     // A reply is a few kilobytes; one that does not fit 32 bits cannot be made.
-    frame.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
-    frame.extend_from_slice(&message);
+    let length = u32::try_from(frame.len().saturating_sub(5)).unwrap_or(u32::MAX);
+    let written = frame.iter_mut().skip(1).zip(length.to_be_bytes());
+    written.for_each(|(to, from)| *to = from);
+    frame
+}
+
+fn grpc(frame: Vec<u8>) -> Response<Reply> {
     let mut response = Response::new(Reply {
         frame: Some(Bytes::from(frame)),
         trailers: Some(()),

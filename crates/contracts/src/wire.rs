@@ -207,15 +207,18 @@ impl Put for Vec<u8> {
         // The length belongs in front of what comes now, and most have one of one byte.
         self.push(0);
         fill(self);
-        let length = self.len() - place - 1;
-        match (u8::try_from(length), self.get_mut(place)) {
-            (Ok(short @ ..0x80), Some(byte)) => *byte = short,
-            _ => {
-                let mut long = SmallVec::<[u8; 10]>::new();
-                raw_varint(&mut long, length as u64);
-                self.splice(place..=place, long);
-            }
+        let end = self.len();
+        let length = end - place - 1;
+        let mut written = SmallVec::<[u8; 10]>::new();
+        raw_varint(&mut written, length as u64);
+        if written.len() > 1 {
+            self.resize(end + written.len() - 1, 0);
+            self.copy_within(place + 1..end, place + written.len());
         }
+        self.iter_mut()
+            .skip(place)
+            .zip(written)
+            .for_each(|(to, from)| *to = from);
     }
 }
 

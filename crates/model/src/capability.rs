@@ -47,6 +47,11 @@ pub enum Operation {
 pub struct Operations(u16);
 
 impl Capabilities {
+    /// The paths at which something is granted.
+    pub fn paths(&self) -> impl Iterator<Item = &String> {
+        self.paths.keys()
+    }
+
     /// Adds an operation, and those it implies, at `path` and below it; without a path wherever it is asked for.
     ///
     /// `/foo` is granted with all below it, and not `/foobar`. With a slash at its end it is a directory: `/foo/` and

@@ -11,18 +11,25 @@ use model::{DECISION_ID_HEADER, Decision, HeaderEdits, Reason, Reply, RouteEdits
 
 use crate::wire::Put;
 
-/// The bytes of the `CheckResponse` for `decision`.
-pub(super) fn encode(decision: &Decision) -> Vec<u8> {
+/// Room for what an answer has besides its identity headers.
+const USUAL_BYTES: usize = 512;
+
+/// The bytes of the `CheckResponse` for `decision`, behind those of `head`.
+pub(crate) fn encode(decision: &Decision, head: &[u8]) -> Vec<u8> {
     let mut id = [0; 36];
     let id = decision.id().encode(&mut id);
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::new();
     match decision.reply(id) {
         Reply::Allow { edits, route } => {
+            let edits = edits.encoded(identity_headers);
+            let route = route.encoded(route_edits);
+            out.reserve(head.len() + USUAL_BYTES + edits.len() + route.len());
+            out.extend_from_slice(head);
             out.put_message(1, |status| status.put_varint(1, 0));
             out.put_message(3, |ok| {
-                ok.extend_from_slice(edits.encoded(identity_headers));
+                ok.extend_from_slice(edits);
                 header(ok, 2, DECISION_ID_HEADER, id, Append::Overwrite);
-                route_edits(ok, route);
+                ok.extend_from_slice(route);
             });
         }
         Reply::Deny {
@@ -32,6 +39,8 @@ pub(super) fn encode(decision: &Decision) -> Vec<u8> {
             body,
             headers,
         } => {
+            out.reserve(head.len() + USUAL_BYTES);
+            out.extend_from_slice(head);
             out.put_message(1, |rpc| {
                 rpc.put_varint(1, code(status));
                 rpc.put_bytes(2, reason.as_str().as_bytes());
@@ -66,11 +75,12 @@ fn identity_headers(edits: &HeaderEdits) -> Vec<u8> {
 }
 
 // OkHttpResponse { response_headers_to_add = 6, query_parameters_to_set = 7, query_parameters_to_remove = 8 }
-fn route_edits(ok: &mut Vec<u8>, edits: &RouteEdits) {
+fn route_edits(edits: &RouteEdits) -> Vec<u8> {
+    let mut ok = Vec::new();
     for (name, value) in &edits.response_headers {
         let several = edits.response_headers.iter().filter(|(n, _)| n == name).count() > 1;
         header(
-            ok,
+            &mut ok,
             6,
             name,
             value,
@@ -86,6 +96,7 @@ fn route_edits(ok: &mut Vec<u8>, edits: &RouteEdits) {
     for key in &edits.remove_query {
         ok.put_bytes(8, key.as_bytes());
     }
+    ok
 }
 
 /// What happens to values that are already there.

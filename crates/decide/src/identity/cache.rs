@@ -24,7 +24,7 @@ pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
 /// What a proof takes beside the texts it has of the token.
 const PROOF_BYTES: usize = 1024;
 /// And what is derived from it.
-const DERIVED_BYTES: usize = 3 * 1024;
+const DERIVED_BYTES: usize = 1024;
 /// What a text takes beside its characters.
 const TEXT_BYTES: usize = 48;
 /// About how large an entry is, to begin with.
@@ -144,9 +144,9 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
         self.proofs.get(digest).map(|(proof, _)| proof)
     }
 
-    /// Keeps what was proven of a token of that length.
-    pub(super) fn prove(&self, digest: Digest, proof: &Proof, length: usize) {
-        let bytes = proof_bytes(&proof.proven.principal, length);
+    /// Keeps what was proven of a token.
+    pub(super) fn prove(&self, digest: Digest, proof: &Proof) {
+        let bytes = proof_bytes(&proof.proven);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.proofs.insert(digest, (proof.clone(), bytes));
     }
@@ -154,9 +154,9 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
     /// Keeps a verified token with what was derived from it: what was read of it is there in two more forms, and `more`
     /// bytes come from elsewhere.
     pub(super) fn put(&self, token: &str, verified: &Arc<Verified<D>>, more: usize) {
-        let principal = verified.principal();
-        let proof = proof_bytes(principal, token.len());
-        let bytes = token.len() + proof + DERIVED_BYTES + 2 * texts_of(principal) + more;
+        let proven = &verified.proof.proven;
+        let derived = DERIVED_BYTES + 2 * texts_of(&proven.principal);
+        let bytes = token.len() + proof_bytes(proven) + derived + more;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.lately
             .insert(Token(token.into()), Lately(Arc::clone(verified), bytes));
@@ -189,26 +189,34 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
     }
 }
 
-/// What a proof takes: what is not counted one by one, such as names, capabilities and shown claims, is of the token and
-/// not longer.
-fn proof_bytes(principal: &Principal, length: usize) -> usize {
-    PROOF_BYTES + length + texts_of(principal)
+/// What a proof takes.
+fn proof_bytes(proven: &Proven) -> usize {
+    let texts = proven.kid.iter().chain(&proven.registered.token_id);
+    PROOF_BYTES + texts.map(String::len).sum::<usize>() + texts_of(&proven.principal)
 }
 
 /// The bytes of what a principal has of its token, as far as they vary.
 fn texts_of(principal: &Principal) -> usize {
-    let texts = [&principal.groups, &principal.scopes, &principal.audiences];
-    let texts = texts
-        .into_iter()
-        .flatten()
-        .chain(principal.roles.iter().flat_map(|(_, roles)| roles));
-    let clients = principal.roles.iter().map(|(client, _)| client);
+    let names = [&principal.id, &principal.issuer, &principal.subject];
+    let names = names.into_iter().chain(&principal.name).chain(&principal.client);
+    let lists = [&principal.groups, &principal.scopes, &principal.audiences];
+    let roles = principal.roles.iter();
+    let roles = roles.flat_map(|(client, roles)| [client].into_iter().chain(roles));
     let claims = principal.claims.iter().flat_map(|(place, value)| [place, value]);
-    let actors = principal
-        .actors
-        .iter()
-        .flat_map(|actor| [&actor.id, &actor.client]);
-    let texts = texts.chain(clients).chain(claims).chain(actors);
+    let actors = principal.actors.iter();
+    let actors = actors.flat_map(|actor| [&actor.id, &actor.issuer, &actor.client]);
+    let delegation = principal.delegation.iter().flat_map(|delegation| {
+        let texts = [&delegation.issuer, &delegation.chain, &delegation.holder];
+        let known = delegation.token_id.iter().chain(&delegation.client);
+        let limits = delegation.workspaces.iter().chain(&delegation.actions).flatten();
+        texts.into_iter().chain(known).chain(limits)
+    });
+    let texts = names
+        .chain(lists.into_iter().flatten())
+        .chain(roles)
+        .chain(claims);
+    let texts = texts.chain(actors).chain(delegation);
+    let texts = texts.chain(principal.capabilities.paths());
     texts.map(|text| text.len() + TEXT_BYTES).sum()
 }
 

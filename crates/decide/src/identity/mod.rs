@@ -430,7 +430,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
                         verifier: index,
                         at: Instant::now(),
                     };
-                    self.verified.prove(digest, &proof, presented.token.len());
+                    self.verified.prove(digest, &proof);
                     let verified = self.keep(&presented.token, proof);
                     return Look::Final(Identified::Verified(verified, CacheUse::Miss));
                 }

@@ -13,6 +13,7 @@ mod resource;
 #[cfg(test)]
 mod tests;
 mod value;
+mod whole;
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
@@ -31,8 +32,9 @@ pub use entities::Place;
 use entities::{Actions, Parties};
 use index::{Ordinal, ScopeIndex};
 use quick::Facts;
-pub use resource::{Resource, Whole};
+pub use resource::Resource;
 pub use value::{Given, context};
+pub use whole::Whole;
 
 /// A set of policies, indexed. Policies are known by their ordinals: their places in the order of their ids.
 #[derive(Debug)]
@@ -222,7 +224,7 @@ impl Engine {
         let candidates = match &parties.grown {
             None => self.index.candidates(&parties.place.keys, action, &resource),
             Some(principal) => {
-                let principal = self.index.principal(principal);
+                let principal = self.index.principal(principal.uid(), principal.ancestors());
                 self.index.candidates(&principal, action, &resource)
             }
         };

@@ -1,7 +1,7 @@
 //! Entity uids as people write them: `User::"main/alice"`.
 
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
@@ -9,7 +9,7 @@ use super::data::{Data, DataValue};
 use crate::problem::did_you_mean;
 
 /// Appends a uid as it prints. Cedar looks at each character of an id whether it prints; nearly all are plain.
-pub fn append_uid(uid: &EntityUid, out: &mut Vec<u8>) {
+pub fn append_uid(uid: &EntityUid, out: &mut String) {
     let id = uid.id().unescaped();
     let odd = |byte: u8| !(0x20..0x7F).contains(&byte) | matches!(byte, b'"' | b'\'' | b'\\');
     // Writing to memory does not fail.
@@ -17,9 +17,9 @@ pub fn append_uid(uid: &EntityUid, out: &mut Vec<u8>) {
         let _ = write!(out, "{uid}");
     } else {
         let _ = write!(out, "{}", uid.type_name());
-        out.extend_from_slice(b"::\"");
-        out.extend_from_slice(id.as_bytes());
-        out.push(b'"');
+        out.push_str("::\"");
+        out.push_str(id);
+        out.push('"');
     }
 }
 
@@ -113,9 +113,9 @@ mod tests {
                 "a\0",
             ] {
                 let uid = EntityUid::from_type_name_and_id(kind.parse().unwrap(), EntityId::new(id));
-                let mut written = Vec::new();
+                let mut written = String::new();
                 append_uid(&uid, &mut written);
-                assert_eq!(String::from_utf8(written).unwrap(), uid.to_string());
+                assert_eq!(written, uid.to_string());
             }
         }
     }

@@ -296,19 +296,14 @@ fn compile_on_allow(on_allow: &OnAllow, problem: &mut impl FnMut(&str, String, &
             );
         }
     }
-    RouteEdits {
-        response_headers: pairs(&on_allow.response_headers),
-        set_query: on_allow
-            .set_query
-            .iter()
-            .map(|(name, value)| (percent_encode(name), percent_encode(value)))
-            .collect(),
-        remove_query: on_allow
-            .remove_query
-            .iter()
-            .map(|name| name.as_str().into())
-            .collect(),
-    }
+    let set_query = on_allow.set_query.iter();
+    let set_query = set_query.map(|(name, value)| (percent_encode(name), percent_encode(value)));
+    let remove_query = on_allow.remove_query.iter().map(|name| name.as_str().into());
+    RouteEdits::new(
+        pairs(&on_allow.response_headers),
+        set_query.collect(),
+        remove_query.collect(),
+    )
 }
 
 /// Headers that say how an answer is sent, or what a proxy does with it.

@@ -26,14 +26,49 @@ struct Entries<'j, 'o> {
 
 impl Json<'_> {
     fn text(&mut self, text: &str) -> Result<(), Error> {
-        if is_escaped(text.as_bytes()) {
-            return serde_json::to_writer(&mut *self.0, text);
-        }
         self.0.push(b'"');
-        self.0.extend_from_slice(text.as_bytes());
+        if is_escaped(text.as_bytes()) {
+            self.escaped(text.as_bytes());
+        } else {
+            self.0.extend_from_slice(text.as_bytes());
+        }
         self.0.push(b'"');
         Ok(())
     }
+
+    /// Runs of what stands as it is, and what does not in between.
+    fn escaped(&mut self, mut text: &[u8]) {
+        while let Some(at) = text.iter().position(|byte| escape(*byte).is_some()) {
+            let (plain, rest) = text.split_at(at);
+            self.0.extend_from_slice(plain);
+            let Some((byte, rest)) = rest.split_first() else {
+                return;
+            };
+            match escape(*byte) {
+                Some(b'u') => {
+                    let _ = write!(self.0, "\\u{byte:04x}");
+                }
+                Some(short) => self.0.extend_from_slice(&[b'\\', short]),
+                None => self.0.push(*byte),
+            }
+            text = rest;
+        }
+        self.0.extend_from_slice(text);
+    }
+}
+
+/// How JSON writes bytes that it escapes (RFC 8259 section 7).
+fn escape(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x0C => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0..0x20 => b'u',
+        _ => return None,
+    })
 }
 
 /// Whether JSON writes some of the bytes as something else: control characters, quotes and backslashes.

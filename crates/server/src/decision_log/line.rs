@@ -173,8 +173,7 @@ fn reasons(_: &mut SchemaGenerator) -> Schema {
 
 impl<'a> Line<'a> {
     /// Reads a record; `None` if it cannot be read.
-    pub(super) fn unpack(mut record: &'a [u8], clock: &mut Clock) -> Option<Self> {
-        let mut from = Taken(&mut record);
+    pub(super) fn unpack(mut from: Taken<'a>, clock: &mut Clock) -> Option<Self> {
         let is_recorded = from.number()? == 1;
         let micros = from.number()?;
         let decision_id = from.text()?;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::line::{Clock, Line};
 use super::pack::{Purpose, pack};
+use super::parts::{Parts, Taken};
 use super::settings::QueryMask;
 
 /// More than anybody looks at.
@@ -35,9 +36,9 @@ impl Memory {
 
 impl Recorder for Memory {
     fn offer(&self, record: &Record<'_, '_>) {
-        let mut packed = Vec::new();
+        let mut packed = Parts::default();
         pack(record, Purpose::Log, QueryMask::Drop, &mut packed);
-        let line = Line::unpack(&packed, &mut Clock::default());
+        let line = Line::unpack(Taken::of(&packed), &mut Clock::default());
         let line = line.and_then(|line| serde_json::to_value(line).ok());
         if let (Some(line), Ok(mut records)) = (line, self.0.lock()) {
             records.push_back(line);

@@ -1,7 +1,7 @@
 //! The parts of a record as whoever decides copies them to a queue: nothing is worked out that the log's own thread can work
 //! out later.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use decide::Record;
@@ -27,7 +27,7 @@ pub(super) enum Purpose {
 }
 
 /// Appends the parts of a record to a queue.
-pub(super) fn pack(record: &Record<'_, '_>, purpose: Purpose, query: QueryMask, out: &mut Vec<u8>) {
+pub(super) fn pack(record: &Record<'_, '_>, purpose: Purpose, query: QueryMask, out: &mut Parts) {
     let decision = record.decision;
     out.put_number((purpose == Purpose::Log).into());
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

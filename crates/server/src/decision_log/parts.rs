@@ -1,51 +1,73 @@
-//! The parts of a record, one after the other in a buffer: quick to copy, and read again in the same order.
+//! The parts of a record, one after the other: quick to copy, and read again in the same order. Texts are kept as text, so
+//! nobody has to look again whether they are.
 
 use std::borrow::Cow;
 
-/// Appends parts.
-pub(super) trait Parts {
-    fn put_number(&mut self, number: u64);
-    fn put_text(&mut self, text: &str);
-    /// What `write` appends, as one text or one record.
-    fn put_written(&mut self, write: impl FnOnce(&mut Self));
-    fn put_maybe(&mut self, text: Option<&str>);
-    fn put_texts<T: AsRef<str>>(&mut self, texts: &[T]);
+/// Many records. Numbers, the lengths of texts among them, are apart from the texts.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    numbers: Vec<u64>,
+    text: String,
 }
 
 /// Stands where the length of a text would be, for none.
-const NONE: u32 = u32::MAX;
+const NONE: u64 = u64::MAX;
 
-impl Parts for Vec<u8> {
-    fn put_number(&mut self, number: u64) {
-        self.extend_from_slice(&number.to_le_bytes());
+impl Parts {
+    /// About how many bytes there are.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(&*self.numbers) + self.text.len()
     }
 
-    fn put_text(&mut self, text: &str) {
-        let length = u32::try_from(text.len()).unwrap_or(NONE);
-        self.extend_from_slice(&length.to_le_bytes());
-        if length != NONE {
-            self.extend_from_slice(text.as_bytes());
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.numbers.clear();
+        self.text.clear();
+    }
+
+    /// Appends what `pack` appends as one record, unless there is more than `room` then.
+    pub(super) fn put_record(&mut self, room: usize, pack: impl FnOnce(&mut Self)) -> bool {
+        let (numbers, text) = (self.numbers.len(), self.text.len());
+        self.numbers.extend([0; 2]);
+        pack(self);
+        let sizes = [self.numbers.len() - numbers - 2, self.text.len() - text];
+        let places = self.numbers.iter_mut().skip(numbers);
+        places.zip(sizes).for_each(|(to, size)| *to = size as u64);
+        let fits = self.size() <= room;
+        if !fits {
+            self.numbers.truncate(numbers);
+            self.text.truncate(text);
         }
+        fits
     }
 
-    fn put_written(&mut self, write: impl FnOnce(&mut Self)) {
-        let begun = self.len();
-        self.extend_from_slice(&[0; 4]);
-        write(self);
-        let length = u32::try_from(self.len() - begun - 4).unwrap_or(NONE);
-        if let Some(place) = self.get_mut(begun..begun + 4) {
-            place.copy_from_slice(&length.to_le_bytes());
-        }
+    pub(super) fn put_number(&mut self, number: u64) {
+        self.numbers.push(number);
     }
 
-    fn put_maybe(&mut self, text: Option<&str>) {
+    pub(super) fn put_text(&mut self, text: &str) {
+        self.numbers.push(text.len() as u64);
+        self.text.push_str(text);
+    }
+
+    /// What `write` appends, as one text.
+    pub(super) fn put_written(&mut self, write: impl FnOnce(&mut String)) {
+        let begun = self.text.len();
+        write(&mut self.text);
+        self.numbers.push((self.text.len() - begun) as u64);
+    }
+
+    pub(super) fn put_maybe(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.put_text(text),
-            None => self.extend_from_slice(&NONE.to_le_bytes()),
+            None => self.numbers.push(NONE),
         }
     }
 
-    fn put_texts<T: AsRef<str>>(&mut self, texts: &[T]) {
+    pub(super) fn put_texts<T: AsRef<str>>(&mut self, texts: &[T]) {
         self.put_number(texts.len() as u64);
         for text in texts {
             self.put_text(text.as_ref());
@@ -53,38 +75,50 @@ impl Parts for Vec<u8> {
     }
 }
 
-/// Takes parts; `None` when there are no more.
-pub(super) struct Taken<'a, 'b>(pub(super) &'b mut &'a [u8]);
+/// What is left to be taken; `None` when there is no more, or not as much as it says.
+#[derive(Clone, Copy)]
+pub(super) struct Taken<'a> {
+    numbers: &'a [u64],
+    text: &'a str,
+}
 
-impl<'a> Taken<'a, '_> {
-    pub(super) fn number(&mut self) -> Option<u64> {
-        let (number, rest) = self.0.split_first_chunk()?;
-        *self.0 = rest;
-        Some(u64::from_le_bytes(*number))
+impl<'a> Taken<'a> {
+    pub(super) fn of(parts: &'a Parts) -> Self {
+        Self {
+            numbers: &parts.numbers,
+            text: &parts.text,
+        }
     }
 
-    /// A record of other parts.
-    pub(super) fn record(&mut self) -> Option<&'a [u8]> {
-        self.bytes()?
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// About how many bytes there are.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(self.numbers) + self.text.len()
+    }
+
+    /// The next record.
+    pub(super) fn record(&mut self) -> Option<Self> {
+        let [numbers, text] = [self.length()?, self.length()?];
+        let (numbers, rest) = self.numbers.split_at_checked(numbers)?;
+        self.numbers = rest;
+        let text = self.cut(text)?;
+        Some(Self { numbers, text })
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.numbers.split_first()?;
+        self.numbers = rest;
+        Some(*number)
     }
 
     pub(super) fn maybe(&mut self) -> Option<Option<&'a str>> {
-        match self.bytes()? {
-            None => Some(None),
-            Some(text) => std::str::from_utf8(text).ok().map(Some),
+        match self.number()? {
+            NONE => Some(None),
+            length => self.cut(usize::try_from(length).ok()?).map(Some),
         }
-    }
-
-    fn bytes(&mut self) -> Option<Option<&'a [u8]>> {
-        let (length, rest) = self.0.split_first_chunk()?;
-        *self.0 = rest;
-        let length = u32::from_le_bytes(*length);
-        if length == NONE {
-            return Some(None);
-        }
-        let (bytes, rest) = rest.split_at_checked(length as usize)?;
-        *self.0 = rest;
-        Some(Some(bytes))
     }
 
     pub(super) fn text(&mut self) -> Option<&'a str> {
@@ -98,5 +132,15 @@ impl<'a> Taken<'a, '_> {
 
     pub(super) fn texts(&mut self) -> Option<Vec<Cow<'a, str>>> {
         self.list(|from| from.text().map(Cow::Borrowed))
+    }
+
+    fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.number()?).ok()
+    }
+
+    fn cut(&mut self, length: usize) -> Option<&'a str> {
+        let (text, rest) = self.text.split_at_checked(length)?;
+        self.text = rest;
+        Some(text)
     }
 }

@@ -1,4 +1,4 @@
-//! One queue of bytes for each thread that decides, bounded, and the one thread that empties them all.
+//! One queue for each thread that decides, bounded, and the one thread that empties them all.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -31,7 +31,7 @@ pub(super) struct Queues {
 /// In cache lines of its own: two threads never write to the same one.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Queue(Mutex<Vec<u8>>);
+struct Queue(Mutex<Parts>);
 
 thread_local! {
     /// The place of this thread among all that ever decided.
@@ -58,17 +58,14 @@ impl Queues {
         }
     }
 
-    /// Appends what `pack` appends, with its length in front, or drops it if there is no room.
-    pub(super) fn push(&self, pack: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends what `pack` appends as one record, or drops it if there is no room.
+    pub(super) fn push(&self, pack: impl FnOnce(&mut Parts)) {
         let place = PLACE.with(|place| *place) % self.queues.len().max(1);
         let Some(Queue(queue)) = self.queues.get(place) else {
             return;
         };
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = queue.len();
-        queue.put_written(pack);
-        if queue.len() > self.room {
-            queue.truncate(before);
+        if !queue.put_record(self.room, pack) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         drop(queue);
@@ -84,11 +81,10 @@ impl Queues {
         self.wake();
     }
 
-    /// Gives `write` the records that have gathered, each with its length in front, again and again, until the queues are
-    /// closed and empty.
-    pub(super) fn drain(&self, mut write: impl FnMut(&[u8])) {
+    /// Gives `write` the records that have gathered, again and again, until the queues are closed and empty.
+    pub(super) fn drain(&self, mut write: impl FnMut(&Parts)) {
         let _ = self.writer.set(thread::current());
-        let mut taken = Vec::new();
+        let mut taken = Parts::default();
         loop {
             let closed = self.closed.load(Ordering::Acquire);
             let mut found = false;

@@ -3,7 +3,6 @@ use std::sync::Mutex;
 
 use model::{Contract, Decision, Denial, Reason, Version};
 
-use super::parts::Parts as _;
 use super::*;
 
 /// A sink that waits for a word before each write, and keeps what it got.
@@ -56,15 +55,18 @@ fn log(queues: &Arc<Queues>, share: f64, purposes: Purposes) -> DecisionLog {
 
 /// How many bytes a record takes in its queue, with its length.
 fn packed() -> usize {
-    struct Packed(Mutex<Vec<u8>>);
+    struct Packed(Mutex<Parts>);
     impl Recorder for Packed {
         fn offer(&self, record: &Record<'_, '_>) {
-            pack(record, Purpose::Log, QueryMask::Drop, &mut self.0.lock().unwrap());
+            let mut parts = self.0.lock().unwrap();
+            parts.put_record(usize::MAX, |parts| {
+                pack(record, Purpose::Log, QueryMask::Drop, parts)
+            });
         }
     }
     let packed = Packed(Mutex::default());
     offer(&packed);
-    packed.0.into_inner().unwrap().len() + 4
+    packed.0.into_inner().unwrap().size()
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn a_record_that_cannot_be_read_costs_only_itself() {
     let queues = Arc::new(Queues::of(1, 4 * packed()));
     let log = log(&queues, 1.0, Purposes::Lines);
     offer(&log);
-    queues.push(|queue| queue.extend_from_slice(b"no record"));
+    queues.push(|queue| queue.put_text("no record"));
     queues.push(|_| {});
     offer(&log);
     drop(log);
@@ -114,12 +116,12 @@ fn a_record_that_cannot_be_read_costs_only_itself() {
         Masks::default(),
     );
     let mut read = Vec::new();
-    queues.drain(|mut records| {
-        let mut records = Taken(&mut records);
+    queues.drain(|records| {
+        let mut records = Taken::of(records);
         while let Some(record) = records.record() {
             read.push(press.take(record));
         }
-        assert!(records.0.is_empty());
+        assert!(records.is_empty());
     });
     assert_eq!(read, [true, false, false, true]);
     let text = String::from_utf8(press.lines).unwrap();
@@ -153,7 +155,7 @@ fn a_sink_that_fails_costs_its_own_lines_only_and_may_recover() {
         .iter()
         .map(|state| Text::stream("moody", Box::new(Moody(Arc::clone(state)))));
     let mut press = Press::new(texts.collect(), Masks::default());
-    let mut packed = Vec::new();
+    let mut packed = Parts::default();
     let denied = denied();
     pack(
         &Record::of(&denied, Contract::Direct),
@@ -162,7 +164,7 @@ fn a_sink_that_fails_costs_its_own_lines_only_and_may_recover() {
         &mut packed,
     );
     let write = |press: &mut Press| {
-        assert!(press.take(&packed));
+        assert!(press.take(Taken::of(&packed)));
         press.write();
     };
     write(&mut press);
@@ -198,10 +200,12 @@ fn a_panic_while_writing_costs_some_records_and_the_next_ones_are_written() {
     let sink = Box::new(Broken(false, Arc::clone(&written)));
     let mut press = Press::new(vec![Text::stream("broken", sink)], Masks::default());
     let denied = denied();
-    let mut records = Vec::new();
+    let mut records = Parts::default();
     for _ in 0..2 {
         let record = Record::of(&denied, Contract::Direct);
-        records.put_written(|queue| pack(&record, Purpose::Log, QueryMask::Drop, queue));
+        records.put_record(usize::MAX, |parts| {
+            pack(&record, Purpose::Log, QueryMask::Drop, parts)
+        });
     }
     let dropped = AtomicU64::new(0);
     press.pass(&records, &dropped);

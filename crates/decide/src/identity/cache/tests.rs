@@ -15,8 +15,8 @@ fn what_is_large_is_counted_as_large() {
     };
     for (principal, token, more, proofs, lately) in [
         (&plain, "", 0, 100..=100, 80..=100),
-        // Of a long token, whatever is kept of it.
-        (&plain, long.as_str(), 0, 0..=32, 0..=8),
+        // A long token is only kept where it is looked for.
+        (&plain, long.as_str(), 0, 100..=100, 0..=16),
         // Of a short one, such as an opaque one, what it stands for.
         (&shown, "", 0, 0..=32, 0..=6),
         // What files say of somebody is derived, not proven.
@@ -35,7 +35,7 @@ fn what_is_large_is_counted_as_large() {
                 verifier: 0,
                 at: Instant::now(),
             };
-            cache.prove(Digest::of(&token), &proof, token.len());
+            cache.prove(Digest::of(&token), &proof);
             let verified = Verified {
                 proof,
                 derived: (),

@@ -16,7 +16,8 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::index::Keys;
-use super::resource::{Resource, Whole};
+use super::resource::Resource;
+use super::whole::Whole;
 use super::{Engine, Question};
 
 /// What an engine found out about a principal: worked out once, and anew for another engine.
@@ -27,7 +28,7 @@ pub struct Place(Arc<ArcSwapOption<Placed>>);
 pub(super) struct Placed {
     generation: u64,
     pub(super) uid: Arc<EntityUID>,
-    pub(super) entity: Arc<Entity>,
+    pub(super) whole: Whole,
     pub(super) keys: Keys,
     /// The types of its ancestors.
     kinds: SmallVec<[EntityType; 2]>,
@@ -56,19 +57,20 @@ impl Place {
         {
             return Arc::clone(placed);
         }
-        let entity = &principal.0;
         let mut kinds: SmallVec<[EntityType; 2]> = SmallVec::new();
-        for ancestor in entity.ancestors() {
+        for ancestor in principal.ancestors() {
             if !kinds.contains(ancestor.entity_type()) {
                 kinds.push(ancestor.entity_type().clone());
             }
         }
         let placed = Arc::new(Placed {
             generation: engine.generation,
-            uid: Arc::new(entity.uid().clone()),
-            keys: engine.index.principal(entity),
+            uid: Arc::new(principal.uid().clone()),
+            keys: engine
+                .index
+                .principal(principal.uid(), principal.ancestors().iter()),
             kinds,
-            entity: Arc::clone(entity),
+            whole: principal.clone(),
         });
         self.0.store(Some(Arc::clone(&placed)));
         placed
@@ -77,7 +79,7 @@ impl Place {
 
 impl Placed {
     pub(super) fn is_in(&self, uid: &EntityUID) -> bool {
-        self.kinds.contains(uid.entity_type()) && self.entity.is_descendant_of(uid)
+        self.kinds.contains(uid.entity_type()) && self.whole.is_in(uid)
     }
 }
 
@@ -113,7 +115,7 @@ impl<'q> Parties<'q> {
             grown: None,
             resource: question.resource,
             grown_resource: None,
-            others: others.map(|other| Arc::clone(&other.0)).collect(),
+            others: others.map(|other| Arc::clone(other.entity())).collect(),
         };
         if parties.is_in_each_other() {
             parties.join()?;
@@ -124,7 +126,7 @@ impl<'q> Parties<'q> {
     /// Everything that conditions can look at.
     pub(super) fn entities(&self, action: Option<Arc<Entity>>) -> Result<Entities, String> {
         let principal = match &self.grown {
-            None => Arc::clone(&self.place.entity),
+            None => Arc::clone(self.place.whole.entity()),
             Some(grown) => Arc::new(grown.clone()),
         };
         let resource = self.grown_resource.as_ref();
@@ -165,7 +167,7 @@ impl<'q> Parties<'q> {
 
     /// Whoever is in a party is also in whatever that is in.
     fn join(&mut self) -> Result<(), String> {
-        let mut principal = Cow::Borrowed(&*self.place.entity);
+        let mut principal = Cow::Borrowed(&**self.place.whole.entity());
         let mut resource = Cow::Borrowed(&**self.resource.entity());
         loop {
             let others = self.others.iter().map(|other| &**other);
@@ -214,19 +216,21 @@ impl<'q> Parties<'q> {
 /// Parties with one name must say the same.
 fn one_meaning(question: &Question<'_>) -> Result<(), String> {
     let resource = question.resource;
-    let principal: &Entity = &question.principal.0;
-    let mut others = question.others.iter().map(|other| &*other.0);
+    let mut others = question.others.iter().map(|other| &**other.entity());
     let twice =
         |uid: &EntityUID| format!("the entity {uid} is asked about twice, and not with the same attributes");
     let contradicts = |one: &Entity, other: &Entity| one.uid() == other.uid() && !one.deep_eq(other);
     let is_resource =
         |entity: &Entity| entity.uid() == resource.uid().as_ref() && !entity.deep_eq(resource.entity());
-    if is_resource(principal) {
+    let principal = question.principal;
+    // Its entity need not be made for that.
+    let is_principal = |uid: &EntityUID| principal.uid() == uid;
+    if is_principal(resource.uid().as_ref()) && is_resource(principal.entity()) {
         return Err(twice(principal.uid()));
     }
     while let Some(entity) = others.next() {
         let mut more = others.clone();
-        if contradicts(principal, entity)
+        if (is_principal(entity.uid()) && contradicts(principal.entity(), entity))
             || is_resource(entity)
             || more.any(|other| contradicts(entity, other))
         {

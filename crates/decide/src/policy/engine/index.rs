@@ -113,9 +113,13 @@ impl ScopeIndex {
         index
     }
 
-    /// The keys of a principal, whose ancestors must be complete.
-    pub(super) fn principal(&self, entity: &Entity) -> Keys {
-        self.principals.keys(entity.uid(), entity.ancestors())
+    /// The keys of a principal that is in all of `ancestors`.
+    pub(super) fn principal<'e>(
+        &self,
+        uid: &EntityUID,
+        ancestors: impl Iterator<Item = &'e EntityUID>,
+    ) -> Keys {
+        self.principals.keys(uid, ancestors)
     }
 
     /// The keys of a resource that is in all of `ancestors`.

@@ -235,7 +235,7 @@ impl Facts<'_> {
     /// An attribute, if it is there; `None` if that is not known.
     fn attribute(&self, subject: Subject, name: &str) -> Option<Option<&Value>> {
         match (subject, self.context) {
-            (Subject::Principal, _) => known(self.principal.entity.get(name)),
+            (Subject::Principal, _) => self.principal.whole.attribute(name),
             (Subject::Resource, _) => self.resource.attribute(name),
             (Subject::Context, Context::Value(members)) => Some(members.get(name)),
             (Subject::Context, Context::RestrictedResidual(_)) => None,
@@ -245,7 +245,7 @@ impl Facts<'_> {
     /// The same of a tag.
     fn tag(&self, subject: Subject, name: &str) -> Option<Option<&Value>> {
         match subject {
-            Subject::Principal => known(self.principal.entity.get_tag(name)),
+            Subject::Principal => self.principal.whole.tag(name),
             Subject::Resource => self.resource.tag(name),
             Subject::Context => None,
         }

@@ -183,12 +183,12 @@ fn read_entry(
             id.into()
         }
         None => {
-            let mut parts = name.as_bytes().to_vec();
+            let mut parts = String::from(name);
             for uid in principal.iter().chain(&resource) {
-                parts.push(b'#');
+                parts.push('#');
                 append_uid(uid, &mut parts);
             }
-            String::from_utf8_lossy(&parts).into()
+            parts.into()
         }
     };
     good.then(|| Link {
