@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) record: bool,
     /// Whether TLS is spoken.
     pub(crate) tls: bool,
+    /// Whether a header tells the upstream the groups.
+    pub(crate) tells_groups: bool,
 }
 
 /// The policies of a configuration.
@@ -62,6 +64,7 @@ impl Setup {
             threads: 1,
             record: true,
             tls: false,
+            tells_groups: true,
         }
     }
 }
@@ -156,13 +159,17 @@ pub(crate) fn write(folder: &Path, setup: &Setup, jwks: &Value) -> Result<Places
         ),
         ("\nroutes:\n", format!("\nroutes:\n{}", routes(setup.more_routes))),
     ];
-    let mut text = changes.into_iter().try_fold(text, |text, (old, new)| {
-        if text.contains(old) {
-            Ok(text.replacen(old, &new, 1))
-        } else {
-            Err(format!("the default configuration no longer has `{old}`"))
-        }
-    })?;
+    let told = (!setup.tells_groups).then(|| ("  x-auth-groups: groups\n", String::new()));
+    let mut text = changes
+        .into_iter()
+        .chain(told)
+        .try_fold(text, |text, (old, new)| {
+            if text.contains(old) {
+                Ok(text.replacen(old, &new, 1))
+            } else {
+                Err(format!("the default configuration no longer has `{old}`"))
+            }
+        })?;
     let _ = writeln!(text, "\nthreads: {}", setup.threads);
     text.push_str(if setup.record {
         "decision_log: { file: /dev/null }\n"

@@ -31,6 +31,7 @@ pub(crate) const TARGETS: &[Target] = targets![
     "CPU with 100,000 policies, of 10", "policies/flat", 1.05, "×";
     "CPU with 10,000 more routes", "routes/ratio", 1.10, "×";
     "CPU with 1,000 groups in the token, 50 of them named, of a token as long with 2", "groups/ratio", 1.10, "×";
+    "the same where no header tells the upstream the groups", "groups/untold-ratio", 1.10, "×";
     "CPU with 10,000 tokens in rotation, of one", "tokens/ratio", 1.15, "×";
     "CPU of a cold token beyond one signature verification", "cold/beyond-verification", 15.0, "µs";
     "memory of 100,000 cached tokens", "memory/tokens", 300.0, "MB";
@@ -40,7 +41,8 @@ pub(crate) const TARGETS: &[Target] = targets![
     "CPU of a reload of 100,000 links, off the answering threads", "reload/cpu", 1.0, "s";
     "start-up with 100,000 links", "start/links", 3.0, "s";
     "p99 of p50 at half load", "latency/tail", 5.0, "×";
-    "CPU that Envoy's HTTP contract adds to a request, of Envoy's own jwt_authn and RBAC", "envoy/http-of-native", 1.0, "×";
+    "CPU that Envoy's HTTP contract over HTTP/2 adds to a request, of Envoy's own jwt_authn and RBAC", "envoy/http2-of-native", 1.0, "×";
+    "the same over HTTP/1.1", "envoy/http-of-native", 1.0, "×";
 ];
 
 /// The table of targets.

@@ -388,28 +388,55 @@ async fn a_denial_brings_its_headers_to_the_client() {
     assert_eq!(got.header("content-type"), Some("text/plain; charset=utf-8"));
 }
 
+/// Envoy lets through whatever it can.
+const WIDE: [(&str, &str); 3] = [
+    (
+        "stat_prefix: ingress",
+        "stat_prefix: ingress\n                max_request_headers_kb: 96",
+    ),
+    (
+        "headers_with_underscores_action: REJECT_REQUEST ",
+        "max_headers_count: 300",
+    ),
+    ALL_HEADERS,
+];
+/// The failure mode is open.
+const OPEN: (&str, &str) = (
+    "failure_mode_allow: false",
+    "failure_mode_allow: true\n                      failure_mode_allow_header_add: true",
+);
+
+/// What HTTP/2 cannot carry breaks a stream, which is no answer: with the failure mode of the configuration that is a denial.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_2_a_broken_stream_is_a_denial() {
+    let house = house_with("").await;
+    let alice = token(&house, "alice").expect("a token");
+    let Some(front) = front(&house, &[&WIDE[..], &[HTTP_2]].concat()).await else {
+        return;
+    };
+    for rows in [
+        credentials(&alice),
+        surroundings(),
+        ambiguous(&alice),
+        refused_by_envoy(&alice),
+    ] {
+        for (what, bytes) in rows {
+            let got = exchange(&front, &bytes).await;
+            assert!((400..500).contains(&got.status), "{what}: {got:?}");
+        }
+    }
+    assert_eq!(front.echo.requests(), 0);
+    let got = ask(&house, &front, "alice", "GET", "/workspaces/ws-alice").await;
+    assert_eq!(got.status, 200, "{got:?}");
+}
+
 /// The failure mode is open: whoever could make the answer fail would be in.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_client_can_make_the_answer_fail() {
-    const OPEN: [(&str, &str); 4] = [
-        (
-            "failure_mode_allow: false",
-            "failure_mode_allow: true\n                      failure_mode_allow_header_add: true",
-        ),
-        (
-            "stat_prefix: ingress",
-            "stat_prefix: ingress\n                max_request_headers_kb: 96",
-        ),
-        (
-            "headers_with_underscores_action: REJECT_REQUEST ",
-            "max_headers_count: 300",
-        ),
-        ALL_HEADERS,
-    ];
     let mut house = house_with("").await;
     let alice = token(&house, "alice").expect("a token");
     for more in [&[][..], &[NO_PREFIX]] {
-        let changes = [&OPEN[..], more].concat();
+        let changes = [&[OPEN], &WIDE[..], more].concat();
         let Some(front) = front(&house, &changes).await else {
             return;
         };
@@ -434,7 +461,7 @@ async fn no_client_can_make_the_answer_fail() {
         assert_eq!(counted(&front, "failure_mode_allowed").await, 0, "{more:?}");
     }
     // The control: this Envoy does let requests through when nobody answers.
-    let Some(front) = front(&house, &OPEN).await else {
+    let Some(front) = front(&house, &[&[OPEN], &WIDE[..]].concat()).await else {
         return;
     };
     house.stop().await;

@@ -96,9 +96,16 @@ pub(super) fn envoy(bench: &mut Bench) -> Result<(), String> {
         }
     }
     bench.report.tables.push(table);
-    let added = |measure: &str| bench.report.measures.get(measure).copied();
-    if let (Some(http), Some(native)) = (added("envoy/http-us"), added("envoy/native-us")) {
-        bench.report.measure("envoy/http-of-native", http / native);
+    let contracts = [
+        ("envoy/http-us", "envoy/http-of-native"),
+        ("envoy/http2-us", "envoy/http2-of-native"),
+    ];
+    for (measure, ratio) in contracts {
+        let measures = &bench.report.measures;
+        let both = measures.get(measure).zip(measures.get("envoy/native-us"));
+        if let Some((http, native)) = both.map(|(http, native)| (*http, *native)) {
+            bench.report.measure(ratio, http / native);
+        }
     }
     Ok(())
 }

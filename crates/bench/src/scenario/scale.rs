@@ -65,6 +65,10 @@ pub(super) fn groups(bench: &mut Bench) -> Result<(), String> {
     let missing = payload_bytes(&with_many).saturating_sub(payload_bytes(&bench.issuer.token(0)));
     let padded = bench.issuer.token_with_groups(&few, missing.saturating_sub(10));
     let setup = Setup::new(Policies::Groups { named });
+    let untold = Setup {
+        tells_groups: false,
+        ..setup.clone()
+    };
     let found = compare(
         bench,
         "groups",
@@ -76,17 +80,24 @@ pub(super) fn groups(bench: &mut Bench) -> Result<(), String> {
                 message(HERS, &padded),
             ),
             ("1,000 groups".to_owned(), setup, message(HERS, &with_many)),
+            (
+                "the same, and no header tells the upstream".to_owned(),
+                untold,
+                message(HERS, &with_many),
+            ),
         ],
     )?;
     let note = format!(
         "A token with 1,000 groups has {} bytes, one with two {}. Grants by scopes, to 50 of the groups and to the one that counts. \
-         Ratio to the second row, for a longer message costs more whatever is in it.",
+         Ratio to the second row, for a longer message costs more whatever is in it; and so does a longer answer: a header with all \
+         groups has 5 KB.",
         with_many.len(),
         bench.issuer.token(0).len(),
     );
     bench.report.tables.push(super::table("Groups", &note, &found, 1));
-    if let [_, padded, many] = &found[..] {
+    if let [_, padded, many, untold] = &found[..] {
         bench.report.measure("groups/ratio", many.ratio(padded));
+        bench.report.measure("groups/untold-ratio", untold.ratio(padded));
     }
     Ok(())
 }
