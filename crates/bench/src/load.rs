@@ -113,7 +113,7 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome, String> {
     for _ in 0..plan.connections {
         connections.push(Connection::open(plan.address).map_err(|error| said(error.to_string()))?);
     }
-    let mut messages = plan.messages.iter().cycle();
+    let mut messages = plan.messages.iter().cycle().peekable();
     let mut outcome = Outcome::default();
     let begun = Instant::now();
     let mut source = Source::of(plan.pace, begun);
@@ -123,13 +123,14 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<Outcome, String> {
         let mut waiting = 0;
         for connection in &mut connections {
             while let Some(asked) = source.next(connection.unanswered()) {
-                let Some(message) = messages.next() else {
+                let Some(message) = messages.peek().copied() else {
                     return Err(said("there is nothing to ask".to_owned()));
                 };
                 if !connection.has_room(message.len()) {
                     source.put_back(asked);
                     break;
                 }
+                messages.next();
                 connection.ask(message, asked, Whole::No);
                 if matches!(plan.pace, Pace::Rate { .. }) {
                     // One question to each connection in turn.

@@ -117,8 +117,16 @@ pub(super) fn memory(bench: &mut Bench) -> Result<(), String> {
     let server = bench.portcullis("memory", &setup())?;
     let mut table = Table::new(
         "Memory of cached tokens",
-        "Resident memory of the server, and the CPU of asking once more with each of them: a token that was forgotten is verified again.",
-        &["tokens", "memory", "more than before", "CPU a check, asked again"],
+        "Resident memory of the server, how many tokens are kept with all that is derived from them and how many as verified, and the CPU \
+         of asking once more with each: what is not kept whole is derived again, what is not kept at all is verified again.",
+        &[
+            "tokens",
+            "memory",
+            "more than before",
+            "kept whole",
+            "kept as verified",
+            "CPU a check, asked again",
+        ],
     );
     super::expect(&server, &super::hers(bench, 0), Verdict::Allowed)?;
     let before = machine::memory(server.id(), "VmRSS")?;
@@ -127,6 +135,9 @@ pub(super) fn memory(bench: &mut Bench) -> Result<(), String> {
         let some = all.get(..part).unwrap_or_default();
         ask_all(&server, some)?;
         let now = machine::memory(server.id(), "VmRSS")?;
+        let kept =
+            |cache: &str| server.metric(&format!(r#"portcullis_token_cache_entries{{cache="{cache}"}}"#));
+        let (whole, verified) = (kept("lately")?, kept("verified")?);
         let cpu = server.cpu()?;
         ask_all(&server, some)?;
         let again = server.cpu()?.saturating_sub(cpu).as_secs_f64() * 1e6 / part as f64;
@@ -134,6 +145,8 @@ pub(super) fn memory(bench: &mut Bench) -> Result<(), String> {
             amount(part as f64, ""),
             amount(now, "MB"),
             amount(now - before, "MB"),
+            amount(whole, ""),
+            amount(verified, ""),
             amount(again, "µs"),
         ]);
         bench.report.measure("memory/tokens", now - before);
