@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use foldhash::quality::RandomState;
 use model::Principal;
-use moka::sync::Cache;
 use quick_cache::sync::{Cache as Quick, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
 
@@ -29,6 +28,8 @@ const DERIVED_BYTES: usize = 1024;
 const TEXT_BYTES: usize = 48;
 /// About how large an entry is, to begin with.
 const USUAL_BYTES: u64 = 8 * 1024;
+/// And how large a proof is.
+const USUAL_PROOF_BYTES: u64 = 2 * 1024;
 
 /// SHA-256 of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,14 +69,14 @@ impl Digest {
 /// The verified tokens. Clones share them.
 pub(super) struct TokenCache<D> {
     lately: Arc<Quick<Token, Lately<D>, Weight, RandomState>>,
-    proofs: Cache<Digest, (Proof, u32)>,
+    proofs: Arc<Quick<Digest, Proved, Weight, RandomState>>,
 }
 
 impl<D> Clone for TokenCache<D> {
     fn clone(&self) -> Self {
         Self {
             lately: Arc::clone(&self.lately),
-            proofs: self.proofs.clone(),
+            proofs: Arc::clone(&self.proofs),
         }
     }
 }
@@ -111,6 +112,10 @@ struct Sought<'t>(&'t str);
 /// An entry with its size in bytes.
 struct Lately<D>(Arc<Verified<D>>, u32);
 
+/// A proof with its size in bytes.
+#[derive(Clone)]
+struct Proved(Proof, u32);
+
 #[derive(Clone)]
 struct Weight;
 
@@ -118,17 +123,9 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
     /// A cache of at most about so many bytes: a third for those presented lately.
     pub(super) fn new(bytes: u64) -> Self {
         let lately = bytes / 3;
-        let proofs = Cache::builder()
-            .max_capacity(bytes - lately)
-            .weigher(|_, (_, bytes): &(Proof, u32)| *bytes)
-            .time_to_live(MAX_AGE)
-            .build();
-        let entries = usize::try_from(lately / USUAL_BYTES).unwrap_or(usize::MAX);
-        let lifecycle = DefaultLifecycle::default();
-        let lately = Quick::with(entries, lately, Weight, RandomState::default(), lifecycle);
         Self {
-            lately: Arc::new(lately),
-            proofs,
+            lately: Arc::new(quick(lately, USUAL_BYTES)),
+            proofs: Arc::new(quick(bytes - lately, USUAL_PROOF_BYTES)),
         }
     }
 
@@ -141,14 +138,15 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
 
     /// What was proven of the token with that digest, yet to be checked.
     pub(super) fn proof(&self, digest: &Digest) -> Option<Proof> {
-        self.proofs.get(digest).map(|(proof, _)| proof)
+        let Proved(proof, _) = self.proofs.get(digest)?;
+        (proof.at.elapsed() < MAX_AGE).then_some(proof)
     }
 
     /// Keeps what was proven of a token.
     pub(super) fn prove(&self, digest: Digest, proof: &Proof) {
         let bytes = proof_bytes(&proof.proven);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.proofs.insert(digest, (proof.clone(), bytes));
+        self.proofs.insert(digest, Proved(proof.clone(), bytes));
     }
 
     /// Keeps a verified token with what was derived from it: what was read of it is there in two more forms, and `more`
@@ -164,28 +162,39 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
 
     /// What is kept: of tokens presented lately, and of all that were verified.
     pub(super) fn sizes(&self) -> [KeptTokens; 2] {
-        self.proofs.run_pending_tasks();
-        [
-            KeptTokens {
-                cache: "lately",
-                entries: self.lately.len() as u64,
-                bytes: self.lately.weight(),
-                max_bytes: self.lately.capacity(),
-            },
-            KeptTokens {
-                cache: "verified",
-                entries: self.proofs.entry_count(),
-                bytes: self.proofs.weighted_size(),
-                max_bytes: self.proofs.policy().max_capacity().unwrap_or_default(),
-            },
-        ]
+        [kept("lately", &self.lately), kept("verified", &self.proofs)]
     }
 
     /// How many tokens there are.
     #[cfg(test)]
     pub(super) fn held(&self) -> (u64, u64) {
-        self.proofs.run_pending_tasks();
-        (self.proofs.entry_count(), self.lately.len() as u64)
+        (self.proofs.len() as u64, self.lately.len() as u64)
+    }
+}
+
+/// A cache of so many bytes, of entries that usually have so many.
+fn quick<K, V>(bytes: u64, usual: u64) -> Quick<K, V, Weight, RandomState>
+where
+    K: Eq + Hash,
+    V: Clone,
+    Weight: Weighter<K, V>,
+{
+    let entries = usize::try_from(bytes / usual).unwrap_or(usize::MAX);
+    let lifecycle = DefaultLifecycle::default();
+    Quick::with(entries, bytes, Weight, RandomState::default(), lifecycle)
+}
+
+fn kept<K, V>(cache: &'static str, kept: &Quick<K, V, Weight, RandomState>) -> KeptTokens
+where
+    K: Eq + Hash,
+    V: Clone,
+    Weight: Weighter<K, V>,
+{
+    KeptTokens {
+        cache,
+        entries: kept.len() as u64,
+        bytes: kept.weight(),
+        max_bytes: kept.capacity(),
     }
 }
 
@@ -228,6 +237,12 @@ impl<D> Clone for Lately<D> {
 
 impl<D> Weighter<Token, Lately<D>> for Weight {
     fn weight(&self, _: &Token, entry: &Lately<D>) -> u64 {
+        entry.1.into()
+    }
+}
+
+impl Weighter<Digest, Proved> for Weight {
+    fn weight(&self, _: &Digest, entry: &Proved) -> u64 {
         entry.1.into()
     }
 }
