@@ -6,10 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use cedar_policy::{
-    Authorizer, Context, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, RestrictedExpression,
-    SlotId, Template,
+    Context, Entities, Entity, EntityUid, PolicyId, PolicySet, Request, RestrictedExpression, Template,
 };
-use decide::policy::engine::{Depth, Engine, Given, Place, Question, Resource, Whole};
+use decide::policy::engine::{Depth, Engine, Filled, Given, Link, Links, Place, Question, Resource, Whole};
 use divan::{AllocProfiler, Bencher};
 
 #[global_allocator]
@@ -64,21 +63,31 @@ fn static_policies(count: usize) -> PolicySet {
     text.parse().expect("policies")
 }
 
-fn linked_policies(count: usize) -> PolicySet {
+/// What is written, and what is linked of it.
+type Policies = (PolicySet, Links);
+
+fn linked_policies(count: usize) -> Policies {
     let mut set = PolicySet::new();
     let template = "permit (principal in ?principal, action in Action::\"read\", resource in ?resource);";
     let id = PolicyId::new("grant");
     let template = Template::parse(Some(id.clone()), template).expect("a template");
     set.add_template(template).expect("a new one");
-    for number in 0..count {
-        let values = HashMap::from([
-            (SlotId::principal(), group(number)),
-            (SlotId::resource(), workspace(number)),
-        ]);
-        let name = PolicyId::new(format!("grant-{number}"));
-        set.link(id.clone(), name, values).expect("a link");
-    }
-    set
+    let filled = |kind: u32, uid: EntityUid| {
+        let id = uid.id().unescaped().into();
+        Some(Filled { kind, id })
+    };
+    let link = |number: usize| Link {
+        name: format!("grant-{number}").into(),
+        template: 0,
+        principal: filled(0, group(number)),
+        resource: filled(1, workspace(number)),
+    };
+    let links = Links {
+        templates: vec![id],
+        kinds: vec![group(0).type_name().clone(), workspace(0).type_name().clone()],
+        all: (0..count).map(link).collect(),
+    };
+    (set, links)
 }
 
 struct Bench {
@@ -102,7 +111,7 @@ fn actions() -> Entities {
 }
 
 impl Bench {
-    fn new(mut set: PolicySet, decider: Decider) -> Self {
+    fn new((mut set, links): Policies, decider: Decider) -> Self {
         if let Decider::Conditions = decider {
             let general: PolicySet = GENERAL.parse().expect("policies");
             for policy in general.policies() {
@@ -125,8 +134,10 @@ impl Bench {
             )],
         );
         let actions = actions();
+        let mut engine = Engine::new(set, links, &actions).expect("links that fit");
+        engine.join().expect("links that Cedar takes");
         Self {
-            engine: Engine::new(set, &actions),
+            engine,
             principal: principal.expect("a principal").into(),
             place: Place::default(),
             resource: uid("Path::\"ws-0/files/scene.tif\""),
@@ -177,7 +188,7 @@ impl Bench {
             None,
         );
         let request = request.expect("a request");
-        let response = Authorizer::new().is_authorized(&request, self.engine.set(), &entities);
+        let response = self.engine.book().ask(&request, &entities).expect("an answer");
         assert_eq!(response.decision(), cedar_policy::Decision::Allow);
         true
     }
@@ -185,7 +196,7 @@ impl Bench {
 
 #[divan::bench(args = COUNTS)]
 fn static_scope(bencher: Bencher<'_, '_>, count: usize) {
-    let bench = Bench::new(static_policies(count), Decider::Scope);
+    let bench = Bench::new((static_policies(count), Links::default()), Decider::Scope);
     bencher.bench_local(|| bench.ask());
 }
 
@@ -197,7 +208,7 @@ fn linked_scope(bencher: Bencher<'_, '_>, count: usize) {
 
 #[divan::bench(args = COUNTS)]
 fn static_conditions(bencher: Bencher<'_, '_>, count: usize) {
-    let bench = Bench::new(static_policies(count), Decider::Conditions);
+    let bench = Bench::new((static_policies(count), Links::default()), Decider::Conditions);
     bencher.bench_local(|| bench.ask());
 }
 
@@ -209,7 +220,7 @@ fn linked_conditions(bencher: Bencher<'_, '_>, count: usize) {
 
 #[divan::bench(args = BEARABLE, max_time = 3)]
 fn static_authorizer(bencher: Bencher<'_, '_>, count: usize) {
-    let bench = Bench::new(static_policies(count), Decider::Conditions);
+    let bench = Bench::new((static_policies(count), Links::default()), Decider::Conditions);
     bencher.bench_local(|| bench.ask_authorizer());
 }
 
@@ -219,19 +230,19 @@ fn linked_authorizer(bencher: Bencher<'_, '_>, count: usize) {
     bencher.bench_local(|| bench.ask_authorizer());
 }
 
-/// Making the index of a set that is parsed or linked already.
+/// Making the index of policies that are parsed already.
 #[divan::bench(args = [1_000, 100_000], sample_count = 5)]
 fn index_static(bencher: Bencher<'_, '_>, count: usize) {
     let (set, actions) = (static_policies(count), actions());
     bencher
         .with_inputs(|| set.clone())
-        .bench_local_values(|set| Engine::new(set, &actions));
+        .bench_local_values(|set| Engine::new(set, Links::default(), &actions));
 }
 
 #[divan::bench(args = [1_000, 100_000], sample_count = 5)]
 fn index_linked(bencher: Bencher<'_, '_>, count: usize) {
-    let (set, actions) = (linked_policies(count), actions());
+    let actions = actions();
     bencher
-        .with_inputs(|| set.clone())
-        .bench_local_values(|set| Engine::new(set, &actions));
+        .with_inputs(|| linked_policies(count))
+        .bench_local_values(|(set, links)| Engine::new(set, links, &actions));
 }

@@ -365,8 +365,8 @@ impl Policies {
 
     /// The name of what a policy file says: that of the template for a policy that was linked from one.
     pub fn written(&self, name: &str) -> String {
-        let policy = self.engine.set().policy(&PolicyId::new(name));
-        match policy.and_then(cedar_policy::Policy::template_id) {
+        let ordinal = self.engine.ordinal(name);
+        match ordinal.and_then(|ordinal| self.engine.template(ordinal)) {
             Some(template) => template.to_string(),
             None => name.to_owned(),
         }
@@ -374,7 +374,7 @@ impl Policies {
 
     /// What is kept of the policy with that name.
     fn of(&self, name: &str) -> Option<&Known> {
-        let ordinal = self.engine.ordinal(&PolicyId::new(name))?;
+        let ordinal = self.engine.ordinal(name)?;
         self.known.get(ordinal as usize)
     }
 
@@ -407,7 +407,12 @@ impl Policies {
         let context =
             |looked_at: LookedAt<'_>| self.context.build(principal, asker, circumstances, looked_at);
         self.with_question(principal, asker, action, resource, &context, |question| {
-            let candidates = self.engine.candidates(question)?.into_iter().cloned().collect();
+            let candidates = self
+                .engine
+                .candidates(question)?
+                .into_iter()
+                .map(PolicyId::new)
+                .collect();
             // People want to see all of it; where that cannot be had, what the answer depends on.
             let context = context(&|_| true).or_else(|_| self.engine.context(question))?;
             Ok((self.plain(question, context)?, candidates))

@@ -5,6 +5,8 @@
 //! the same: which policies are satisfied, and which failed with which error. A yes may be had with less
 //! ([`Depth::Enough`]). This is the only module that uses `cedar-policy-core`, which promises nothing between versions.
 
+mod book;
+mod build;
 mod condition;
 mod entities;
 mod index;
@@ -15,19 +17,22 @@ mod tests;
 mod value;
 mod whole;
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use cedar_policy::{Context, Decision, Entities, EntityUid, PolicyId, PolicySet};
+#[cfg(test)]
+use cedar_policy::PolicySet;
+use cedar_policy::{Context, Decision, EntityUid, PolicyId};
 use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::{ast, entities as core};
 use smallvec::SmallVec;
 
-use condition::{Condition, Conditions, Outcome};
+pub use book::{Book, Filled, Link, Links};
+use condition::{Condition, Outcome};
 pub use entities::Place;
 use entities::{Actions, Parties};
 use index::{Ordinal, ScopeIndex};
@@ -39,7 +44,7 @@ pub use whole::Whole;
 /// A set of policies, indexed. Policies are known by their ordinals: their places in the order of their ids.
 #[derive(Debug)]
 pub struct Engine {
-    set: Arc<PolicySet>,
+    book: Arc<Book>,
     policies: Vec<Policy>,
     index: ScopeIndex,
     actions: Actions,
@@ -49,7 +54,9 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Policy {
-    id: PolicyId,
+    name: Arc<str>,
+    /// The place of the link that it is.
+    link: Option<u32>,
     effect: ast::Effect,
     condition: Option<Arc<Condition>>,
     /// How narrow its scope is: the narrower, the sooner it is evaluated.
@@ -99,29 +106,6 @@ pub struct Answer {
 }
 
 impl Engine {
-    /// Indexes a set of policies. `actions` are all that the schema knows, groups included.
-    pub fn new(set: PolicySet, actions: &Entities) -> Self {
-        static GENERATION: AtomicU64 = AtomicU64::new(1);
-        let core: &ast::PolicySet = set.as_ref();
-        let mut sorted: Vec<&ast::Policy> = core.policies().collect();
-        sorted.sort_unstable_by(|a, b| a.id().cmp(b.id()));
-        let mut conditions = Conditions::default();
-        let policies = sorted.iter().map(|policy| Policy {
-            id: PolicyId::new(policy.id()),
-            effect: policy.effect(),
-            condition: conditions.of(policy),
-            narrow: index::narrowness(policy),
-            told: false,
-        });
-        Self {
-            policies: policies.collect(),
-            index: ScopeIndex::new(sorted.iter().copied(), actions),
-            actions: Actions::new(actions),
-            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
-            set: Arc::new(set),
-        }
-    }
-
     /// From now on every yes tells whether these permits are satisfied; by ordinal.
     pub fn always_tell(&mut self, told: impl IntoIterator<Item = bool>) {
         for (policy, told) in self.policies.iter_mut().zip(told) {
@@ -129,40 +113,78 @@ impl Engine {
         }
     }
 
-    /// The whole set.
-    pub fn set(&self) -> &Arc<PolicySet> {
-        &self.set
+    /// Everything in the form that Cedar's public interface takes.
+    pub fn book(&self) -> &Arc<Book> {
+        &self.book
+    }
+
+    /// Makes policies of all links beforehand, so that asking Cedar's `Authorizer` does not take long.
+    ///
+    /// # Errors
+    /// Cedar does not take a link, which loading excludes.
+    pub fn join(&mut self) -> Result<(), String> {
+        match Arc::get_mut(&mut self.book) {
+            Some(book) => book.join(),
+            None => Err("somebody uses the policies already".to_owned()),
+        }
     }
 
     #[cfg(test)]
     pub(super) fn misguide(&mut self, set: PolicySet) {
-        self.set = Arc::new(set);
+        self.book = Arc::new(Book::new(set, Links::default()));
     }
 
-    /// The ids of all policies; a policy's ordinal is its place.
-    pub fn ids(&self) -> impl ExactSizeIterator<Item = &PolicyId> {
-        self.policies.iter().map(|policy| &policy.id)
+    /// How many policies there are.
+    pub fn count(&self) -> usize {
+        self.policies.len()
     }
 
-    /// The policy at an ordinal.
-    pub fn id(&self, ordinal: u32) -> Option<&PolicyId> {
-        self.policy(ordinal).map(|policy| &policy.id)
+    /// The names of all policies, each with the place of the link that it is; a policy's ordinal is its place here.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, Option<usize>)> {
+        let policies = self.policies.iter();
+        policies.map(|policy| (&policy.name, policy.link.map(|link| link as usize)))
+    }
+
+    /// The name of the policy at an ordinal.
+    pub fn name(&self, ordinal: u32) -> Option<&Arc<str>> {
+        self.policy(ordinal).map(|policy| &policy.name)
     }
 
     /// The ordinal of a policy.
-    pub fn ordinal(&self, id: &PolicyId) -> Option<u32> {
-        let place = self.policies.binary_search_by(|policy| policy.id.cmp(id));
+    pub fn ordinal(&self, name: &str) -> Option<u32> {
+        let place = self.policies.binary_search_by(|policy| (*policy.name).cmp(name));
         place.ok().and_then(|place| Ordinal::try_from(place).ok())
+    }
+
+    /// The template that a policy is linked from, if it is.
+    pub fn template(&self, ordinal: u32) -> Option<&PolicyId> {
+        let links = self.book.links();
+        let link = links.all.get(self.policy(ordinal)?.link? as usize)?;
+        links.template(link)
+    }
+
+    /// A policy as Cedar evaluates it.
+    fn whole(&self, policy: &Policy) -> Option<Cow<'_, ast::Policy>> {
+        match policy.link {
+            None => {
+                let id = PolicyId::new(&policy.name);
+                self.book.core().get(id.as_ref()).map(Cow::Borrowed)
+            }
+            Some(link) => {
+                let link = self.book.links().all.get(link as usize)?;
+                self.book.linked(link).map(Cow::Owned)
+            }
+        }
     }
 
     /// The policies whose scopes match a question: all that can matter for its answer.
     ///
     /// # Errors
     /// The entities contradict each other.
-    pub fn candidates(&self, question: &Question<'_>) -> Result<Vec<&PolicyId>, String> {
+    pub fn candidates(&self, question: &Question<'_>) -> Result<Vec<&Arc<str>>, String> {
         let (_, candidates) = self.prepare(question)?;
         let policies = candidates.iter().filter_map(|ordinal| self.policy(*ordinal));
-        Ok(policies.map(|policy| &policy.id).collect())
+        Ok(policies.map(|policy| &policy.name).collect())
     }
 
     /// What the policies say.
@@ -256,7 +278,6 @@ impl Engine {
             context: &context,
         };
         let (entities, evaluator) = (OnceCell::new(), OnceCell::new());
-        let set: &ast::PolicySet = self.set.as_ref().as_ref();
         for (ordinal, policy, condition) in &*conditional {
             let permit = policy.effect == ast::Effect::Permit;
             if depth == Depth::Enough && permit && !policy.told && self.is_yes(answer) {
@@ -272,7 +293,7 @@ impl Engine {
                     let entities = entities.get_or_init(core::Entities::new);
                     let evaluator =
                         evaluator.get_or_init(|| self.evaluator(question, parties, &context, entities));
-                    condition.evaluate(evaluator, || set.get(policy.id.as_ref()))
+                    condition.evaluate(evaluator, || self.whole(policy))
                 }
             };
             match outcome {

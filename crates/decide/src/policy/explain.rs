@@ -108,21 +108,27 @@ impl Policies {
         }
         let mut near: Vec<Policy> = Vec::new();
         let mut tried = 0;
-        for policy in self.engine.set().policies() {
-            let missing = Misses::count(policy, request, entities);
-            let known = self.of(policy.id().as_ref());
-            if missing == 0 {
-                question.policies.push(told(policy, known, &scene, Vec::new()));
-            } else if missing == 1 && policy.effect() == Effect::Permit && tried < MOST_TRIED {
-                tried += 1;
-                let misses = Misses::of(policy, &scene).0;
-                let misses = misses.into_iter().map(|miss| Unmet {
-                    wish: miss.wish,
-                    expression: miss.expression,
-                    because: miss.because,
-                });
-                near.push(told(policy, known, &scene, misses.collect()));
+        let seen = self.engine.book().each_part(|set| {
+            for policy in set.policies() {
+                let missing = Misses::count(policy, request, entities);
+                let known = self.of(policy.id().as_ref());
+                if missing == 0 {
+                    question.policies.push(told(policy, known, &scene, Vec::new()));
+                } else if missing == 1 && policy.effect() == Effect::Permit && tried < MOST_TRIED {
+                    tried += 1;
+                    let misses = Misses::of(policy, &scene).0;
+                    let misses = misses.into_iter().map(|miss| Unmet {
+                        wish: miss.wish,
+                        expression: miss.expression,
+                        because: miss.because,
+                    });
+                    near.push(told(policy, known, &scene, misses.collect()));
+                }
             }
+        });
+        if let Err(message) = seen {
+            question.error = Some(message);
+            return;
         }
         question
             .policies

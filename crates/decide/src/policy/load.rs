@@ -16,7 +16,7 @@ use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, Template};
 use super::context::ContextUse;
 use super::engine::Engine;
 use super::schema::{ActionTable, CORS_PREFLIGHT};
-use super::self_check::SelfCheck;
+use super::self_check::{Backend, INLINE, SelfCheck};
 use super::{DataFile, ForbidAnswer, Header, Known, Policies, entities, entity_data};
 use crate::problem::Problem;
 use crate::settings::{CorsPreflight, Settings};
@@ -138,16 +138,48 @@ pub(crate) fn load(
     let complete = problems.len() == before;
     links::validate(&links, &schema, &loaded, &wrong, sources, problems);
     let entities = entity_data::load(&sources.entities, &schema, &loaded.set, problems);
-    let used = links::link(links, &mut loaded, sources, problems);
     if complete {
-        links::unused(&used, &loaded, sources, problems);
+        links::unused(&links.links, &loaded, sources, problems);
     }
-    let mut engine = Engine::new(loaded.set, &action_entities);
-    let known: Option<Vec<Known>> = engine
-        .ids()
-        .map(|id| loaded.policies.remove(id).map(|origin| origin.known))
+    let places = links.places(sources);
+    let templates = links.links.templates.iter();
+    let templates: Vec<Option<Known>> = templates
+        .map(|id| loaded.templates.get(id).map(|origin| origin.known.clone()))
         .collect();
-    let known = known?;
+    let mut engine = match Engine::new(loaded.set, links.links, &action_entities) {
+        Ok(engine) => engine,
+        Err(message) => {
+            problems.push(Problem::setting("/policies/links", message, ""));
+            return None;
+        }
+    };
+    let book = Arc::clone(engine.book());
+    let links = &book.links().all;
+    let known = engine.names().map(|(name, link)| match link {
+        None => {
+            let origin = loaded.policies.remove(&PolicyId::new(name))?;
+            Some(origin.known)
+        }
+        Some(place) => {
+            let template = templates.get(links.get(place)?.template as usize)?.as_ref()?;
+            Some(Known {
+                name: Arc::clone(name),
+                effect: template.effect,
+                place: places.get(place)?.clone(),
+                answer: template.answer.clone(),
+                headers: Arc::clone(&template.headers),
+            })
+        }
+    });
+    let known: Vec<Known> = known.collect::<Option<_>>()?;
+    drop(book);
+    // Where Cedar's `Authorizer` is asked while somebody waits.
+    if (settings.engine.backend == Backend::Authorizer || known.len() <= INLINE)
+        && let Err(message) = engine.join()
+    {
+        problems.push(Problem::setting("/policies/links", message, ""));
+        return None;
+    }
     // Every satisfied permit sets its headers.
     engine.always_tell(known.iter().map(|known| !known.headers.is_empty()));
     Some(Policies {

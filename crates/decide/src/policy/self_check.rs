@@ -5,17 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, PolicyId, PolicySet, Request, Response,
-};
+use cedar_policy::{AuthorizationError, Context, Decision, Entities, PolicyId, Request, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::engine::{Answer, Depth, Question};
+use super::engine::{Answer, Book, Depth, Question};
 use super::{Judgement, Policies};
 
 /// Up to this many policies (about a millisecond) a check is part of the decision; with more it happens beside it.
-const INLINE: usize = 1000;
+pub(super) const INLINE: usize = 1000;
 
 /// And takes at most a hundredth of a processor: with 100,000 policies it takes a quarter of a second.
 const REST: u32 = 99;
@@ -156,6 +154,19 @@ impl Counts {
         *next = Instant::now().checked_add(took.saturating_mul(REST));
     }
 
+    /// The same where there may be no answer of the `Authorizer`: that is a difference.
+    fn compare_with(&self, engine: &Essence, response: &Result<Response, String>, request: &Request) -> bool {
+        match response {
+            Ok(response) => self.compare(engine, &Essence::of(response), request),
+            Err(message) => {
+                self.checked.fetch_add(1, Ordering::Relaxed);
+                self.differences.fetch_add(1, Ordering::Relaxed);
+                tracing::error!("Cedar's Authorizer cannot be asked about the policies: {message}");
+                false
+            }
+        }
+    }
+
     /// Counts a check and says whether both answers are the same; a difference is logged.
     fn compare(&self, engine: &Essence, authorizer: &Essence, request: &Request) -> bool {
         self.checked.fetch_add(1, Ordering::Relaxed);
@@ -199,7 +210,7 @@ impl Policies {
         }
         if self.count() > INLINE {
             if counts.is_rested() && !counts.running.swap(true, Ordering::AcqRel) {
-                let (counts, set) = (Arc::clone(counts), Arc::clone(self.engine.set()));
+                let (counts, book) = (Arc::clone(counts), Arc::clone(self.engine.book()));
                 let thread = std::thread::Builder::new()
                     .name("self-check".to_owned())
                     .stack_size(crate::policy::STACK);
@@ -208,7 +219,7 @@ impl Policies {
                     move || {
                         let _running = Running(&counts);
                         let begun = Instant::now();
-                        counts.compare(&engine, &Essence::of(&plain.ask(&set)), &plain.request);
+                        counts.compare_with(&engine, &plain.ask(&book), &plain.request);
                         counts.rest(begun.elapsed());
                     }
                 });
@@ -218,13 +229,16 @@ impl Policies {
             }
             return judgement;
         }
-        let response = plain.ask(self.engine.set());
-        if counts.compare(&engine, &Essence::of(&response), &plain.request) {
+        let response = plain.ask(self.engine.book());
+        if counts.compare_with(&engine, &response, &plain.request) {
             return judgement;
         }
-        match judgement {
-            Judgement::Permit(_) => self.judgement(&self.answer_of(&response), &mut Vec::new()),
-            no => no,
+        match (judgement, response) {
+            (Judgement::Permit(_), Ok(response)) => {
+                self.judgement(&self.answer_of(&response), &mut Vec::new())
+            }
+            (Judgement::Permit(_), Err(message)) => Judgement::Unknown(Vec::new(), message),
+            (no, _) => no,
         }
     }
 
@@ -255,7 +269,7 @@ impl Policies {
     /// What Cedar's `Authorizer` says, over the whole set.
     pub(super) fn ask_authorizer(&self, question: &Question<'_>) -> Result<Answer, String> {
         let plain = self.plain(question, (question.context)(&|_| true)?)?;
-        Ok(self.answer_of(&plain.ask(self.engine.set())))
+        Ok(self.answer_of(&plain.ask(self.engine.book())?))
     }
 
     /// The question in the form that Cedar's public interface takes.
@@ -278,7 +292,7 @@ impl Policies {
     }
 
     fn answer_of(&self, response: &Response) -> Answer {
-        let ordinal = |id: &PolicyId| self.engine.ordinal(id);
+        let ordinal = |id: &PolicyId| self.engine.ordinal(id.as_ref());
         let mut reasons: Vec<u32> = response.diagnostics().reason().filter_map(ordinal).collect();
         reasons.sort_unstable();
         let errors = response.diagnostics().errors().filter_map(|error| {
@@ -299,8 +313,8 @@ impl Policies {
 
     fn essence(&self, answer: &Answer) -> Essence {
         let ids = |ordinals: &mut dyn Iterator<Item = u32>| -> Vec<PolicyId> {
-            let named = ordinals.filter_map(|ordinal| self.engine.id(ordinal));
-            named.cloned().collect()
+            let named = ordinals.filter_map(|ordinal| self.engine.name(ordinal));
+            named.map(PolicyId::new).collect()
         };
         let mut failed: Vec<u32> = answer.errors.iter().map(|(ordinal, _)| *ordinal).collect();
         failed.sort_unstable();
@@ -313,8 +327,8 @@ impl Policies {
 }
 
 impl PlainQuestion {
-    pub(crate) fn ask(&self, set: &PolicySet) -> Response {
-        Authorizer::new().is_authorized(&self.request, set, &self.entities)
+    fn ask(&self, book: &Book) -> Result<Response, String> {
+        book.ask(&self.request, &self.entities)
     }
 }
 

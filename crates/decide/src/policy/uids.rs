@@ -6,34 +6,67 @@ use std::fmt::Write as _;
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
 use super::data::{Data, DataValue};
+use super::engine::Filled;
 use crate::problem::did_you_mean;
 
 /// Appends a uid as it prints. Cedar looks at each character of an id whether it prints; nearly all are plain.
 pub fn append_uid(uid: &EntityUid, out: &mut String) {
     let id = uid.id().unescaped();
-    let odd = |byte: u8| !(0x20..0x7F).contains(&byte) | matches!(byte, b'"' | b'\'' | b'\\');
     // Writing to memory does not fail.
-    if id.bytes().fold(false, |found, byte| found | odd(byte)) {
-        let _ = write!(out, "{uid}");
-    } else {
+    if is_plain(id) {
         let _ = write!(out, "{}", uid.type_name());
-        out.push_str("::\"");
-        out.push_str(id);
-        out.push('"');
+        append_plain("", id, out);
+    } else {
+        let _ = write!(out, "{uid}");
+    }
+}
+
+/// Whether an id prints as it is.
+fn is_plain(id: &str) -> bool {
+    let odd = |byte: u8| !(0x20..0x7F).contains(&byte) | matches!(byte, b'"' | b'\'' | b'\\');
+    !id.bytes().fold(false, |found, byte| found | odd(byte))
+}
+
+fn append_plain(kind: &str, id: &str, out: &mut String) {
+    for part in [kind, "::\"", id, "\""] {
+        out.push_str(part);
     }
 }
 
 /// Reads uids, fast for many of few types.
 pub(super) struct Uids {
-    types: HashMap<String, EntityTypeName>,
+    numbers: HashMap<String, u32>,
+    types: Vec<(String, EntityTypeName)>,
 }
 
 impl Uids {
     /// For the types that the schema declares.
     pub(super) fn new(schema: &Schema) -> Self {
-        let types = schema.entity_types();
+        let types = schema.entity_types().map(|kind| (kind.to_string(), kind.clone()));
+        let mut types: Vec<(String, EntityTypeName)> = types.collect();
+        types.sort_unstable();
+        let numbers = types.iter().map(|(name, _)| name.clone()).zip(0..);
         Self {
-            types: types.map(|kind| (kind.to_string(), kind.clone())).collect(),
+            numbers: numbers.collect(),
+            types,
+        }
+    }
+
+    /// The types by their numbers.
+    pub(super) fn kinds(&self) -> Vec<EntityTypeName> {
+        self.types.iter().map(|(_, kind)| kind.clone()).collect()
+    }
+
+    /// Appends what [`Uids::find`] found, as [`append_uid`] does.
+    pub(super) fn append(&self, found: &Filled, out: &mut String) {
+        let Some((name, kind)) = self.types.get(found.kind as usize) else {
+            return;
+        };
+        if is_plain(&found.id) {
+            append_plain(name, &found.id, out);
+        } else {
+            let id = EntityId::new(&found.id);
+            append_uid(&EntityUid::from_type_name_and_id(kind.clone(), id), out);
         }
     }
 
@@ -42,15 +75,28 @@ impl Uids {
     /// # Errors
     /// What is wrong with it, and what to do.
     pub(super) fn read(&self, text: &str) -> Result<EntityUid, (String, String)> {
+        let found = self.find(text)?;
+        self.named(found.kind, &found.id)
+    }
+
+    /// The same, by the number of the type.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn find(&self, text: &str) -> Result<Filled, (String, String)> {
         if let Some((kind, id)) = text.split_once("::\"")
             && let Some(id) = id.strip_suffix('"')
             && !id.contains(['"', '\\'])
         {
-            return self.uid(kind, id);
+            let kind = self.number(kind)?;
+            return Ok(Filled { kind, id: id.into() });
         }
         // With escapes, or wrong.
         match text.parse::<EntityUid>() {
-            Ok(uid) => self.uid(&uid.type_name().to_string(), uid.id().unescaped()),
+            Ok(uid) => Ok(Filled {
+                kind: self.number(&uid.type_name().to_string())?,
+                id: uid.id().unescaped().into(),
+            }),
             Err(_) => Err((
                 format!("`{text}` names no entity"),
                 "for example `User::\"main/alice\"`: type, two colons, and the id in double quotes"
@@ -67,7 +113,7 @@ impl Uids {
         let inner = data.get("__entity").unwrap_or(data);
         let member = |name| inner.get(name).and_then(Data::text);
         match (&data.value, member("type"), member("id")) {
-            (DataValue::Map(_), Some(kind), Some(id)) => self.uid(kind, id),
+            (DataValue::Map(_), Some(kind), Some(id)) => self.named(self.number(kind)?, id),
             _ => match data.text() {
                 Some(text) => self.read(text),
                 None => Err((
@@ -78,15 +124,20 @@ impl Uids {
         }
     }
 
-    fn uid(&self, kind: &str, id: &str) -> Result<EntityUid, (String, String)> {
-        let Some(kind) = self.types.get(kind) else {
-            let mut names: Vec<&str> = self.types.keys().map(String::as_str).collect();
-            names.sort_unstable();
-            let help = match did_you_mean(kind, names.iter().copied()) {
-                help if help.is_empty() => format!("declared are {}", names.join(", ")),
+    fn number(&self, kind: &str) -> Result<u32, (String, String)> {
+        self.numbers.get(kind).copied().ok_or_else(|| {
+            let names = || self.types.iter().map(|(name, _)| name.as_str());
+            let help = match did_you_mean(kind, names()) {
+                help if help.is_empty() => format!("declared are {}", names().collect::<Vec<_>>().join(", ")),
                 help => help,
             };
-            return Err((format!("no schema file declares the entity type `{kind}`"), help));
+            (format!("no schema file declares the entity type `{kind}`"), help)
+        })
+    }
+
+    fn named(&self, kind: u32, id: &str) -> Result<EntityUid, (String, String)> {
+        let Some((_, kind)) = self.types.get(kind as usize) else {
+            return Err((format!("there is no entity type {kind}"), String::new()));
         };
         Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id)))
     }

@@ -1,6 +1,6 @@
 //! What of a policy has to be evaluated once its scope matches.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{Expr, ExprKind, Literal, Policy, SlotEnv, Template, ValueKind, Var};
@@ -36,37 +36,20 @@ pub(super) enum Outcome {
     Failed(String),
 }
 
-/// Conditions of policies; the links of one template share theirs.
-#[derive(Default)]
-pub(super) struct Conditions(HashMap<*const Template, Option<Arc<Condition>>>);
-
-impl Conditions {
-    /// The condition of `policy`; `None` if its scope is all of it.
-    pub(super) fn of(&mut self, policy: &Policy) -> Option<Arc<Condition>> {
-        let template = policy.template();
-        if template.slots().any(|slot| !policy.env().contains_key(&slot.id)) {
-            return Some(Condition::new(Arc::new(policy.condition()), policy.env().clone()));
-        }
-        let expression = policy.non_scope_constraints_arc()?;
-        if expression.slots().next().is_some() {
-            return Some(Condition::new(Arc::clone(expression), policy.env().clone()));
-        }
-        let known = self.0.entry(template).or_insert_with(|| {
-            let condition = Condition::new(Arc::clone(expression), SlotEnv::new());
-            Some(condition)
-        });
-        known.clone()
-    }
-}
-
 impl Condition {
-    fn new(expression: Arc<Expr>, slots: SlotEnv) -> Arc<Self> {
-        Arc::new(Self {
-            context: Looks::of(&expression),
-            quick: Quick::of(&expression),
-            expression,
+    /// The condition of a policy; `None` if its scope is all of it.
+    pub(super) fn of(template: &Template, slots: &SlotEnv) -> Option<Arc<Self>> {
+        let expression = template.non_scope_constraints_arc()?;
+        let slots = match has_slots(expression) {
+            true => slots.clone(),
+            false => SlotEnv::new(),
+        };
+        Some(Arc::new(Self {
+            context: Looks::of(expression),
+            quick: Quick::of(expression),
+            expression: Arc::clone(expression),
             slots,
-        })
+        }))
     }
 
     /// The outcome, if it is plain to see.
@@ -81,7 +64,7 @@ impl Condition {
     pub(super) fn evaluate<'p>(
         &self,
         evaluator: &Evaluator<'_>,
-        whole: impl FnOnce() -> Option<&'p Policy>,
+        whole: impl FnOnce() -> Option<Cow<'p, Policy>>,
     ) -> Outcome {
         let value = evaluator.interpret(&self.expression, &self.slots);
         match value.as_ref().map(|value| &value.value) {
@@ -90,12 +73,23 @@ impl Condition {
             _ => {}
         }
         // Rare, so it may cost what it costs: the error is the one that Cedar gives for the whole policy.
-        let error = whole().and_then(|policy| evaluator.evaluate(policy).err());
+        let error = whole().and_then(|policy| evaluator.evaluate(&policy).err());
         Outcome::Failed(match error.or(value.err()) {
             Some(error) => error.to_string(),
             None => "its condition is neither true nor false".to_owned(),
         })
     }
+}
+
+/// Whether the conditions of the links of a template differ.
+pub(super) fn differs(template: &Template) -> bool {
+    template
+        .non_scope_constraints_arc()
+        .is_some_and(|expression| has_slots(expression))
+}
+
+fn has_slots(expression: &Expr) -> bool {
+    expression.slots().next().is_some()
 }
 
 impl Looks {

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 
 use cedar_policy::Entities;
 use cedar_policy_core::ast::{
-    ActionConstraint, Entity, EntityReference, EntityType, EntityUID, Policy, PrincipalOrResourceConstraint,
-    SlotId,
+    ActionConstraint, Entity, EntityReference, EntityType, EntityUID, PrincipalOrResourceConstraint, Template,
 };
 use cedar_policy_core::entities::Dereference;
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 type Table<K, V> = HashMap<K, V, RandomState>;
 
@@ -50,9 +50,17 @@ struct Posting {
 /// The keys that scopes use for principals, or for resources.
 #[derive(Debug)]
 struct Side {
-    entities: Table<EntityUID, EntityKeys>,
-    kinds: Table<EntityType, KindKeys>,
+    kinds: Table<EntityType, Kind>,
+    /// Whether scopes name any entity.
+    names: bool,
     next: u32,
+}
+
+/// A type, and the entities of it that scopes name, by their ids.
+#[derive(Debug, Default)]
+struct Kind {
+    keys: KindKeys,
+    entities: Table<SmolStr, EntityKeys>,
 }
 
 /// The keys of `== E` and of `in E`.
@@ -80,39 +88,83 @@ pub(super) struct Keys {
 #[derive(Clone, Debug, Default)]
 struct Bits(Vec<u64>);
 
-impl ScopeIndex {
-    /// Indexes `policies`; the first has ordinal 0. `actions` are those of the schema, with all groups they are in.
-    pub(super) fn new<'p>(policies: impl Iterator<Item = &'p Policy>, actions: &Entities) -> Self {
-        let mut index = Self::default();
-        let mut restrictions = Restrictions::default();
-        for (policy, ordinal) in policies.zip(0..) {
-            let env = policy.env();
-            let scope = policy.template();
-            let (principal, principal_kind) = index.principals.place(
-                scope.principal_constraint().as_inner(),
-                env.get(&SlotId::principal()),
-            );
-            let (resource, resource_kind) = index.resources.place(
-                scope.resource_constraint().as_inner(),
-                env.get(&SlotId::resource()),
-            );
-            let posting = Posting {
-                policy: ordinal,
-                actions: restrictions.number(policy.action_constraint()),
-                principal_kind,
-                resource_kind,
-            };
-            index
-                .postings
-                .entry((principal, resource))
-                .or_default()
-                .push(posting);
-        }
-        index.actions = restrictions.met_by(actions);
-        index.unknown_action = restrictions.any;
-        index
+/// An index in the making.
+#[derive(Default)]
+pub(super) struct Indexing {
+    index: ScopeIndex,
+    restrictions: Restrictions,
+}
+
+/// The scope of a policy, or of all links of a template.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    principal: Part,
+    resource: Part,
+    actions: u32,
+}
+
+/// What a scope says of the principal, or of the resource.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Key and type.
+    Known(u32, u32),
+    /// `== ?slot`.
+    Equal,
+    /// `in ?slot`, and the type.
+    Within(u32),
+}
+
+/// An entity, by its type and its id.
+pub(super) type Named<'n> = (&'n EntityType, &'n SmolStr);
+
+impl Indexing {
+    /// With room for so many policies.
+    pub(super) fn of(count: usize) -> Self {
+        let mut this = Self::default();
+        this.index.postings.reserve(count);
+        this
     }
 
+    pub(super) fn scope(&mut self, template: &Template) -> Scope {
+        let index = &mut self.index;
+        Scope {
+            principal: index.principals.part(template.principal_constraint().as_inner()),
+            resource: index.resources.part(template.resource_constraint().as_inner()),
+            actions: self.restrictions.number(template.action_constraint()),
+        }
+    }
+
+    /// Adds a policy with what its slots stand for.
+    pub(super) fn add(
+        &mut self,
+        policy: Ordinal,
+        scope: Scope,
+        principal: Option<Named<'_>>,
+        resource: Option<Named<'_>>,
+    ) {
+        let index = &mut self.index;
+        let (principal, principal_kind) = index.principals.place(scope.principal, principal);
+        let (resource, resource_kind) = index.resources.place(scope.resource, resource);
+        let posting = Posting {
+            policy,
+            actions: scope.actions,
+            principal_kind,
+            resource_kind,
+        };
+        let postings = index.postings.entry((principal, resource));
+        postings.or_default().push(posting);
+    }
+
+    /// The index. `actions` are those of the schema, with all groups they are in.
+    pub(super) fn finish(self, actions: &Entities) -> ScopeIndex {
+        let mut index = self.index;
+        index.actions = self.restrictions.met_by(actions);
+        index.unknown_action = self.restrictions.any;
+        index
+    }
+}
+
+impl ScopeIndex {
     /// The keys of a principal that is in all of `ancestors`.
     pub(super) fn principal<'e>(
         &self,
@@ -160,7 +212,7 @@ impl ScopeIndex {
 }
 
 /// How narrow a scope is: what is said of principal, action and resource, counted.
-pub(super) fn narrowness(policy: &Policy) -> u8 {
+pub(super) fn narrowness(scope: &Template) -> u8 {
     use PrincipalOrResourceConstraint::{Any, Eq, In, Is, IsIn};
     let of = |restriction: &PrincipalOrResourceConstraint| match restriction {
         Any => 0,
@@ -168,73 +220,86 @@ pub(super) fn narrowness(policy: &Policy) -> u8 {
         In(_) | IsIn(..) => 2,
         Eq(_) => 3,
     };
-    let action = match policy.action_constraint() {
+    let action = match scope.action_constraint() {
         ActionConstraint::Any => 0,
         ActionConstraint::In(_) => 1,
         ActionConstraint::Eq(_) => 2,
     };
-    let scope = policy.template();
     of(scope.principal_constraint().as_inner()) + of(scope.resource_constraint().as_inner()) + action
 }
 
 impl Default for Side {
     fn default() -> Self {
         Self {
-            entities: Table::default(),
             kinds: Table::default(),
+            names: false,
             next: ANY + 1,
         }
     }
 }
 
 impl Side {
-    /// The key of a restriction, and the type it asks for besides. `slot` is what the link of a template fills in.
-    fn place(&mut self, restriction: &PrincipalOrResourceConstraint, slot: Option<&EntityUID>) -> (u32, u32) {
+    fn part(&mut self, restriction: &PrincipalOrResourceConstraint) -> Part {
+        use EntityReference::{EUID, Slot};
         use PrincipalOrResourceConstraint::{Any, Eq, In, Is, IsIn};
         match restriction {
-            Any => (ANY, NONE),
-            Is(kind) => (self.kind(kind, |keys| &mut keys.is), NONE),
-            Eq(entity) => (self.entity(entity, slot, |keys| &mut keys.equal), NONE),
-            In(entity) => (self.entity(entity, slot, |keys| &mut keys.within), NONE),
-            IsIn(kind, entity) => {
+            Any => Part::Known(ANY, NONE),
+            Is(kind) => Part::Known(self.kind(kind, |keys| &mut keys.is), NONE),
+            Eq(EUID(uid)) => Part::Known(self.known(uid, |keys| &mut keys.equal), NONE),
+            In(EUID(uid)) => Part::Known(self.known(uid, |keys| &mut keys.within), NONE),
+            IsIn(kind, EUID(uid)) => {
                 let kind = self.kind(kind, |keys| &mut keys.number);
-                (self.entity(entity, slot, |keys| &mut keys.within), kind)
+                Part::Known(self.known(uid, |keys| &mut keys.within), kind)
             }
+            Eq(Slot(_)) => Part::Equal,
+            In(Slot(_)) => Part::Within(NONE),
+            IsIn(kind, Slot(_)) => Part::Within(self.kind(kind, |keys| &mut keys.number)),
         }
     }
 
-    fn entity(
-        &mut self,
-        reference: &EntityReference,
-        slot: Option<&EntityUID>,
-        key: impl Fn(&mut EntityKeys) -> &mut u32,
-    ) -> u32 {
-        let uid = match (reference, slot) {
-            (EntityReference::EUID(uid), _) => uid.as_ref(),
-            (EntityReference::Slot(_), Some(uid)) => uid,
-            // Cedar makes no policy with an open slot. If it did, `Condition` would have it evaluated whole.
-            (EntityReference::Slot(_), None) => return ANY,
+    /// The key of a restriction, and the type it asks for besides. `slot` is what the link of a template fills in.
+    fn place(&mut self, part: Part, slot: Option<Named<'_>>) -> (u32, u32) {
+        match (part, slot) {
+            (Part::Known(key, kind), _) => (key, kind),
+            (Part::Equal, Some(named)) => (self.entity(named, |keys| &mut keys.equal), NONE),
+            (Part::Within(kind), Some(named)) => (self.entity(named, |keys| &mut keys.within), kind),
+            // Nothing with an open slot gets here; if it did, it would match nothing.
+            (Part::Equal | Part::Within(_), None) => (u32::MAX, NONE),
+        }
+    }
+
+    fn known(&mut self, uid: &EntityUID, key: impl Fn(&mut EntityKeys) -> &mut u32) -> u32 {
+        let id = uid.eid().clone().into_smolstr();
+        self.entity((uid.entity_type(), &id), key)
+    }
+
+    fn entity(&mut self, (kind, id): Named<'_>, key: impl Fn(&mut EntityKeys) -> &mut u32) -> u32 {
+        self.names = true;
+        let kind = match self.kinds.get_mut(kind) {
+            Some(kind) => kind,
+            None => self.kinds.entry(kind.clone()).or_default(),
         };
-        let keys = match self.entities.get_mut(uid) {
+        let keys = match kind.entities.get_mut(id) {
             Some(keys) => keys,
-            None => self.entities.entry(uid.clone()).or_default(),
+            None => kind.entities.entry(id.clone()).or_default(),
         };
         numbered(key(keys), &mut self.next)
     }
 
     fn kind(&mut self, kind: &EntityType, key: impl Fn(&mut KindKeys) -> &mut u32) -> u32 {
-        numbered(key(self.kinds.entry(kind.clone()).or_default()), &mut self.next)
+        let kind = self.kinds.entry(kind.clone()).or_default();
+        numbered(key(&mut kind.keys), &mut self.next)
     }
 
     fn keys<'e>(&self, uid: &EntityUID, ancestors: impl Iterator<Item = &'e EntityUID>) -> Keys {
         let mut keys: SmallVec<[u32; 8]> = SmallVec::new();
-        let kind = self.kinds.get(uid.entity_type()).copied();
-        let kind = kind.unwrap_or_default();
+        let own = self.kinds.get(uid.entity_type());
+        let kind = own.map(|kind| kind.keys).unwrap_or_default();
         keys.push(kind.is);
-        if !self.entities.is_empty() {
-            let own = self.entities.get(uid).copied().unwrap_or_default();
+        if self.names {
+            let own = own.and_then(|kind| kind.of(uid)).unwrap_or_default();
             keys.extend([own.equal, own.within]);
-            let ancestors = ancestors.filter_map(|uid| self.entities.get(uid));
+            let ancestors = ancestors.filter_map(|uid| self.kinds.get(uid.entity_type())?.of(uid));
             keys.extend(ancestors.map(|keys| keys.within));
         }
         keys.retain(|key| *key != NONE);
@@ -245,6 +310,13 @@ impl Side {
             keys,
             kind: kind.number,
         }
+    }
+}
+
+impl Kind {
+    fn of(&self, uid: &EntityUID) -> Option<EntityKeys> {
+        let id: &str = uid.eid().as_ref();
+        self.entities.get(id).copied()
     }
 }
 

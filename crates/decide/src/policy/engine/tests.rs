@@ -5,8 +5,7 @@ mod random;
 use std::collections::BTreeSet;
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Effect, Entities, Entity, EntityUid, PolicySet,
-    Request,
+    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityUid, Request, Response,
 };
 
 use super::{Answer, Depth, Engine, LookedAt, Place, Question, Resource, Whole};
@@ -51,9 +50,9 @@ impl Case {
     }
 
     /// What Cedar says, over all policies and all entities; `None` if the entities contradict each other.
-    fn plainly(&self, set: &PolicySet, actions: &Entities) -> Option<Essence> {
+    fn plainly(&self, world: &World, engine: &Engine) -> Option<Essence> {
         let given = [&self.principal, &self.resource].into_iter().chain(&self.others);
-        let entities = given.chain(actions.iter());
+        let entities = given.chain(world.actions.iter());
         let entities = Entities::from_entities(entities.cloned(), None).ok()?;
         let request = Request::new(
             self.principal.uid(),
@@ -62,22 +61,29 @@ impl Case {
             self.context.clone(),
             None,
         );
-        let response = Authorizer::new().is_authorized(&request.unwrap(), set, &entities);
-        let diagnostics = response.diagnostics();
-        let errors = diagnostics.errors().map(|error| {
-            let AuthorizationError::PolicyEvaluationError(error) = error;
-            (error.policy_id().to_string(), error.inner().to_string())
-        });
-        Some((
-            response.decision(),
-            diagnostics.reason().map(ToString::to_string).collect(),
-            errors.collect(),
-        ))
+        let request = request.unwrap();
+        let whole = told(&Authorizer::new().is_authorized(&request, &world.set, &entities));
+        let in_parts = told(&engine.book().ask(&request, &entities).unwrap());
+        assert_eq!(whole, in_parts, "{}", world.text);
+        Some(whole)
     }
 }
 
+fn told(response: &Response) -> Essence {
+    let diagnostics = response.diagnostics();
+    let errors = diagnostics.errors().map(|error| {
+        let AuthorizationError::PolicyEvaluationError(error) = error;
+        (error.policy_id().to_string(), error.inner().to_string())
+    });
+    (
+        response.decision(),
+        diagnostics.reason().map(ToString::to_string).collect(),
+        errors.collect(),
+    )
+}
+
 fn essence(engine: &Engine, answer: &Answer) -> Essence {
-    let name = |ordinal: &u32| engine.id(*ordinal).unwrap().to_string();
+    let name = |ordinal: &u32| engine.name(*ordinal).unwrap().to_string();
     let errors = answer.errors.iter();
     (
         answer.decision(),
@@ -104,7 +110,7 @@ struct Tally {
 impl Tally {
     /// Asks both sides.
     fn compare(&mut self, world: &World, engine: &Engine, case: &Case, place: &Place, seed: u64) {
-        let plain = case.plainly(&world.set, &world.actions);
+        let plain = case.plainly(world, engine);
         let ours = case.ask(engine, place, Depth::All);
         let enough = case.ask(engine, place, Depth::Enough);
         self.cases += 1;
@@ -170,8 +176,7 @@ impl Tally {
 }
 
 fn is_forbid(engine: &Engine, ordinal: u32) -> bool {
-    let policy = engine.set().policy(engine.id(ordinal).unwrap());
-    policy.unwrap().effect() == Effect::Forbid
+    engine.policy(ordinal).unwrap().effect == super::ast::Effect::Forbid
 }
 
 /// Every fifth policy, in these tests.
@@ -180,7 +185,7 @@ fn is_always_told(ordinal: u32) -> bool {
 }
 
 fn engine(world: &World) -> Engine {
-    let mut engine = Engine::new(world.set.clone(), &world.actions);
+    let mut engine = Engine::new(world.written.clone(), world.links(), &world.actions).unwrap();
     engine.always_tell((0..).map(is_always_told));
     engine
 }

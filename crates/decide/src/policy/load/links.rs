@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    Effect, EntityUid, Policy, PolicyId, PolicySet, Schema, SchemaFragment, SlotId, ValidationMode, Validator,
+    Effect, Policy, PolicyId, PolicySet, Schema, SchemaFragment, SlotId, ValidationMode, Validator,
 };
+use foldhash::fast::RandomState;
 
 use super::validate::{OPEN_DOOR, explained, never_applies};
-use super::{BUILT_IN, Findings, Lines, Loaded, Origin, Sources};
-use crate::policy::uids::{Uids, append_uid};
+use super::{BUILT_IN, Findings, Lines, Loaded, Sources};
+use crate::policy::engine::{Filled, Link, Links};
+use crate::policy::uids::Uids;
 use crate::policy::{Data, DataFile, Known};
 use crate::problem::{Problem, did_you_mean};
 
@@ -19,27 +21,23 @@ const MEMBERS: [&str; 4] = ["template", "id", "principal", "resource"];
 const EXAMPLE: &str =
     "for example `{template: member, principal: 'User::\"main/a\"', resource: 'Page::\"x\"'}`";
 
-/// A link that is well-formed.
-pub(super) struct Link {
-    template: PolicyId,
-    name: Arc<str>,
-    principal: Option<EntityUid>,
-    resource: Option<EntityUid>,
+/// Links that are well-formed.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) links: Links,
+    /// Where each of them stands.
+    at: Vec<At>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct At {
     file: usize,
     span: (usize, usize),
 }
 
-impl Link {
-    fn slots(&self) -> HashMap<SlotId, EntityUid> {
-        let principal = self.principal.clone().map(|uid| (SlotId::principal(), uid));
-        let resource = self.resource.clone().map(|uid| (SlotId::resource(), uid));
-        principal.into_iter().chain(resource).collect()
-    }
-}
-
 /// A template as links need it.
-struct Slots<'l> {
-    id: &'l PolicyId,
+struct Slots {
+    number: u32,
     principal: bool,
     resource: bool,
 }
@@ -50,39 +48,51 @@ pub(super) fn read(
     schema: &Schema,
     loaded: &Loaded,
     problems: &mut Vec<Problem>,
-) -> Vec<Link> {
+) -> Found {
     let uids = Uids::new(schema);
-    let templates: HashMap<&str, Slots<'_>> = loaded
-        .set
-        .templates()
-        .filter_map(|template| {
-            let (id, origin) = loaded.templates.get_key_value(template.id())?;
-            let has = |slot: SlotId| template.slots().any(|found| *found == slot);
-            let slots = Slots {
-                id,
-                principal: has(SlotId::principal()),
-                resource: has(SlotId::resource()),
-            };
-            Some((&*origin.known.name, slots))
-        })
-        .collect();
-    let mut links = Vec::new();
+    let mut found = Found::default();
+    found.links.kinds = uids.kinds();
+    let mut templates: HashMap<&str, Slots> = HashMap::new();
+    for (template, number) in loaded.set.templates().zip(0..) {
+        found.links.templates.push(template.id().clone());
+        let has = |slot: SlotId| template.slots().any(|found| *found == slot);
+        let slots = Slots {
+            number,
+            principal: has(SlotId::principal()),
+            resource: has(SlotId::resource()),
+        };
+        if let Some(origin) = loaded.templates.get(template.id()) {
+            templates.insert(&*origin.known.name, slots);
+        }
+    }
+    let count: usize = files
+        .iter()
+        .filter_map(|file| file.data.list())
+        .map(<[Data]>::len)
+        .sum();
+    found.links.all.reserve_exact(count);
+    found.at.reserve_exact(count);
     let taken = loaded.policies.values().chain(loaded.templates.values());
-    let mut names: HashSet<Arc<str>> = taken.map(|origin| Arc::clone(&origin.known.name)).collect();
+    let mut names: HashSet<Arc<str>, RandomState> =
+        taken.map(|origin| Arc::clone(&origin.known.name)).collect();
+    names.reserve(count);
     for (index, file) in files.iter().enumerate() {
         let mut findings = Findings::new(file);
         match file.data.list() {
             Some(entries) => {
                 for entry in entries {
-                    if let Some(mut link) = read_entry(entry, &templates, &uids, &mut findings) {
-                        link.file = index;
-                        if names.insert(Arc::clone(&link.name)) {
-                            links.push(link);
-                        } else {
-                            let message =
-                                format!("there is a policy, template or link `{}` already", link.name);
-                            findings.error(entry.span, message, "delete this one, or give it another `id`");
-                        }
+                    let Some(link) = read_entry(entry, &templates, &uids, &mut findings) else {
+                        continue;
+                    };
+                    if names.insert(Arc::clone(&link.name)) {
+                        found.links.all.push(link);
+                        found.at.push(At {
+                            file: index,
+                            span: entry.span,
+                        });
+                    } else {
+                        let message = format!("there is a policy, template or link `{}` already", link.name);
+                        findings.error(entry.span, message, "delete this one, or give it another `id`");
                     }
                 }
             }
@@ -90,12 +100,12 @@ pub(super) fn read(
         }
         findings.finish(problems);
     }
-    links
+    found
 }
 
 fn read_entry(
     entry: &Data,
-    templates: &HashMap<&str, Slots<'_>>,
+    templates: &HashMap<&str, Slots>,
     uids: &Uids,
     findings: &mut Findings<'_>,
 ) -> Option<Link> {
@@ -146,8 +156,8 @@ fn read_entry(
         return None;
     };
     let mut slot = |part: &str, wanted: bool, given: Option<(&str, (usize, usize))>| match (wanted, given) {
-        (true, Some((text, span))) => match uids.read(text) {
-            Ok(uid) => Some(uid),
+        (true, Some((text, span))) => match uids.find(text) {
+            Ok(found) => Some(found),
             Err((message, help)) => {
                 wrong(span, message, &help);
                 None
@@ -184,70 +194,82 @@ fn read_entry(
         }
         None => {
             let mut parts = String::from(name);
-            for uid in principal.iter().chain(&resource) {
+            for filled in principal.iter().chain(&resource) {
                 parts.push('#');
-                append_uid(uid, &mut parts);
+                uids.append(filled, &mut parts);
             }
             parts.into()
         }
     };
     good.then(|| Link {
-        template: slots.id.clone(),
         name,
+        template: slots.number,
         principal,
         resource,
-        file: 0,
-        span: entry.span,
     })
 }
 
 /// What the validator can tell apart: template and types. Of types whose ids the schema lists, each id.
-#[derive(PartialEq, Eq, Hash)]
-struct Kind<'l>(&'l PolicyId, Option<String>, Option<String>);
+type Kind<'l> = (u32, Option<(u32, &'l str)>, Option<(u32, &'l str)>);
+
+fn kind<'l>(filled: &'l Option<Filled>, listed: &[bool]) -> Option<(u32, &'l str)> {
+    let filled = filled.as_ref()?;
+    match listed.get(filled.kind as usize) {
+        Some(true) => Some((filled.kind, &filled.id)),
+        _ => Some((filled.kind, "")),
+    }
+}
+
+/// Links that are right or wrong together: the place of the first, and how many they are.
+type Alike = (usize, usize);
 
 /// Validates links strictly. Links of one template whose slots have the same types are right or wrong together, so one of
 /// each kind is validated, as the policy it stands for.
 pub(super) fn validate(
-    links: &[Link],
+    found: &Found,
     schema: &Schema,
     loaded: &Loaded,
     wrong: &HashSet<PolicyId>,
     sources: &Sources,
     problems: &mut Vec<Problem>,
 ) {
+    let links = &found.links;
     let listed = listed_types(sources);
-    let kind_of = |uid: &Option<EntityUid>| {
-        uid.as_ref().map(|uid| {
-            let kind = uid.type_name().to_string();
-            if listed.contains(&kind) {
-                uid.to_string()
-            } else {
-                kind
-            }
-        })
-    };
-    let mut kinds: HashMap<Kind<'_>, Vec<&Link>> = HashMap::new();
-    for link in links.iter().filter(|link| !wrong.contains(&link.template)) {
-        let kind = Kind(&link.template, kind_of(&link.principal), kind_of(&link.resource));
-        kinds.entry(kind).or_default().push(link);
+    let listed: Vec<bool> = links
+        .kinds
+        .iter()
+        .map(|kind| listed.contains(&kind.to_string()))
+        .collect();
+    let wrong: Vec<bool> = links.templates.iter().map(|id| wrong.contains(id)).collect();
+    let mut kinds: HashMap<Kind<'_>, Alike, RandomState> = HashMap::default();
+    for (place, link) in links.all.iter().enumerate() {
+        if wrong.get(link.template as usize) != Some(&true) {
+            let kind = (
+                link.template,
+                kind(&link.principal, &listed),
+                kind(&link.resource, &listed),
+            );
+            kinds.entry(kind).or_insert((place, 0)).1 += 1;
+        }
     }
     let mut examples = PolicySet::new();
-    let mut by_id: HashMap<PolicyId, &Vec<&Link>> = HashMap::new();
-    for alike in kinds.values() {
-        let Some(link) = alike.first() else { continue };
+    let mut by_id: HashMap<PolicyId, (&Link, At, usize)> = HashMap::new();
+    for (place, count) in kinds.into_values() {
+        let (Some(link), Some(at)) = (links.all.get(place), found.at.get(place)) else {
+            continue;
+        };
         let id = PolicyId::new(&link.name);
-        if let Some(policy) = written_out(link, loaded, &id)
+        if let Some(policy) = written_out(link, links, loaded, &id)
             && examples.add(policy).is_ok()
         {
-            by_id.insert(id, alike);
+            by_id.insert(id, (link, *at, count));
         }
     }
     let result = Validator::new(schema.clone()).validate(&examples, ValidationMode::Strict);
-    let mut found: HashMap<PolicyId, (String, String, bool)> = HashMap::new();
+    let mut said: HashMap<PolicyId, (String, String, bool)> = HashMap::new();
     for error in result.validation_errors() {
         for (message, help, _) in explained(error, schema) {
-            found
-                .entry(error.policy_id().clone())
+            said.entry(error.policy_id().clone())
                 .or_insert((message, help, true));
         }
     }
@@ -258,7 +280,7 @@ pub(super) fn validate(
         let id = warning.policy_id();
         let template = by_id
             .get(id)
-            .and_then(|alike| loaded.templates.get(&alike.first()?.template));
+            .and_then(|(link, ..)| loaded.templates.get(links.template(link)?));
         let Some(Known { effect, name, .. }) = template.map(|origin| &origin.known) else {
             continue;
         };
@@ -269,25 +291,23 @@ pub(super) fn validate(
         let message = format!(
             "with these slots the {what} `{name}` can never apply: no request of any route meets its conditions"
         );
-        found
-            .entry(id.clone())
+        said.entry(id.clone())
             .or_insert((message, help.to_owned(), serious));
     }
     let mut findings: Vec<Findings<'_>> = sources.links.iter().map(Findings::new).collect();
-    let mut found: Vec<_> = found
+    let mut said: Vec<_> = said
         .into_iter()
         .filter_map(|(id, said)| Some((*by_id.get(&id)?, said)))
         .collect();
-    found.sort_by_key(|(alike, _)| alike.first().map(|link| (link.file, link.span)));
-    for (alike, (message, help, serious)) in found {
-        let Some(first) = alike.first() else { continue };
-        let message = match alike.len() - 1 {
+    said.sort_by_key(|((_, at, _), _)| *at);
+    for ((_, at, count), (message, help, serious)) in said {
+        let message = match count - 1 {
             0 => message,
             more => format!("{message} (and {more} more like this one)"),
         };
-        if let (Some(file), Some(findings)) = (sources.links.get(first.file), findings.get_mut(first.file)) {
-            let problem = Problem::source(&file.name, first.span, message, help);
-            findings.add(if serious { problem } else { problem.advice() }, first.span);
+        if let (Some(file), Some(findings)) = (sources.links.get(at.file), findings.get_mut(at.file)) {
+            let problem = Problem::source(&file.name, at.span, message, help);
+            findings.add(if serious { problem } else { problem.advice() }, at.span);
         }
     }
     findings
@@ -296,11 +316,11 @@ pub(super) fn validate(
 }
 
 /// The policy that a link stands for, without slots.
-fn written_out(link: &Link, loaded: &Loaded, id: &PolicyId) -> Option<Policy> {
+fn written_out(link: &Link, links: &Links, loaded: &Loaded, id: &PolicyId) -> Option<Policy> {
     let mut set = PolicySet::new();
-    set.add_template(loaded.set.template(&link.template)?.clone())
-        .ok()?;
-    set.link(link.template.clone(), id.clone(), link.slots()).ok()?;
+    let template = links.template(link)?;
+    set.add_template(loaded.set.template(template)?.clone()).ok()?;
+    set.link(template.clone(), id.clone(), links.slots(link)?).ok()?;
     let json = set.policy(id)?.to_json().ok()?;
     Policy::from_json(Some(id.clone()), json).ok()
 }
@@ -336,60 +356,34 @@ fn listed_types(sources: &Sources) -> HashSet<String> {
     listed
 }
 
-/// Links all of them; the answer is which templates were linked.
-pub(super) fn link(
-    links: Vec<Link>,
-    loaded: &mut Loaded,
-    sources: &Sources,
-    problems: &mut Vec<Problem>,
-) -> HashSet<PolicyId> {
-    let mut used: HashSet<PolicyId> = HashSet::new();
-    let names: Vec<Arc<str>> = sources
-        .links
-        .iter()
-        .map(|file| file.name.as_str().into())
-        .collect();
-    let mut lines: Vec<Lines<'_>> = sources.links.iter().map(|file| Lines::of(&file.text)).collect();
-    for link in links {
-        let id = PolicyId::new(&link.name);
-        let linked = loaded.set.link(link.template.clone(), id.clone(), link.slots());
-        let file = sources.links.get(link.file);
-        if let (Err(error), Some(file)) = (linked, file) {
-            problems.push(Problem::source(&file.name, link.span, error.to_string(), ""));
-        }
-        let Some(template) = loaded.templates.get(&link.template) else {
-            continue;
+impl Found {
+    /// File and line of each.
+    pub(super) fn places(&self, sources: &Sources) -> Vec<Option<(Arc<str>, usize)>> {
+        let files = sources.links.iter();
+        let mut files: Vec<(Arc<str>, Lines<'_>)> = files
+            .map(|file| (file.name.as_str().into(), Lines::of(&file.text)))
+            .collect();
+        let place = |at: &At| {
+            let (name, lines) = files.get_mut(at.file)?;
+            Some((Arc::clone(name), lines.at(at.span.0)))
         };
-        let origin = Origin {
-            known: Known {
-                name: link.name,
-                place: names
-                    .get(link.file)
-                    .cloned()
-                    .zip(lines.get_mut(link.file).map(|lines| lines.at(link.span.0))),
-                ..template.known.clone()
-            },
-            file: template.file,
-            span: template.span,
-        };
-        loaded.policies.insert(id, origin);
-        if !used.contains(&link.template) {
-            used.insert(link.template);
-        }
+        self.at.iter().map(place).collect()
     }
-    used
 }
 
 /// Says which templates nothing links.
-pub(super) fn unused(
-    used: &HashSet<PolicyId>,
-    loaded: &Loaded,
-    sources: &Sources,
-    problems: &mut Vec<Problem>,
-) {
-    for (id, origin) in &loaded.templates {
-        let file = origin.file.and_then(|file| sources.policies.get(file));
-        if let Some(file) = file.filter(|_| !used.contains(id)) {
+pub(super) fn unused(links: &Links, loaded: &Loaded, sources: &Sources, problems: &mut Vec<Problem>) {
+    let mut used = vec![false; links.templates.len()];
+    for link in &links.all {
+        if let Some(used) = used.get_mut(link.template as usize) {
+            *used = true;
+        }
+    }
+    for (id, _) in links.templates.iter().zip(used).filter(|(_, used)| !used) {
+        let Some(origin) = loaded.templates.get(id) else {
+            continue;
+        };
+        if let Some(file) = origin.file.and_then(|file| sources.policies.get(file)) {
             let message = format!(
                 "`{}` is a template that no link uses, so it says nothing",
                 origin.known.name

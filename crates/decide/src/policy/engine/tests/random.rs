@@ -7,6 +7,7 @@ use cedar_policy::{
     Context, Entities, Entity, EntityUid, PolicyId, PolicySet, RestrictedExpression, SlotId, Template,
 };
 
+use super::super::{Filled, Link, Links};
 use super::Case;
 
 /// A small generator of numbers (xorshift), the same for the same seed.
@@ -105,7 +106,11 @@ const CONDITIONS: [&str; 36] = [
 
 /// A set of policies, and what there is.
 pub(super) struct World {
+    /// All of it, linked by Cedar.
     pub(super) set: PolicySet,
+    /// The same without links.
+    pub(super) written: PolicySet,
+    linked: Vec<(String, PolicyId, HashMap<SlotId, EntityUid>)>,
     pub(super) text: String,
     pub(super) actions: Entities,
     /// Entities that are there for every question.
@@ -114,6 +119,15 @@ pub(super) struct World {
 
 fn uid(text: &str) -> EntityUid {
     text.parse().unwrap()
+}
+
+/// The place of one in a list, to which it is added if it is not there yet.
+fn number_of<T: Clone + PartialEq>(one: &T, all: &mut Vec<T>) -> u32 {
+    let place = all.iter().position(|known| known == one).unwrap_or_else(|| {
+        all.push(one.clone());
+        all.len() - 1
+    });
+    u32::try_from(place).unwrap()
 }
 
 fn number(value: usize) -> RestrictedExpression {
@@ -163,6 +177,8 @@ impl World {
             let _ = writeln!(text, "@id(\"p{index}\") {}", policy(random, false));
         }
         let mut set: PolicySet = text.parse().unwrap();
+        let mut written = set.clone();
+        let mut linked = Vec::new();
         let above: Vec<&str> = USERS.iter().chain(&GROUPS).copied().collect();
         let below: Vec<&str> = RESOURCES.iter().chain(&GROUPS).copied().collect();
         for index in 0..random.below(8) {
@@ -176,7 +192,8 @@ impl World {
             if slots.is_empty() {
                 continue;
             }
-            set.add_template(template).unwrap();
+            set.add_template(template.clone()).unwrap();
+            written.add_template(template).unwrap();
             let _ = writeln!(text, "{source}");
             for link in 0..random.below(5) {
                 let values: HashMap<SlotId, EntityUid> = slots
@@ -188,8 +205,10 @@ impl World {
                     })
                     .collect();
                 let _ = writeln!(text, "// link {index}.{link}: {values:?}");
-                let name = PolicyId::new(format!("link{index}.{link}"));
-                set.link(id.clone(), name, values).unwrap();
+                let name = format!("link{index}.{link}");
+                set.link(id.clone(), PolicyId::new(&name), values.clone())
+                    .unwrap();
+                linked.push((name, id.clone(), values));
             }
         }
         let mut data = Vec::new();
@@ -204,10 +223,34 @@ impl World {
         }
         Self {
             set,
+            written,
+            linked,
             text,
             actions: actions(),
             data,
         }
+    }
+
+    /// Its links as the engine takes them.
+    pub(super) fn links(&self) -> Links {
+        let mut links = Links::default();
+        for (name, template, values) in &self.linked {
+            let mut filled = |slot: SlotId| {
+                let uid = values.get(&slot)?;
+                Some(Filled {
+                    kind: number_of(uid.type_name(), &mut links.kinds),
+                    id: uid.id().unescaped().into(),
+                })
+            };
+            let (principal, resource) = (filled(SlotId::principal()), filled(SlotId::resource()));
+            links.all.push(Link {
+                name: name.as_str().into(),
+                template: number_of(template, &mut links.templates),
+                principal,
+                resource,
+            });
+        }
+        links
     }
 
     /// Somebody who asks.
