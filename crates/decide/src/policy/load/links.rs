@@ -201,7 +201,7 @@ fn read_entry(
             String::from_utf8_lossy(&parts).into()
         }
     };
-    good.then(|| Link {
+    good.then_some(Link {
         name,
         template: slots.number,
         principal,
