@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{self, Digest, SHA256, digest};
 
 /// The largest file of settings, policies or data; several times what a hundred thousand policies take.
 const MAX_TEXT: u64 = 64 * 1024 * 1024;
+
+/// As many bytes of a file are in memory while it is only looked at.
+const AT_ONCE: usize = 64 * 1024;
 
 /// Reads files and folders, and notes what it found.
 #[derive(Debug, Default)]
@@ -37,9 +40,12 @@ impl Reader {
     /// Everything in a file, but no more than `most` bytes of it.
     pub(super) fn bytes(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         let read = read(path, most);
-        let found = (most, Found::of(&read));
-        self.0.borrow_mut().files.insert(path.to_owned(), found);
+        self.note(path, most, Found::of(&read));
         read
+    }
+
+    fn note(&self, path: &Path, most: u64, found: Found) {
+        self.0.borrow_mut().files.insert(path.to_owned(), (most, found));
     }
 
     /// The text of a file. One that is too large, or has no end, is an error.
@@ -77,10 +83,9 @@ impl Reads {
         for (path, (most, found)) in &self.files {
             if path.metadata().is_ok_and(|file| !file.is_file()) {
                 // A pipe gives what is in it only once.
-                let as_before = (*most, found.clone());
-                reader.0.borrow_mut().files.insert(path.clone(), as_before);
+                reader.note(path, *most, found.clone());
             } else {
-                let _ = reader.bytes(path, *most);
+                reader.note(path, *most, Found::at(path, *most));
             }
         }
         for (path, endings) in self.folders.keys() {
@@ -103,6 +108,14 @@ impl Reads {
 }
 
 impl Found {
+    /// The same as [`Found::of`] what [`read`] reads, which is not kept.
+    fn at(path: &Path, most: u64) -> Self {
+        match passed(path, most) {
+            Ok(found) => Self::Digest(found.as_ref().to_vec()),
+            Err(error) => Self::Nothing(error.kind()),
+        }
+    }
+
     fn of(read: &io::Result<Vec<u8>>) -> Self {
         match read {
             Ok(bytes) => Self::Digest(digest(&SHA256, bytes).as_ref().to_vec()),
@@ -112,9 +125,25 @@ impl Found {
 }
 
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    let file = std::fs::File::open(path)?;
+    // Room for all of it at once, and for finding that there is no more.
+    let size = file.metadata().map_or(0, |file| file.len()).min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn passed(path: &Path, most: u64) -> io::Result<Digest> {
+    let mut file = std::fs::File::open(path)?.take(most);
+    let (mut all, mut some) = (digest::Context::new(&SHA256), vec![0; AT_ONCE]);
+    loop {
+        match file.read(&mut some) {
+            Ok(0) => return Ok(all.finish()),
+            Ok(count) => all.update(some.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn list(path: &Path, endings: &[impl AsRef<str>]) -> io::Result<Vec<PathBuf>> {

@@ -5,10 +5,11 @@ mod random;
 use std::collections::BTreeSet;
 
 use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityUid, Request, Response,
+    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicyId, PolicySet,
+    Request, Response, Template,
 };
 
-use super::{Answer, Depth, Engine, LookedAt, Place, Question, Resource, Whole};
+use super::{Answer, Depth, Engine, Filled, Link, Links, LookedAt, Place, Question, Resource, Whole};
 use random::{Random, World};
 
 /// Questions in a run.
@@ -234,4 +235,37 @@ fn a_place_is_worked_out_anew_for_another_engine() {
         }
     }
     assert_eq!(tally.cases, 200);
+}
+
+#[test]
+fn a_link_that_does_not_fit_its_template_is_refused() {
+    let policies = "permit (principal in ?principal, action, resource);";
+    let template = Template::parse(Some(PolicyId::new("one")), policies).unwrap();
+    let mut written = PolicySet::new();
+    written.add_template(template).unwrap();
+    let filled = |kind: u32| Some(Filled { kind, id: "a".into() });
+    for (template, principal, resource, fits) in [
+        (0, filled(0), None, true),
+        (0, None, None, false),
+        (0, filled(0), filled(0), false),
+        (0, None, filled(0), false),
+        (0, filled(1), None, false),
+        (1, filled(0), None, false),
+        (2, filled(0), None, false),
+    ] {
+        let link = Link {
+            name: "link".into(),
+            template,
+            principal,
+            resource,
+        };
+        let links = Links {
+            templates: vec![PolicyId::new("one"), PolicyId::new("another")],
+            kinds: vec!["Group".parse().unwrap()],
+            all: vec![link],
+        };
+        let told = format!("{links:?}");
+        let engine = Engine::new(written.clone(), links, &Entities::empty());
+        assert_eq!(engine.is_ok(), fits, "{told}");
+    }
 }

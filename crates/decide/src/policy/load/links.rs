@@ -201,7 +201,7 @@ fn read_entry(
             parts.into()
         }
     };
-    good.then(|| Link {
+    good.then_some(Link {
         name,
         template: slots.number,
         principal,
