@@ -24,7 +24,7 @@ pub struct Call<'a> {
 
 /// Answers one `CheckRequest`.
 ///
-/// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`](model::Decision): a message that is no
+/// Whatever the bytes are, the result is a `CheckResponse` made from a [`Decision`]: a message that is no
 /// `CheckRequest` is answered with a denial, not with an error.
 pub async fn answer(
     decide: &impl Decide,

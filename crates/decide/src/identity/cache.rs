@@ -21,7 +21,7 @@ use super::issuer::Proven;
 /// Longest life of an entry, by the monotonic clock.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
 /// What a proof takes beside the texts it has of the token.
-const PROOF_BYTES: usize = 1024;
+const PROOF_BYTES: usize = 832;
 /// And what is derived from it.
 const DERIVED_BYTES: usize = 1024;
 /// What a text takes beside its characters.
@@ -120,9 +120,9 @@ struct Proved(Proof, u32);
 struct Weight;
 
 impl<D: Send + Sync + 'static> TokenCache<D> {
-    /// A cache of at most about so many bytes: a third for those presented lately.
+    /// A cache of at most about so many bytes: three tenths for those presented lately.
     pub(super) fn new(bytes: u64) -> Self {
-        let lately = bytes / 3;
+        let lately = bytes / 10 * 3;
         Self {
             lately: Arc::new(quick(lately, USUAL_BYTES)),
             proofs: Arc::new(quick(bytes - lately, USUAL_PROOF_BYTES)),

@@ -94,7 +94,7 @@ pub struct Identity<D> {
     /// Every place in which some verifier's credentials may be.
     places: Vec<Place>,
     verified: TokenCache<D>,
-    derive: Box<dyn Fn(&Arc<Principal>) -> D + Send + Sync>,
+    derive: Derive<D>,
     /// How many bytes what was derived takes that the token does not have.
     weigh: fn(&D) -> usize,
     /// What the store says, the latest.
@@ -106,6 +106,9 @@ pub struct Identity<D> {
     /// Of the settings that the verifiers were made with.
     fingerprint: Option<Digest>,
 }
+
+/// What is derived of a principal.
+type Derive<D> = Box<dyn Fn(&Arc<Principal>) -> D + Send + Sync>;
 
 /// Who is asking.
 #[derive(Debug)]

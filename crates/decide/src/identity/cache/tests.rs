@@ -3,7 +3,7 @@ use model::PrincipalKind;
 use super::super::claims::Registered;
 use super::*;
 
-/// Three megabytes hold at most so many of 100 tokens: a third of them with what was derived, the rest as proofs.
+/// Three megabytes hold at most so many of 100 tokens: three tenths of them with what was derived, the rest as proofs.
 #[test]
 fn what_is_large_is_counted_as_large() {
     let long = "a".repeat(64 * 1024);
