@@ -343,6 +343,23 @@ mod tests {
     }
 
     #[test]
+    fn each_character_is_escaped_as_serde_json_does() {
+        for character in (0..=0x7F_u8).map(char::from).chain(['ü', '\u{2028}', '😀']) {
+            for text in [
+                format!("{character}"),
+                format!("plain {character}{character} and more"),
+            ] {
+                let mut written = Vec::new();
+                super::append(&text, &mut written).unwrap();
+                assert_eq!(
+                    String::from_utf8(written).unwrap(),
+                    serde_json::to_string(&text).unwrap()
+                );
+            }
+        }
+    }
+
+    #[test]
     fn it_is_what_serde_json_writes() {
         for text in [
             "",

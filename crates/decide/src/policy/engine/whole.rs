@@ -174,3 +174,55 @@ fn in_order(uids: impl Iterator<Item = EntityUID>) -> Box<[EntityUID]> {
     uids.dedup();
     uids.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use cedar_policy::{EntityUid, RestrictedExpression};
+
+    use super::*;
+
+    fn uid(text: &str) -> EntityUid {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn it_is_the_entity_that_cedar_would_make() {
+        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let roles = RestrictedExpression::new_set([text("a"), text("b")]);
+        let above = [uid("Group::\"z\""), uid("Group::\"a\""), uid("Org::\"o\"")];
+        let expected = cedar_policy::Entity::new_with_tags(
+            uid("User::\"u\""),
+            HashMap::from([
+                ("name".to_owned(), text("last")),
+                ("issuer".to_owned(), text("main")),
+            ]),
+            HashSet::from(above.clone()),
+            [("client".to_owned(), roles)],
+        )
+        .unwrap();
+        let whole = Whole::new(
+            &uid("User::\"u\""),
+            [
+                ("name", Given::text("first")),
+                ("issuer", Given::text("main")),
+                ("name", Given::text("last")),
+            ],
+            above.clone(),
+            [("client", Given::texts(["b", "a"]))],
+        );
+        assert!(whole.to_entity().deep_eq(&expected));
+        for whole in [whole, Whole::from(expected)] {
+            let attribute = |name: &str| whole.attribute(name).unwrap().map(ToString::to_string);
+            assert_eq!(attribute("name").unwrap(), "\"last\"");
+            assert_eq!(attribute("issuer").unwrap(), "\"main\"");
+            assert_eq!(attribute("client"), None);
+            assert!(whole.tag("client").unwrap().is_some() && whole.tag("name").unwrap().is_none());
+            assert!(above.iter().all(|above| whole.is_in(above.as_ref())));
+            assert!(!whole.is_in(uid("Group::\"b\"").as_ref()));
+            let names: Vec<&str> = whole.attributes().map(|(name, _)| name).collect();
+            assert_eq!(names, ["issuer", "name"]);
+        }
+    }
+}
