@@ -140,8 +140,11 @@ async fn what_cannot_be_read_or_is_too_much_changes_nothing() {
             "{id} ({name}): {}",
             served.log()
         );
-        let log = &served.log()[told..];
-        assert!(log.contains(says), "{id} ({name}): {log:?}");
+        // The log is written by a thread of its own.
+        until(&format!("{id} ({name}) is told"), async || {
+            served.log()[told..].contains(says)
+        })
+        .await;
         assert!(readyz(&served).await.contains("[-] reload: refused "));
         let answer = page(&served).await;
         assert!(

@@ -576,12 +576,8 @@ fn identity_headers_show_claims_and_attributes() {
             .collect();
         assert_eq!(got.join(" "), set);
         assert_eq!(edits.unset().join(" "), unset);
-        assert!(
-            edits
-                .set()
-                .iter()
-                .all(|(name, _)| edits.remove().all(|removed| *removed != **name))
-        );
+        let mut set = edits.set().iter().map(|(name, _)| &**name);
+        assert!(set.all(|name| edits.remove().all(|removed| removed != name)));
     }
     let anonymous = stage.ask("GET", "/pages/one", &[]);
     let Verdict::Allow(permit) = anonymous.verdict() else {
