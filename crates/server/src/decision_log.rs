@@ -15,7 +15,7 @@ mod sinks;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -40,8 +40,9 @@ use crate::background;
 use crate::otlp::{Environment, Exporter, Exporting, LogRecords};
 use crate::traces::Traces;
 
-/// After so many records whoever answers on the same processor may go on: a thread that runs is left alone for a millisecond or
-/// more, whoever else wakes up, and all that came with the last pause would wait for it.
+/// After so many records whoever answers on the same processor may go on, as long as the queues are calm: a thread that runs is left
+/// alone for a millisecond or more, whoever else wakes up, and what comes meanwhile would wait for it. Who lets others go on is not
+/// asked again for milliseconds where they always have something to do, so when records gather they are written first.
 const AT_ONCE: usize = 16;
 /// About how many bytes are written at once.
 const BATCH: usize = 64 * 1024;
@@ -280,7 +281,7 @@ impl Press {
     fn run(&mut self, queues: &Queues) {
         let (mut complaint, mut told) = (Complaint::default(), 0);
         queues.drain(|records| {
-            self.pass(records, &queues.dropped);
+            self.pass(records, queues);
             let dropped = queues.dropped.load(Ordering::Relaxed);
             if dropped > told {
                 let lost = usize::try_from(dropped - told).unwrap_or(usize::MAX);
@@ -295,7 +296,8 @@ impl Press {
     }
 
     /// Takes and writes all of these. A panic costs what is not written yet of those before it.
-    fn pass(&mut self, records: &Parts, dropped: &AtomicU64) {
+    fn pass(&mut self, records: &Parts, queues: &Queues) {
+        let dropped = &queues.dropped;
         let mut records = Taken::of(records);
         while !records.is_empty() {
             let went = catch_unwind(AssertUnwindSafe(|| {
@@ -305,7 +307,7 @@ impl Press {
                         dropped.fetch_add(1, Ordering::Relaxed);
                     }
                     taken += 1;
-                    if taken % AT_ONCE == 0 {
+                    if taken % AT_ONCE == 0 && queues.are_calm() {
                         std::thread::yield_now();
                     }
                     if self.read >= BATCH {

@@ -91,12 +91,21 @@ pub(super) fn cpu(bench: &mut Bench) -> Result<(), String> {
         });
     }
     let found = rounds::run(&contenders, bench.effort())?;
-    let note = "Ratio to the stock tonic no-op: the middle of the ratios of all rounds. CPU, rate and p50 are those of the best \
-        round, p99 the middle one. 4 connections with 32 questions each; all records go to `/dev/null`.";
+    let mut dropped = 0.0;
+    for (_, server) in servers.iter().filter(|(_, server)| server.admin.is_some()) {
+        dropped += server
+            .metric(r#"portcullis_decision_records_dropped_total{sink="queue"}"#)
+            .unwrap_or(0.0);
+    }
+    let note = format!(
+        "Ratio to the stock tonic no-op: the middle of the ratios of all rounds. CPU, rate and p50 are those of the best \
+         round, p99 the middle one. 4 connections with 32 questions each; all records go to `/dev/null`, {} were dropped.",
+        amount(dropped, ""),
+    );
     bench
         .report
         .tables
-        .push(super::table("A known token", note, &found, 0));
+        .push(super::table("A known token", &note, &found, 0));
     if let [tonic, ours, condition, scope, pack, _, denial] = &found[..] {
         for (name, value) in [
             ("warm/of-tonic", condition.ratio(tonic)),

@@ -11,6 +11,8 @@ use super::parts::Parts;
 const ROOM: usize = 16 * 1024 * 1024;
 /// But in each at least this many, however many threads there are: a busy thread fills its queue while the writer pauses.
 const LEAST: usize = 2 * 1024 * 1024;
+/// A queue is calm with less than one part in so many of its room taken.
+const CALM: usize = 8;
 /// How long the writer lets records gather. Waking it for each of them would cost more than the decision, and waking it every
 /// millisecond still a tenth of one, without a better tail.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -73,6 +75,12 @@ impl Queues {
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
             self.wake();
         }
+    }
+
+    /// True while the writer has time: each queue has much more room than records in it.
+    pub(super) fn are_calm(&self) -> bool {
+        let size = |Queue(queue): &Queue| queue.lock().unwrap_or_else(PoisonError::into_inner).size();
+        self.queues.iter().all(|queue| size(queue) * CALM < self.room)
     }
 
     /// Nothing more comes: the writer ends when it has written everything.

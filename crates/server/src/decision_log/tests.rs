@@ -207,11 +207,12 @@ fn a_panic_while_writing_costs_some_records_and_the_next_ones_are_written() {
             pack(&record, Purpose::Log, QueryMask::Drop, parts)
         });
     }
-    let dropped = AtomicU64::new(0);
-    press.pass(&records, &dropped);
-    assert_eq!(dropped.load(Ordering::Relaxed), 2);
-    press.pass(&records, &dropped);
-    assert_eq!(dropped.load(Ordering::Relaxed), 2);
+    let queues = Queues::of(1, 0);
+    let dropped = || queues.dropped.load(Ordering::Relaxed);
+    press.pass(&records, &queues);
+    assert_eq!(dropped(), 2);
+    press.pass(&records, &queues);
+    assert_eq!(dropped(), 2);
     let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
     assert_eq!(text.lines().count(), 2, "{text}");
 }
