@@ -22,7 +22,8 @@ use super::issuer::Proven;
 pub(super) const MAX_AGE: Duration = Duration::from_secs(300);
 /// What a proof takes beside the texts it has of the token.
 const PROOF_BYTES: usize = 832;
-/// And what is derived from it.
+/// And what is derived from it. Where conditions need what few do, such as Cedar's own form of the principal, that is some
+/// kilobytes more for each token presented lately, which are not counted.
 const DERIVED_BYTES: usize = 1024;
 /// What a text takes beside its characters.
 const TEXT_BYTES: usize = 48;
