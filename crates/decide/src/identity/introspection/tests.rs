@@ -116,19 +116,21 @@ fn many_unknown_tokens_neither_flood_the_endpoint_nor_push_out_good_answers() {
             server.answer(token, active(seconds_from_now(300.0)));
             assert_active(&ask_and_wait(&introspector, token).await);
         }
-        let mut refused = 0;
+        let mut begun = good.len();
         for n in 0..10_000 {
             match ask(&introspector, &format!("junk-{n}")) {
-                // Some wait and some do not, so that questions end and others begin.
-                Asked::Pending(wanted) if n % 16 == 0 => wanted.wait().await,
-                Asked::Pending(_) => {}
-                Asked::Busy(Busy::Full) => refused += 1,
+                Asked::Pending(_) => begun += 1,
+                // Some of those without a place wait, so that questions end and others begin.
+                Asked::Busy(Busy::Full) if n % 64 == 0 => idle(&introspector).await,
+                Asked::Busy(Busy::Full) => {}
                 asked => panic!("{asked:?}"),
             }
         }
-        assert!(refused > 0);
-        assert!(server.requests().len() > 100, "{}", server.requests().len());
-        assert_eq!(server.most_at_a_time(), 6);
+        // Of 64 one begins, or one waits and six begin; not all can have had a place.
+        assert!((150..10_000).contains(&begun), "{begun}");
+        idle(&introspector).await;
+        assert_eq!(server.requests().len(), begun);
+        assert!(server.most_at_a_time() <= 6);
         for token in &good {
             assert_active(&known(&introspector, token));
         }
@@ -140,6 +142,7 @@ fn many_unknown_tokens_neither_flood_the_endpoint_nor_push_out_good_answers() {
         server.close_gate();
         let taken = fill(&introspector, "more");
         assert_eq!(taken.len(), 6);
+        server.wait_for(6).await;
         assert!(matches!(ask(&introspector, "honest"), Asked::Busy(Busy::Full)));
         assert_active(&known(&introspector, "good-0"));
         server.open_gate();

@@ -67,6 +67,13 @@ impl Server {
         self.state.waiting.lock().unwrap().1
     }
 
+    /// Returns once so many requests are under way.
+    pub(super) async fn wait_for(&self, requests: usize) {
+        while self.state.waiting.lock().unwrap().0 < requests {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     pub(super) fn close_gate(&self) {
         self.state.gate_open.send_replace(false);
     }
@@ -90,7 +97,7 @@ impl State {
                 .unwrap_or("")
                 .to_owned();
             self.requests.lock().unwrap().push(request);
-            // As long as it takes to have company.
+            // Long enough to have company, mostly.
             tokio::time::sleep(Duration::from_millis(1)).await;
             self.gate_open.subscribe().wait_for(|open| *open).await.unwrap();
             let answer = self.answers.lock().unwrap().get(&token).cloned();
