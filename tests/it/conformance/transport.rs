@@ -66,7 +66,7 @@ async fn case_22_a_hundred_streams_on_one_connection() {
 
 #[tokio::test]
 async fn case_22_an_answer_comes_before_the_proxy_gives_up() {
-    let slow = KeyService::Slow(Duration::from_secs(3));
+    let slow = KeyService::Slow(Duration::from_secs(30));
     let house = TestHouse::without_keys(slow, |text| text).await;
     let token = bearer(&people::alice(&house.issuer).token);
     let mut request = tonic::Request::new(super::http(
@@ -76,20 +76,17 @@ async fn case_22_an_answer_comes_before_the_proxy_gives_up() {
     ));
     request
         .metadata_mut()
-        .insert("grpc-timeout", "200m".parse().expect("a value"));
+        .insert("grpc-timeout", "2S".parse().expect("a value"));
     let mut client = client(&house).await;
     let started = Instant::now();
-    // The client itself would turn 200 ms into an error.
+    // After two seconds the client itself would make an error of it.
     let answer = client
         .check(request)
         .await
         .expect("an answer, not DEADLINE_EXCEEDED")
         .into_inner();
-    assert!(
-        started.elapsed() < Duration::from_millis(200),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
     denied(&answer, 7, 403);
     assert_eq!(metadata(&answer, "reason"), "keys_unavailable");
 }
