@@ -305,7 +305,7 @@ impl Cli {
 static UNSAID: AtomicBool = AtomicBool::new(false);
 
 /// Prints what the verb is for. Nobody reading any more (`| head`) is not an error; a disk that is full is one.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     if let Err(error) = said
@@ -317,7 +317,7 @@ fn say(text: &str) {
 }
 
 /// Tells the person at the terminal, who may be gone.
-fn tell(text: &str) {
+pub(crate) fn tell(text: &str) {
     let end = if text.is_empty() || text.ends_with('\n') {
         ""
     } else {

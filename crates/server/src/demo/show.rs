@@ -16,11 +16,18 @@ use super::rows::{self, Row};
 use super::tools::ToolError;
 use super::{http, people, stage};
 use crate::ask::{self, Question};
-use crate::cli::exit;
+use crate::cli::{exit, say, tell};
 use crate::decision_log::Memory;
 use crate::house::House;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// A line on standard output, where nobody may read any more (`| head`).
+macro_rules! line {
+    ($($text:tt)*) => {
+        say(&format!("{}\n", format_args!($($text)*)))
+    };
+}
 
 /// What happens after the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +54,6 @@ struct Outcome {
     faults: Vec<String>,
 }
 
-#[expect(clippy::print_stderr, reason = "told to the person at the terminal")]
 pub(super) fn run(after: After) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -57,27 +63,26 @@ pub(super) fn run(after: After) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("no runtime: {error}");
+            tell(&format!("no runtime: {error}"));
             return exit::FAILURE;
         }
     };
     match runtime.block_on(demo(after)) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(wrong) => {
-            eprintln!("{wrong} rows are not what they must be");
+            tell(&format!("{wrong} rows are not what they must be"));
             exit::FAILURE
         }
         Err(error) => {
-            eprintln!("the demo cannot go on: {error}");
+            tell(&format!("the demo cannot go on: {error}"));
             exit::FAILURE
         }
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what the demo is for")]
 async fn demo(after: After) -> Result<usize> {
     let started = Instant::now();
-    let step = |text: &str| println!("{:6.2} s  {text}", started.elapsed().as_secs_f64());
+    let step = |text: &str| line!("{:6.2} s  {text}", started.elapsed().as_secs_f64());
     step("portcullis demo: a local issuer, the default policies, a real Envoy");
     let issuer = LocalIssuer::start().await?;
     step(&format!(
@@ -110,7 +115,7 @@ async fn demo(after: After) -> Result<usize> {
         }
         Err(error) => return Err(error.into()),
     };
-    println!();
+    line!("");
     let rows = rows::all(&issuer)?;
     let wrong = table(&rows, &way, &echo, &memory).await?;
     if after == After::Stay {
@@ -121,9 +126,8 @@ async fn demo(after: After) -> Result<usize> {
     Ok(wrong)
 }
 
-#[expect(clippy::print_stdout, reason = "progress is for the person at the terminal")]
 async fn start_envoy(echo: &Echo, house: &House, started: Instant) -> std::result::Result<Envoy, EnvoyError> {
-    Envoy::install(move |line| println!("{:6.2} s  {line}", started.elapsed().as_secs_f64())).await?;
+    Envoy::install(move |line| line!("{:6.2} s  {line}", started.elapsed().as_secs_f64())).await?;
     Envoy::start(&EnvoyOptions::new(echo.address(), house.envoy_grpc())).await
 }
 
@@ -147,11 +151,15 @@ async fn wait_until_ready(admin: SocketAddr) -> Result<()> {
 }
 
 /// Asks every row and prints the table; how many rows are wrong.
-#[expect(clippy::print_stdout, reason = "the table is what the demo is for")]
 async fn table(rows: &[Row], way: &Way, echo: &Echo, memory: &Memory) -> Result<usize> {
-    println!(
+    line!(
         "{:17} {:6}  {:38} {:6} {:>6} {:>7}  why",
-        "who", "method", "path", "answer", "status", "us"
+        "who",
+        "method",
+        "path",
+        "answer",
+        "status",
+        "us"
     );
     let mut wrong = 0;
     for row in rows {
@@ -159,7 +167,7 @@ async fn table(rows: &[Row], way: &Way, echo: &Echo, memory: &Memory) -> Result<
             Way::Envoy(envoy) => through_envoy(row, envoy, echo, memory).await?,
             Way::Grpc(server) => over_grpc(row, *server, memory).await?,
         };
-        println!(
+        line!(
             "{:17} {:6}  {:38} {:6} {:>6} {:>7}  {}",
             row.who,
             row.method,
@@ -172,11 +180,11 @@ async fn table(rows: &[Row], way: &Way, echo: &Echo, memory: &Memory) -> Result<
             outcome.why,
         );
         for fault in &outcome.faults {
-            println!("{:17} ^ WRONG: {fault}", "");
+            line!("{:17} ^ WRONG: {fault}", "");
         }
         wrong += usize::from(!outcome.faults.is_empty());
     }
-    println!(
+    line!(
         "\n{} rows, {} as they must be; us: microseconds from check to decision",
         rows.len(),
         rows.len() - wrong
@@ -302,40 +310,39 @@ fn outcome(
 }
 
 /// What to try next, ready to paste.
-#[expect(clippy::print_stdout, reason = "told to the person at the terminal")]
 fn invite(way: &Way, house: &House, issuer: &LocalIssuer) {
     let for_today = |mut claims: Value| {
         claims["exp"] = json!(now() + 12 * 3600);
         issuer.token(claims)
     };
-    println!("\nTokens for the next twelve hours:\n");
+    line!("\nTokens for the next twelve hours:\n");
     for (name, claims) in [
         ("ALICE", people::alice_claims()),
         ("ADMIN", people::admin_claims()),
         ("ROBOT", people::robot_claims()),
         ("CLIENT", people::client_claims()),
     ] {
-        println!("{name}={}", for_today(claims));
+        line!("{name}={}", for_today(claims));
     }
-    println!("\nTry:\n");
+    line!("\nTry:\n");
     if let Way::Envoy(envoy) = way {
         let url = format!("http://{}", envoy.address());
-        println!(
+        line!(
             "curl -i -H \"authorization: Bearer $ALICE\" {url}/workspaces/ws-alice       # 200, and what the upstream saw"
         );
-        println!("curl -i -H \"authorization: Bearer $ALICE\" {url}/workspaces/ws-bob         # 403");
-        println!("curl -i -H \"authorization: Bearer $ROBOT\" {url}/workspaces/ws-alice/credentials");
-        println!("curl -i {url}/workspaces/ws-alice                                          # 401");
+        line!("curl -i -H \"authorization: Bearer $ALICE\" {url}/workspaces/ws-bob         # 403");
+        line!("curl -i -H \"authorization: Bearer $ROBOT\" {url}/workspaces/ws-alice/credentials");
+        line!("curl -i {url}/workspaces/ws-alice                                          # 401");
     }
     let portcullis =
         std::env::current_exe().map_or_else(|_| "portcullis".to_owned(), |path| path.display().to_string());
-    println!(
+    line!(
         "{portcullis} check --server {} -H \"authorization: Bearer $ALICE\" DELETE http://api.example.test/workspaces/ws-alice",
         house.envoy_grpc()
     );
-    println!("curl 'http://{}/readyz?verbose'", house.admin());
-    println!("curl http://{}/metrics", house.admin());
-    println!(
+    line!("curl 'http://{}/readyz?verbose'", house.admin());
+    line!("curl http://{}/metrics", house.admin());
+    line!(
         "\nThe rules are in policies/default: change one, run the demo again, and see the table change.\n\
          Ctrl-C ends the demo and everything it started."
     );
