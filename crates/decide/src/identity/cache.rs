@@ -201,8 +201,11 @@ where
 
 /// What a proof takes.
 fn proof_bytes(proven: &Proven) -> usize {
-    let texts = proven.kid.iter().chain(&proven.registered.token_id);
-    PROOF_BYTES + texts.map(String::len).sum::<usize>() + texts_of(&proven.principal)
+    let texts = proven
+        .kid()
+        .into_iter()
+        .chain(proven.registered.token_id.as_deref());
+    PROOF_BYTES + texts.map(str::len).sum::<usize>() + texts_of(&proven.principal)
 }
 
 /// The bytes of what a principal has of its token, as far as they vary.

@@ -18,6 +18,7 @@ use super::issuer::Proven;
 use super::jws::Jws;
 use super::refusal::{ClaimFault, Quoted, TokenRefusal};
 use super::settings::{Profile, canonical_base};
+use super::signature::SignedWith;
 use super::verifier::{Answer, HouseIdentity, IdentitySettings};
 use super::{capability, ed25519};
 use crate::house::House;
@@ -126,14 +127,17 @@ impl HouseTokens {
         Ok(Proven {
             principal: principal.into(),
             registered,
-            kid: Some(kid.to_owned()),
-            generation: 0,
+            signed_with: Some(SignedWith {
+                kid: kid.to_owned(),
+                named: true,
+                generation: 0,
+            }),
         })
     }
 
     /// True while a verdict still holds: the token has not ended, and the store still has its key.
     pub(super) fn still_holds(&self, proven: &Proven, now: f64) -> bool {
-        let kid = proven.kid.as_deref();
+        let kid = proven.kid();
         !has_expired(proven.registered.expires_at, 0.0, now)
             && self
                 .house

@@ -23,7 +23,7 @@ use super::refusal::{ClaimFault, Quoted, TokenRefusal};
 use super::settings::{
     ActorRule, AnyAudience, GroupHierarchy, IssuerSettings, KidRule, Profile, canonical_base,
 };
-use super::signature::{Stop, check_signature};
+use super::signature::{SignedWith, Stop, check_signature};
 use super::verifier::Answer;
 use super::{backstage, capability, entitlement, keycloak, oidc, roles, scitokens, wlcg};
 
@@ -44,9 +44,14 @@ pub(super) struct Proven {
     /// The registered claims.
     pub(super) registered: Registered,
     /// The key that signed it; `None` if it is not signed.
-    pub(super) kid: Option<String>,
-    /// The generation of the key set that key is from.
-    pub(super) generation: u64,
+    pub(super) signed_with: Option<SignedWith>,
+}
+
+impl Proven {
+    /// `kid`, the name of the key that signed it.
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.signed_with.as_ref().map(|key| key.kid.as_str())
+    }
 }
 
 /// A configured issuer with its keys.
@@ -211,13 +216,12 @@ impl Issuer {
     /// principal last, because nothing else of an unverified token means anything.
     fn judge(&self, jws: &Jws<'_>, now: SystemTime) -> Result<Proven, Stop> {
         let (purpose, registered) = self.check(jws, now)?;
-        let (kid, generation) = check_signature(&self.keys, jws)?;
+        let signed_with = check_signature(&self.keys, jws)?;
         let principal = self.principal(&jws.claims, &registered, purpose)?;
         Ok(Proven {
             principal: principal.into(),
             registered,
-            kid: Some(kid),
-            generation,
+            signed_with: Some(signed_with),
         })
     }
 
@@ -353,11 +357,11 @@ impl Issuer {
         Ok(principal)
     }
 
-    /// True while a verdict about a token of this issuer still holds: the token has not expired, the keys are the
-    /// same and not too old. Takes no lock.
+    /// True while a verdict about a token of this issuer still holds: the token has not expired, the key that signed it is
+    /// in force, and the keys are not too old. Takes no lock.
     pub(super) fn still_holds(&self, proven: &Proven, now: f64) -> bool {
         !has_expired(proven.registered.expires_at, self.demands.expiry_leeway, now)
-            && self.keys.is_current(proven.generation)
+            && self.keys.still_vouch_for(proven)
     }
 }
 

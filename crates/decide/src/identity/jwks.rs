@@ -186,8 +186,12 @@ impl KeySet {
     /// The keys that a token without `kid` may be signed by, with their names.
     pub(super) fn of_algorithm(&self, algorithm: Algorithm) -> impl Iterator<Item = (&str, &VerifyingKey)> {
         let fits = move |key: &VerifyingKey| key.usable.iter().any(|(a, _)| *a == algorithm);
-        let keys = self.0.iter().filter(move |(_, key)| fits(key));
-        keys.map(|(kid, key)| (kid.as_str(), key))
+        self.named().filter(move |(_, key)| fits(key))
+    }
+
+    /// All keys, with their names.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&str, &VerifyingKey)> {
+        self.0.iter().map(|(kid, key)| (kid.as_str(), key))
     }
 
     /// The key of exactly that name.

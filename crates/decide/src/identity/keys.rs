@@ -5,6 +5,7 @@
 //! So there is at most one fetch in flight and at most one per interval, however many requests wait for it. Failed
 //! attempts leave the last good keys in force until they are older than `max_stale`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,7 +16,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::fetch::{self, FetchFailure, Source};
+use super::issuer::Proven;
 use super::jwks::{JwksRefusal, KeySet, Skipped};
+use super::signature::SignedWith;
 
 /// How often keys are fetched and for how long they last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +92,10 @@ pub struct Fetches {
 pub(super) struct Current {
     /// The keys.
     pub(super) keys: Arc<KeySet>,
-    /// Changes whenever the keys change; verdicts reached with another generation no longer count.
+    /// Changes whenever the keys change.
     pub(super) generation: u64,
+    /// Since which generation each key, by its name, is what it is.
+    since: HashMap<String, u64>,
     /// When the fetch that brought them began.
     fetched: Instant,
 }
@@ -189,11 +194,15 @@ impl IssuerKeys {
             .map(Arc::clone)
     }
 
-    /// True while the keys of that generation are in force. Takes no lock.
-    pub(super) fn is_current(&self, generation: u64) -> bool {
-        self.load()
-            .as_ref()
-            .is_some_and(|current| current.generation == generation && self.is_fresh(current))
+    /// True while what was proven with one of these keys would be proven again: that others come and go does not matter, or
+    /// else every token would be verified anew whenever an issuer publishes its next key. Takes no lock.
+    pub(super) fn still_vouch_for(&self, proven: &Proven) -> bool {
+        let current = self.load();
+        let current = current.as_ref().filter(|current| self.is_fresh(current));
+        let signed_with = proven.signed_with.as_ref();
+        current
+            .zip(signed_with)
+            .is_some_and(|(current, signed_with)| current.has(signed_with))
     }
 
     /// Where the task stands. Read this before looking for a key, so that keys that arrive in between are not missed.
@@ -263,6 +272,40 @@ impl Drop for IssuerKeys {
     }
 }
 
+impl Current {
+    /// Keys of the next generation, or of the same one if they are the same.
+    fn after(before: Option<&Self>, keys: KeySet, fetched: Instant) -> Self {
+        if let Some(before) = before.filter(|before| *before.keys == keys) {
+            return Self {
+                keys: Arc::clone(&before.keys),
+                generation: before.generation,
+                since: before.since.clone(),
+                fetched,
+            };
+        }
+        let generation = before.map_or(0, |before| before.generation) + 1;
+        let since = |(kid, key)| {
+            let same = before.filter(|before| before.keys.get(kid) == Some(key));
+            let since = same.and_then(|before| before.since.get(kid)).copied();
+            (kid.to_owned(), since.unwrap_or(generation))
+        };
+        Self {
+            since: keys.named().map(since).collect(),
+            keys: Arc::new(keys),
+            generation,
+            fetched,
+        }
+    }
+
+    /// True if the key is in force, and has been all the time since. Without a name it has to be the only one there is,
+    /// which another key may change.
+    fn has(&self, key: &SignedWith) -> bool {
+        let since = || self.since.get(&key.kid);
+        self.generation == key.generation
+            || key.named && since().is_some_and(|since| *since <= key.generation)
+    }
+}
+
 impl Shared {
     fn new(phase: Phase) -> (Arc<Self>, watch::Sender<u64>) {
         let shared = Self {
@@ -280,21 +323,13 @@ impl Shared {
         let before = self.current.load_full();
         match outcome {
             Ok((keys, skipped)) => {
-                let unchanged = before
-                    .as_ref()
-                    .filter(|b| *b.keys == keys)
-                    .map(|b| Arc::clone(&b.keys));
-                let last = before.map_or(0, |b| b.generation);
-                let generation = if unchanged.is_some() { last } else { last + 1 };
-                let keys = unchanged.unwrap_or_else(|| Arc::new(keys));
-                self.current.store(Some(Arc::new(Current {
-                    keys: Arc::clone(&keys),
-                    generation,
-                    fetched,
-                })));
+                let current = Arc::new(Current::after(before.as_deref(), keys, fetched));
+                self.current.store(Some(Arc::clone(&current)));
                 self.last_failure.store(None);
-                if generation != last {
-                    tracing::info!(issuer = name, generation, keys = keys.names(), "keys changed");
+                let generation = current.generation;
+                if before.is_none_or(|before| before.generation != generation) {
+                    let keys = current.keys.names();
+                    tracing::info!(issuer = name, generation, keys, "keys changed");
                     for key in skipped {
                         tracing::warn!(issuer = name, "{key}; it is skipped");
                     }
@@ -305,11 +340,8 @@ impl Shared {
                 let failure = Arc::new(failure);
                 if let (FetchFailure::Jwks(JwksRefusal::PrivateKey(_)), Some(before)) = (&*failure, before) {
                     // Anybody may sign as the issuer now: no key is good until it publishes others.
-                    self.current.store(Some(Arc::new(Current {
-                        keys: Arc::default(),
-                        generation: before.generation + 1,
-                        fetched,
-                    })));
+                    let none = Current::after(Some(&before), KeySet::default(), fetched);
+                    self.current.store(Some(Arc::new(none)));
                 }
                 self.last_failure.store(Some(Arc::clone(&failure)));
                 tracing::warn!(

@@ -466,8 +466,8 @@ impl<D: Send + Sync + 'static> Identity<D> {
         }
     }
 
-    /// True while a verdict from the cache still counts: in no other place than before, never beyond `exp`, never after a
-    /// change of keys, and never for long, however often something was derived anew.
+    /// True while a verdict from the cache still counts: in no other place than before, never beyond `exp`, never
+    /// after its key is gone, and never for long, however often something was derived anew.
     fn still_holds(&self, proof: &Proof, place: Option<&Place>, now: SystemTime) -> bool {
         if proof.at.elapsed() >= cache::MAX_AGE {
             return false;
@@ -508,7 +508,7 @@ impl<D> Verified<D> {
 
     /// `kid`, the key that signed it, if it is signed.
     pub fn key_id(&self) -> Option<&str> {
-        self.proof.proven.kid.as_deref()
+        self.proof.proven.kid()
     }
 }
 

@@ -84,8 +84,7 @@ impl NetworkTokens {
         Answer::Verified(Box::new(Proven {
             principal: principal.into(),
             registered,
-            kid: None,
-            generation: 0,
+            signed_with: None,
         }))
     }
 

@@ -5,11 +5,22 @@ use super::jws::Jws;
 use super::keys::{Current, IssuerKeys, KeysWanted};
 use super::refusal::{Quoted, TokenRefusal};
 
-/// The key with which the signature was found good, and the generation of the keys.
+/// With what a signature was found good.
+#[derive(Clone, Debug)]
+pub(super) struct SignedWith {
+    /// The name of the key.
+    pub(super) kid: String,
+    /// Whether the token says that name. If not, there was no other key that could be meant.
+    pub(super) named: bool,
+    /// The generation of its issuer's keys at that time; 0 for a key that is the same for ever.
+    pub(super) generation: u64,
+}
+
+/// Checks the signature with the key of its issuer that the token names.
 ///
 /// # Errors
 /// [`Stop`]: it is not good, or the key is not at hand.
-pub(super) fn check_signature(keys: &IssuerKeys, jws: &Jws<'_>) -> Result<(String, u64), Stop> {
+pub(super) fn check_signature(keys: &IssuerKeys, jws: &Jws<'_>) -> Result<SignedWith, Stop> {
     let seen = keys.attempts();
     let Some(current) = keys.current() else {
         let why = match keys.last_failure() {
@@ -18,13 +29,16 @@ pub(super) fn check_signature(keys: &IssuerKeys, jws: &Jws<'_>) -> Result<(Strin
         };
         return Err(Stop::NoKey(TokenRefusal::KeysUnavailable(why), keys.want(seen)));
     };
-    let Some(kid) = &jws.kid else {
-        return Ok((check_without_kid(jws, &current)?, current.generation));
+    let signed_with = |kid, named| SignedWith {
+        kid,
+        named,
+        generation: current.generation,
     };
-    if current.keys.are_secrets() {
-        // The name is the issuer's business: secrets have none.
-        return Ok((check_without_kid(jws, &current)?, current.generation));
-    }
+    // Secrets have no names: what the token says there is its issuer's business.
+    let named = jws.kid.as_ref().filter(|_| !current.keys.are_secrets());
+    let Some(kid) = named else {
+        return Ok(signed_with(check_without_kid(jws, &current)?, false));
+    };
     let Some(key) = current.keys.get(kid) else {
         let unknown = TokenRefusal::UnknownKey {
             kid: Quoted::new(kid),
@@ -33,7 +47,7 @@ pub(super) fn check_signature(keys: &IssuerKeys, jws: &Jws<'_>) -> Result<(Strin
         return Err(Stop::NoKey(unknown, keys.want(seen)));
     };
     verify(jws, kid, key)?;
-    Ok((kid.clone(), current.generation))
+    Ok(signed_with(kid.clone(), true))
 }
 
 /// A token without `kid`: the only key for its algorithm, or any of the secrets. Trying all published keys would make

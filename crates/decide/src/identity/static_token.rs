@@ -133,8 +133,7 @@ impl StaticToken {
                 ..Principal::new(kind, issuer, &self.subject)
             }),
             registered: Registered::without_end(&self.subject),
-            kid: None,
-            generation: 0,
+            signed_with: None,
         }
     }
 }

@@ -403,7 +403,7 @@ fn a_change_of_keys_ends_cached_verdicts() {
         keys.replace(KeySet::parse(&document(jwks)).unwrap().0)
     };
 
-    // Another key is added: the verdict is reached again, with the same key.
+    // Another key is added, and the verdict stands.
     let mut news = TestKey::new("a-next", Algorithm::Es256).jwk();
     jwks.push(news.clone());
     replace(&jwks);

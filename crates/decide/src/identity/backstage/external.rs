@@ -157,8 +157,7 @@ impl External {
                         ..Principal::new(PrincipalKind::Robot, name, &subject)
                     }),
                     registered: Registered::without_end(&subject),
-                    kid: None,
-                    generation: 0,
+                    signed_with: None,
                 };
                 Method::Static(Box::new(proven), token)
             }
@@ -242,7 +241,7 @@ impl External {
     pub(in crate::identity) fn still_holds(&self, proven: &Proven, now: f64) -> bool {
         let keys = self.keys();
         !has_expired(proven.registered.expires_at, TIMES.expiry_leeway, now)
-            && keys.is_none_or(|keys| keys.is_current(proven.generation))
+            && keys.is_none_or(|keys| keys.still_vouch_for(proven))
     }
 
     fn legacy(&self, jws: &Jws<'_>, secret: &hmac::Key, subject: &str, question: &Question<'_>) -> Answer {
@@ -284,9 +283,8 @@ impl External {
                 let free = "a name that no other entry of the configuration gives to its caller";
                 Answer::Refused(fault("sub", ClaimFault::Not(free)))
             }
-            Ok((kid, generation)) => Answer::Verified(Box::new(Proven {
-                kid: Some(kid),
-                generation,
+            Ok(signed_with) => Answer::Verified(Box::new(Proven {
+                signed_with: Some(signed_with),
                 ..unsigned
             })),
             Err(Stop::Refused(refusal)) => self.not_accepted(refusal),
@@ -339,7 +337,6 @@ impl External {
 
     fn plugin(&self, jws: &Jws<'_>, plugin: &Plugin, question: &Question<'_>) -> Result<Proven, Stop> {
         let called = plugin.judge(jws, question)?;
-        let (kid, generation) = called.signed;
         Ok(Proven {
             principal: Arc::new(Principal {
                 roles: called.tags,
@@ -347,8 +344,7 @@ impl External {
                 ..Principal::new(PrincipalKind::Robot, &self.name, &called.subject)
             }),
             registered: called.registered,
-            kid: Some(kid),
-            generation,
+            signed_with: Some(called.signed_with),
         })
     }
 
@@ -379,8 +375,7 @@ impl External {
                 token_id: claims.name("jti")?.map(str::to_owned),
                 ..Registered::without_end(&subject)
             },
-            kid: None,
-            generation: 0,
+            signed_with: None,
         })
     }
 

@@ -92,7 +92,7 @@ impl LimitedUsers {
         if issued_at.is_none() {
             return Err(fault("iat", ClaimFault::Missing).into());
         }
-        let (kid, generation) = check_signature(&self.keys, jws)?;
+        let signed_with = check_signature(&self.keys, jws)?;
         Ok(Proven {
             principal: Principal::new(PrincipalKind::User, &self.name, subject).into(),
             registered: Registered {
@@ -100,8 +100,7 @@ impl LimitedUsers {
                 issued_at,
                 ..Registered::without_end(subject)
             },
-            kid: Some(kid),
-            generation,
+            signed_with: Some(signed_with),
         })
     }
 }

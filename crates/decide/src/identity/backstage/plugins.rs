@@ -20,7 +20,7 @@ use crate::identity::jws::Jws;
 use crate::identity::keys::{IssuerKeys, Pace};
 use crate::identity::refusal::{ClaimFault, TokenRefusal};
 use crate::identity::settings::acceptable_url;
-use crate::identity::signature::{Stop, check_signature};
+use crate::identity::signature::{SignedWith, Stop, check_signature};
 use crate::identity::verifier::Question;
 use crate::problem::Problem;
 
@@ -51,8 +51,8 @@ pub(super) struct Called {
     pub(super) tags: Tags,
     /// The registered claims.
     pub(super) registered: Registered,
-    /// The key that signed it, and the generation of the keys.
-    pub(super) signed: (String, u64),
+    /// The key that signed it.
+    pub(super) signed_with: SignedWith,
 }
 
 impl Plugin {
@@ -97,14 +97,14 @@ impl Plugin {
         if ["obo", "act"].iter().any(|name| jws.claims.contains_key(*name)) {
             return Err(TokenRefusal::BackstageOnBehalf.into());
         }
-        let signed = check_signature(&self.keys, jws)?;
+        let signed_with = check_signature(&self.keys, jws)?;
         let listed = |aud: &&String| self.demands.audiences.contains(aud);
         let tags = registered.audiences.iter().filter(listed);
         Ok(Called {
             subject: subject(&self.id),
             tags: tags.map(|plugin| all_of(plugin)).collect(),
             registered,
-            signed,
+            signed_with,
         })
     }
 }

@@ -29,8 +29,7 @@ fn what_is_large_is_counted_as_large() {
                 proven: Arc::new(Proven {
                     principal: principal.clone().into(),
                     registered: Registered::without_end("anna"),
-                    kid: None,
-                    generation: 0,
+                    signed_with: None,
                 }),
                 verifier: 0,
                 at: Instant::now(),

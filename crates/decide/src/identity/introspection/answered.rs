@@ -101,8 +101,7 @@ impl Introspector {
         Ok(Proven {
             principal: principal.into(),
             registered,
-            kid: None,
-            generation: 0,
+            signed_with: None,
         })
     }
 }
