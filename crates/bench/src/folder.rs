@@ -151,7 +151,7 @@ pub(crate) fn write(folder: &Path, setup: &Setup, jwks: &Value) -> Result<Places
         ("admin: 127.0.0.1:9192", format!("admin: {admin}")),
         (
             "issuer: http://127.0.0.1:8080/realms/demo",
-            format!("issuer: {ISSUER}\n    jwks_file: jwks.json #"),
+            format!("issuer: {ISSUER}\n    jwks_file: jwks.json\n    min_refresh_interval_seconds: 1 #"),
         ),
         (
             "files: [workspaces.cedar, public.cedar]",

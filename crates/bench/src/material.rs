@@ -27,7 +27,12 @@ pub(crate) struct Issuer {
 impl Issuer {
     /// One with a new RSA key of 2048 bits.
     pub(crate) fn new() -> Result<Self, String> {
-        let key = SigningKey::generate(KeyKind::Rs256, "bench-1").map_err(|error| error.to_string())?;
+        Self::with_key("bench-1")
+    }
+
+    /// The same issuer with another key, of that name.
+    pub(crate) fn with_key(kid: &str) -> Result<Self, String> {
+        let key = SigningKey::generate(KeyKind::Rs256, kid).map_err(|error| error.to_string())?;
         Ok(Self { key })
     }
 

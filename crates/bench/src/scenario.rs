@@ -1,5 +1,6 @@
 //! What is measured, one file for each kind of question.
 
+mod changes;
 mod proxy;
 mod scale;
 mod stages;
@@ -92,6 +93,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "100,000 links loaded again under load",
         slow: false,
         run: time::reload,
+    },
+    Scenario {
+        name: "changes",
+        about: "keys, policies and replicas that change under load",
+        slow: false,
+        run: changes::changes,
     },
     Scenario {
         name: "start",

@@ -40,6 +40,8 @@ pub(crate) const TARGETS: &[Target] = targets![
     "CPU on two cores, of one", "cores/ratio", 1.15, "×";
     "CPU of a reload of 100,000 links, off the answering threads", "reload/cpu", 1.0, "s";
     "start-up with 100,000 links", "start/links", 3.0, "s";
+    "tokens verified when an issuer publishes its next key, while 10,000 are in use and one comes that it signed", "changes/next-key", 1.0, "";
+    "the same when policies are reloaded", "changes/policies", 0.0, "";
     "p99 of p50 at half load", "latency/tail", 5.0, "×";
     "CPU that Envoy's HTTP contract over HTTP/2 adds to a request, of Envoy's own jwt_authn and RBAC", "envoy/http2-of-native", 1.0, "×";
     "the same over HTTP/1.1", "envoy/http-of-native", 1.0, "×";

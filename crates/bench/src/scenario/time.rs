@@ -79,7 +79,7 @@ pub(super) fn latency(bench: &mut Bench) -> Result<(), String> {
 }
 
 /// Half of what one core can answer now, in checks a second, by the CPU that a check costs.
-fn half_load(server: &Server, asked: &[Vec<u8>]) -> Result<f64, String> {
+pub(super) fn half_load(server: &Server, asked: &[Vec<u8>]) -> Result<f64, String> {
     let requests = 20_000;
     let mut least = f64::INFINITY;
     for _ in 0..3 {

@@ -16,7 +16,7 @@ fn setup() -> Setup {
 }
 
 /// The messages of users, each with a token of their own.
-fn messages(bench: &Bench, users: std::ops::Range<usize>) -> Vec<Vec<u8>> {
+pub(super) fn messages(bench: &Bench, users: std::ops::Range<usize>) -> Vec<Vec<u8>> {
     eprintln!("  signing {} tokens", users.len());
     users.map(|user| super::hers(bench, user)).collect()
 }

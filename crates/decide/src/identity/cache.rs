@@ -67,6 +67,14 @@ impl Digest {
     }
 }
 
+/// When what is proven `now` of the token with that digest ceases to count: after [`MAX_AGE`], or up to a third earlier. Those
+/// who all came at once, when a replica had joined, are not all verified at once again.
+pub(super) fn until(digest: &Digest, now: Instant) -> Instant {
+    let [high, low, ..] = digest.0;
+    let part = f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX);
+    now + MAX_AGE.mul_f64(1.0 - part / 3.0)
+}
+
 /// The verified tokens. Clones share them.
 pub(super) struct TokenCache<D> {
     lately: Arc<Quick<Token, Lately<D>, Weight, RandomState>>,
@@ -88,7 +96,8 @@ pub(super) struct Proof {
     pub(super) proven: Arc<Proven>,
     /// The verifier, by its place.
     pub(super) verifier: usize,
-    pub(super) at: Instant,
+    /// When it ceases to count, see [`until`].
+    pub(super) until: Instant,
 }
 
 /// What a cache of tokens holds, about.
@@ -140,7 +149,7 @@ impl<D: Send + Sync + 'static> TokenCache<D> {
     /// What was proven of the token with that digest, yet to be checked.
     pub(super) fn proof(&self, digest: &Digest) -> Option<Proof> {
         let Proved(proof, _) = self.proofs.get(digest)?;
-        (proof.at.elapsed() < MAX_AGE).then_some(proof)
+        (Instant::now() < proof.until).then_some(proof)
     }
 
     /// Keeps what was proven of a token.

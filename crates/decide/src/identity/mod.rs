@@ -431,7 +431,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
                     let proof = Proof {
                         proven: Arc::new(*proven),
                         verifier: index,
-                        at: Instant::now(),
+                        until: cache::until(&digest, Instant::now()),
                     };
                     self.verified.prove(digest, &proof);
                     let verified = self.keep(&presented.token, proof);
@@ -469,7 +469,7 @@ impl<D: Send + Sync + 'static> Identity<D> {
     /// True while a verdict from the cache still counts: in no other place than before, never beyond `exp`, never
     /// after its key is gone, and never for long, however often something was derived anew.
     fn still_holds(&self, proof: &Proof, place: Option<&Place>, now: SystemTime) -> bool {
-        if proof.at.elapsed() >= cache::MAX_AGE {
+        if Instant::now() >= proof.until {
             return false;
         }
         let now = claims::unix_seconds(now);
