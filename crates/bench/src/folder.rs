@@ -194,6 +194,14 @@ pub(crate) fn write(folder: &Path, setup: &Setup, jwks: &Value) -> Result<Places
     })
 }
 
+/// Puts another file in the place of one that a server reads, which never sees half of it.
+pub(crate) fn replace(file: &Path, text: &str) -> Result<(), String> {
+    let beside = file.with_extension("new");
+    fs::write(&beside, text)
+        .and_then(|()| fs::rename(&beside, file))
+        .map_err(|error| format!("{}: {error}", file.display()))
+}
+
 /// The file of links. Large ones are written by programs, as JSON.
 pub(crate) const LINKS: &str = "grants.links.json";
 
